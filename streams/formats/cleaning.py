@@ -1,0 +1,62 @@
+"""What every format holds to: which records are bad, and which characters a text may have.
+
+No text leaves a format with a character that Postgres or UTF-8 refuses.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import msgspec
+
+from streams.records import Record
+
+_UNSAFE = re.compile("[\0\ud800-\udfff]")
+
+_AnyRecord = TypeVar("_AnyRecord", bound=Record)
+
+
+class BadField(ValueError):
+    """A field without which a record is no post. The message begins with the field's name."""
+
+
+def clean_text(text: str) -> str:
+    r"""The text with each U+0000 and lone surrogate replaced by U+FFFD.
+
+    >>> clean_text("a\0b\ud83d")
+    'a\ufffdb\ufffd'
+    """
+    return _UNSAFE.sub("\ufffd", text)
+
+
+def clean_record(record: _AnyRecord) -> _AnyRecord:
+    """The record with every text in it cleaned, however deep; bytes (`raw`) stay as they are."""
+    changes = {name: _clean(getattr(record, name)) for name in record.__struct_fields__}
+    return msgspec.structs.replace(record, **changes)
+
+
+def parse_moment(text: str) -> datetime | None:
+    """The moment an ISO 8601 text names, in UTC (its zone too, if it names none), or None.
+
+    >>> parse_moment("2023-04-24T12:00:00+02:00").isoformat(), parse_moment("yesterday")
+    ('2023-04-24T10:00:00+00:00', None)
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _clean(value: object) -> object:
+    match value:
+        case str():
+            return clean_text(value)
+        case tuple():
+            return tuple(_clean(part) for part in value)
+        case Record():
+            return clean_record(value)
+        case _:
+            return value

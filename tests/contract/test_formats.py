@@ -1,0 +1,169 @@
+"""What every file format promises, whatever it is: a line in FORMATS gets these tests."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import random
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from streams.formats.opening import InputError
+from streams.formats.registry import (
+    FORMATS,
+    LEAST_CONFIDENCE,
+    Format,
+    load_format,
+    read_file,
+    sniff_format,
+)
+from streams.records import Deletion, NotAPost, Post, Problem, Reading, Record
+
+GARBAGE = {
+    "empty": b"",
+    "newlines": b"\n\r\n\n",
+    "zeros": bytes(5_000),
+    "random": random.Random(1).randbytes(200_000),
+    "png": b"\x89PNG\r\n\x1a\n" + random.Random(2).randbytes(3_000),
+    "utf-16": "id,timestamp_utc,text\n1,2,3\n".encode("utf-16"),
+    "html": b"<!DOCTYPE html><html><body>Not found</body></html>",
+    "open quote": b'id,timestamp_utc,text\n"' + b"x\n" * 80_000,
+    "open brace": b'{"data": [{"id": "1"' + b"\n" * 3,
+    "one long line": b"x" * 3_000_000,
+}
+
+
+@pytest.fixture(params=FORMATS)
+def format(request: pytest.FixtureRequest) -> Format:
+    return load_format(request.param)
+
+
+def read(format: Format, content: bytes) -> list[Reading]:
+    return list(format.read(io.BytesIO(content), f"{format.NAME}:example"))
+
+
+def texts_of(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from texts_of(part)
+    elif isinstance(value, Record):
+        for name in value.__struct_fields__:
+            yield from texts_of(getattr(value, name))
+
+
+def moments_of(post: Post) -> Iterator[datetime]:
+    yield post.posted_at
+    if post.observed_at:
+        yield post.observed_at
+    if post.author and post.author.created_at:
+        yield post.author.created_at
+
+
+def check(readings: list[Reading]) -> None:
+    """What holds of whatever a format yields."""
+    for reading in readings:
+        assert isinstance(reading, Post | Deletion | NotAPost | Problem)
+        for text in texts_of(reading):
+            assert "\0" not in text
+            text.encode()  # no lone surrogates
+        if isinstance(reading, Problem):
+            assert reading.reason and reading.source and reading.position
+            assert "\n" not in reading.reason
+        if isinstance(reading, Post):
+            assert reading.post_id and reading.root_id and reading.platform and reading.raw
+            assert all(moment.utcoffset() == timedelta() for moment in moments_of(reading))
+            assert (reading.kind == "share") == (reading.share_of is not None)
+            assert reading.root_id == (reading.share_of or reading.post_id)
+            assert not any(tag.startswith("#") or not tag for tag in reading.hashtags)
+            assert len(set(reading.hashtags)) == len(reading.hashtags)
+
+
+def test_registry_names_the_module(format: Format) -> None:
+    assert FORMATS[format.NAME] == format.__name__  # type: ignore[attr-defined]
+    assert format.DESCRIPTION and "\n" not in format.DESCRIPTION
+
+
+def test_example_is_sniffed_as_itself(format: Format) -> None:
+    confidence = {name: load_format(name).sniff(format.example()) for name in FORMATS}
+    assert max(confidence, key=confidence.__getitem__) == format.NAME
+    assert confidence[format.NAME] >= LEAST_CONFIDENCE
+    assert sorted(confidence.values())[-2] < confidence[format.NAME], "nobody else is as sure"
+    assert all(0 <= value <= 1 for value in confidence.values())
+
+
+def test_example_is_read(format: Format, tmp_path: Path) -> None:
+    readings = read(format, format.example())
+    assert any(isinstance(reading, Post) for reading in readings)
+    assert not any(isinstance(reading, Problem) for reading in readings)
+    check(readings)
+    assert {"share", "reply"} <= {r.kind for r in readings if isinstance(r, Post)}
+    assert any(reading.seen_as == "embedded" for reading in readings if isinstance(reading, Post))
+    path = tmp_path / "example.gz"
+    path.write_bytes(gzip.compress(format.example()))
+    assert sniff_format(path) == format.NAME
+    assert len(list(read_file(path))) == len(readings)
+
+
+def test_reading_twice_gives_the_same(format: Format) -> None:
+    assert read(format, format.example()) == read(format, format.example())
+
+
+def test_provenance_is_the_source(format: Format) -> None:
+    for reading in read(format, format.example()):
+        if isinstance(reading, Post):
+            assert reading.provenance == f"{format.NAME}:example"
+
+
+def test_files_put_together_give_both(format: Format) -> None:
+    once = read(format, format.example())
+    twice = read(format, format.example() * 2)
+    assert sum(isinstance(reading, Post) for reading in twice) == 2 * sum(
+        isinstance(reading, Post) for reading in once
+    )
+
+
+@pytest.mark.parametrize("name", GARBAGE)
+def test_garbage_never_raises(format: Format, name: str, tmp_path: Path) -> None:
+    content = GARBAGE[name]
+    assert 0 <= format.sniff(content) <= 1
+    check(read(format, content))
+    path = tmp_path / "garbage"
+    path.write_bytes(content)
+    try:
+        check(list(read_file(path)))
+    except InputError as error:
+        assert "\n" not in str(error)
+    check(list(read_file(path, format.NAME)))
+
+
+def test_garbage_between_records_costs_no_more_than_itself(format: Format) -> None:
+    first, *rest = format.example().splitlines(keepends=True)
+    posts = [reading for reading in read(format, format.example()) if isinstance(reading, Post)]
+    readings = read(format, first + b"\xff\xfe\x00 garbage\n" + b"".join(rest))
+    assert [reading for reading in readings if isinstance(reading, Post)] == posts
+    assert sum(isinstance(reading, Problem) for reading in readings) == 1
+
+
+def test_cut_anywhere_never_raises(format: Format) -> None:
+    example = format.example()
+    whole = read(format, example)
+    for n_bytes in range(0, len(example), 13):
+        readings = read(format, example[:n_bytes])
+        check(readings)
+        assert len(readings) <= len(whole) + 1
+
+
+def test_packed_and_cut_anywhere_is_one_problem(format: Format, tmp_path: Path) -> None:
+    packed = gzip.compress(format.example())
+    path = tmp_path / "a.gz"
+    for n_bytes in range(2, len(packed), 7):
+        path.write_bytes(packed[:n_bytes])
+        *before, last = read_file(path, format.NAME)
+        check([*before, last])
+        assert isinstance(last, Problem) and last.reason.startswith("file_damaged")
+        assert not any(isinstance(reading, Problem) for reading in before)
