@@ -1,0 +1,264 @@
+import random
+from collections.abc import Callable
+from itertools import permutations
+
+import igraph
+import infomap as infomap_package
+import networkx
+import numpy as np
+import pytest
+
+from graph.communities import (
+    INFOMAP_FLAGS,
+    Communities,
+    infomap,
+    louvain,
+    modularity,
+    params_hash,
+    renumber,
+)
+from graph.users import UserNetwork, build_user_network
+
+Finder = Callable[..., Communities]
+FINDERS = pytest.mark.parametrize("find", [louvain, infomap])
+
+
+def two_cliques() -> UserNetwork:
+    """Users a to e and f to j share each other once each way; a is shared by f as well."""
+    shares = [*permutations("abcde", 2), *permutations("fghij", 2), ("a", "f")]
+    shared, sharers = zip(*shares, strict=True)
+    return build_user_network(shared, sharers)
+
+
+def noise(n_users: int = 60, n_shares: int = 200) -> UserNetwork:
+    draw = random.Random(5)
+    users = [f"u{i:02}" for i in range(n_users)]
+    return build_user_network(draw.choices(users, k=n_shares), draw.choices(users, k=n_shares))
+
+
+def turned(network: UserNetwork) -> UserNetwork:
+    """The same shares with sharers and shared exchanged."""
+    source, target = (np.repeat(end, network.weight) for end in (network.source, network.target))
+    return build_user_network(
+        [network.users[i] for i in target], [network.users[i] for i in source]
+    )
+
+
+def undirected(network: UserNetwork) -> networkx.Graph:
+    graph = networkx.Graph()
+    graph.add_nodes_from(range(network.n_users))
+    for a, b, weight in zip(
+        network.source.tolist(), network.target.tolist(), network.weight.tolist(), strict=True
+    ):
+        before = graph.get_edge_data(a, b, {"weight": 0})["weight"]
+        graph.add_edge(a, b, weight=before + weight)
+    return graph
+
+
+def as_sets(membership: np.ndarray) -> list[set[int]]:
+    return [set(np.flatnonzero(membership == c).tolist()) for c in range(int(membership.max()) + 1)]
+
+
+@FINDERS
+def test_two_planted_cliques_are_found(find: Finder) -> None:
+    found = find(two_cliques(), seed=1)
+    assert found.membership.tolist() == [0] * 5 + [1] * 5
+    assert found.n_communities == 2
+
+
+@FINDERS
+def test_parts_that_are_not_connected_are_never_one_community(find: Finder) -> None:
+    hubs, leaves = ["a"] * 6 + ["b"] * 4, [f"x{i}" for i in range(10)]
+    part = np.array([0, 1] + [0] * 6 + [1] * 4)
+    membership = find(build_user_network(hubs, leaves), seed=1).membership
+    assert membership[0] != membership[1]
+    assert set(membership[part == 0]).isdisjoint(membership[part == 1])
+
+
+def test_undirected_infomap_keeps_stars_whole() -> None:
+    hubs, leaves = ["a"] * 6 + ["b"] * 4, [f"x{i}" for i in range(10)]
+    found = infomap(build_user_network(hubs, leaves), seed=1, directed=False)
+    assert found.membership.tolist() == [0, 1] + [0] * 6 + [1] * 4
+    assert found.parameters["flow_model"] == "undirected"
+
+
+def test_undirected_infomap_does_not_see_the_direction() -> None:
+    network = noise()
+    one, other = (infomap(net, seed=1, directed=False) for net in (network, turned(network)))
+    assert one.membership.tolist() == other.membership.tolist()
+    assert one.quality == other.quality
+
+
+@FINDERS
+def test_the_seed_alone_decides(find: Finder) -> None:
+    network = noise()
+    first = find(network, seed=3)
+    random.random()
+    find(network, seed=4)
+    again = find(network, seed=3)
+    assert first.membership.tolist() == again.membership.tolist()
+    assert first.quality == again.quality
+
+
+def test_the_seed_reaches_louvain() -> None:
+    network = noise()
+    found = {tuple(louvain(network, seed=seed).membership.tolist()) for seed in range(1, 11)}
+    assert len(found) > 1
+
+
+def test_the_seed_reaches_infomap() -> None:
+    network = noise()
+    found = {tuple(infomap(network, seed=seed).membership.tolist()) for seed in range(1, 11)}
+    assert len(found) > 1
+
+
+def test_pythons_random_numbers_are_left_alone() -> None:
+    random.seed(9)
+    expected = random.random()
+    random.seed(9)
+    louvain(noise(), seed=3)
+    assert random.random() == expected
+
+
+def test_igraph_draws_from_random_again_afterwards() -> None:
+    louvain(noise(), seed=3)
+    random.seed(2)
+    first = igraph.Graph.Erdos_Renyi(n=30, m=60).get_edgelist()
+    random.seed(2)
+    assert igraph.Graph.Erdos_Renyi(n=30, m=60).get_edgelist() == first
+    random.seed(1)
+    assert igraph.Graph.Erdos_Renyi(n=30, m=60).get_edgelist() != first
+
+
+@pytest.mark.parametrize("resolution", [0.5, 1.0, 2.0])
+def test_louvains_quality_is_networkx_modularity_of_the_same_partition(resolution: float) -> None:
+    network = noise()
+    found = louvain(network, seed=1, resolution=resolution)
+    expected = networkx.community.modularity(
+        undirected(network), as_sets(found.membership), resolution=resolution
+    )
+    assert found.quality_name == "modularity"
+    assert found.quality == pytest.approx(expected, abs=1e-9)
+
+
+def test_modularity_of_two_cliques_by_hand() -> None:
+    # 41 shares, 20 inside each clique; the ends of each are 2 * 20 + 1
+    expected = 40 / 41 - 2 * (41 / 82) ** 2
+    membership = np.array([0] * 5 + [1] * 5)
+    assert modularity(two_cliques(), membership) == pytest.approx(expected, abs=1e-9)
+
+
+def test_louvain_is_as_good_as_networkx() -> None:
+    network = noise()
+    peer = networkx.community.louvain_communities(undirected(network), seed=1)
+    quality = louvain(network, seed=1).quality
+    assert quality is not None
+    assert quality >= networkx.community.modularity(undirected(network), peer) - 0.02
+
+
+def test_louvain_does_not_see_the_direction() -> None:
+    network = noise()
+    one, other = louvain(network, seed=1), louvain(turned(network), seed=1)
+    assert one.membership.tolist() == other.membership.tolist()
+
+
+def test_weights_decide_where_edges_do_not() -> None:
+    # a square a-b-c-d: only the weights say which opposite sides belong together
+    shares = [("a", "b")] * 9 + [("c", "d")] * 9 + [("b", "c"), ("d", "a")]
+    shared, sharers = zip(*shares, strict=True)
+    assert louvain(build_user_network(shared, sharers), seed=1).membership.tolist() == [0, 0, 1, 1]
+
+
+def test_codelength_of_one_community_by_hand() -> None:
+    # two users who share each other: half of the steps visit each, so one bit per step
+    found = infomap(build_user_network(["a", "b"], ["b", "a"]), seed=1)
+    assert found.membership.tolist() == [0, 0]
+    assert (found.quality, found.quality_name) == (1.0, "codelength")
+
+
+def test_more_trials_are_never_worse() -> None:
+    network = noise()
+    one, ten = infomap(network, seed=1), infomap(network, seed=1, n_trials=10)
+    assert one.quality is not None
+    assert ten.quality is not None
+    assert ten.quality <= one.quality
+    assert ten.parameters["n_trials"] == 10
+
+
+def test_infomap_walks_from_the_shared_to_the_sharer() -> None:
+    # one shared by two: every step ends at one of two sharers, one bit
+    assert infomap(build_user_network(["a", "a"], ["b", "c"]), seed=1).quality == 1.0
+    # two shared by one: every step ends at the same sharer, nothing to tell
+    assert infomap(build_user_network(["b", "c"], ["a", "a"]), seed=1).quality == 0.0
+
+
+@FINDERS
+def test_how_it_was_found_is_told(find: Finder) -> None:
+    found = find(two_cliques(), seed=7)
+    version = igraph.__version__ if find is louvain else infomap_package.__version__
+    assert (found.seed, found.version) == (7, version)
+    assert found.params_hash == params_hash(found.algorithm, found.parameters, 7, version)
+
+
+def test_every_infomap_flag_is_told() -> None:
+    told = {**INFOMAP_FLAGS, "flow_model": "directed", "n_trials": 1}
+    assert infomap(two_cliques(), seed=1).parameters == told
+
+
+def test_params_hash_depends_on_everything_but_the_order_of_parameters() -> None:
+    base = params_hash("louvain", {"a": 1, "b": 2}, 1, "1.0")
+    assert len(base) == 12
+    assert int(base, 16) >= 0
+    assert base == params_hash("louvain", {"b": 2, "a": 1}, 1, "1.0")
+    others = {
+        params_hash("infomap", {"a": 1, "b": 2}, 1, "1.0"),
+        params_hash("louvain", {"a": 1, "b": 3}, 1, "1.0"),
+        params_hash("louvain", {"a": 1, "b": 2}, 2, "1.0"),
+        params_hash("louvain", {"a": 1, "b": 2}, 1, "1.1"),
+    }
+    assert len(others | {base}) == 5
+
+
+def test_communities_are_numbered_by_size_then_smallest_member() -> None:
+    assert renumber(np.array([5, 9, 2, 9, 5, 2, 2])).tolist() == [1, 2, 0, 2, 1, 0, 0]
+
+
+@FINDERS
+def test_without_shares_there_is_nothing_to_measure(find: Finder) -> None:
+    found = find(build_user_network([], []), seed=1)
+    assert (found.n_communities, found.quality) == (0, None)
+    assert found.membership.shape == (0,)
+
+
+@FINDERS
+def test_a_user_without_edges_stays_alone(find: Finder) -> None:
+    none = np.empty(0, dtype=np.int64)
+    network = UserNetwork(
+        users=("a", "b", "c", "d"),
+        source=np.array([0, 3]),
+        target=np.array([3, 0]),
+        weight=np.array([1, 1]),
+        n_shares=2,
+        n_self_shares=0,
+        n_unknown_authors=0,
+    )
+    assert find(network, seed=1).membership.tolist() == [0, 1, 2, 0]
+    lonely = UserNetwork(
+        users=("a", "b"), source=none, target=none, weight=none,
+        n_shares=0, n_self_shares=0, n_unknown_authors=0,
+    )  # fmt: skip
+    assert find(lonely, seed=1).membership.tolist() == [0, 1]
+    assert find(lonely, seed=1).quality is None
+
+
+@FINDERS
+def test_seeds_start_at_one(find: Finder) -> None:
+    with pytest.raises(ValueError, match="seed is 0"):
+        find(two_cliques(), seed=0)
+
+
+def test_other_parameters_are_checked() -> None:
+    with pytest.raises(ValueError, match="n_trials"):
+        infomap(two_cliques(), seed=1, n_trials=0)
+    with pytest.raises(ValueError, match="resolution"):
+        louvain(two_cliques(), seed=1, resolution=-1)
