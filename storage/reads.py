@@ -1,0 +1,653 @@
+"""Everything the command line, the report and the Python API ask of the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg.rows import class_row, dict_row
+
+from storage.writes import contents_from
+from streams.records import Content
+
+Grain = str  # "hour" or "day"
+
+
+class TrendRow(NamedTuple):
+    """One bucket of one hashtag."""
+
+    hashtag: str
+    bucket_start: datetime
+    posts: int
+    originals: int
+    shares: int
+    authors: int
+    judged: int
+    likely_false: int
+    expected_share: float | None
+    expected_low: float | None
+    expected_high: float | None
+    first_seen_at: datetime
+    last_seen_at: datetime
+
+
+class HashtagRow(NamedTuple):
+    """One hashtag over a period."""
+
+    hashtag: str
+    posts: int
+    originals: int
+    shares: int
+    judged: int
+    likely_false: int
+    expected_share: float | None
+    busiest_day: datetime
+    busiest_posts: int
+    rise: float
+    first_seen_at: datetime
+    last_seen_at: datetime
+
+
+class ClusterRow(NamedTuple):
+    """One cluster of one window."""
+
+    hashtag: str
+    window_start: datetime
+    window_end: datetime
+    algorithm: str
+    clustering_id: int
+    cluster: int
+    n_users: int
+    n_shares: int
+    judged: int
+    likely_false: int
+    expected_share: float | None
+    expected_low: float | None
+    expected_high: float | None
+    quality_name: str
+    quality: float
+    n_clusters: int
+
+
+class NetworkRow(NamedTuple):
+    """The user network of a hashtag in a window."""
+
+    hashtag: str
+    window_start: datetime
+    window_end: datetime
+    n_users: int
+    n_links: int
+    n_shares: int
+    n_self_shares: int
+    n_unknown_authors: int
+    first_at: datetime
+    last_at: datetime
+
+
+class LinkRow(NamedTuple):
+    """Shares of one account's posts by another, with how they were judged."""
+
+    shared: str
+    sharer: str
+    n_shares: int
+    judged: int
+    likely_false: int
+    first_at: datetime
+    last_at: datetime
+
+
+class UserRow(NamedTuple):
+    """An account as last seen."""
+
+    user: str
+    handle: str | None
+    followers: int | None
+
+
+class PairRow(NamedTuple):
+    """Two hashtags that stand in the same posts."""
+
+    hashtag_a: str
+    hashtag_b: str
+    posts: int
+    originals: int
+
+
+class StoredCounts(NamedTuple):
+    """What a project holds."""
+
+    posts: int
+    shares: int
+    contents: int
+    authors: int
+    hashtags: int
+    quarantined: int
+    tombstones: int
+    dirty_buckets: int
+    first_posted_at: datetime | None
+    last_posted_at: datetime | None
+
+
+class PeriodCounts(NamedTuple):
+    """What was published in a period."""
+
+    posts: int
+    originals: int
+    shares: int
+    contents: int
+    accounts: int
+    hashtags: int
+    first_posted_at: datetime | None
+    last_posted_at: datetime | None
+
+
+class SpreadRow(NamedTuple):
+    """Who used one hashtag over a period, and how much of it is likely false."""
+
+    hashtag: str
+    posts: int
+    originals: int
+    shares: int
+    authors: int
+    judged: int
+    likely_false: int
+    expected_share: float | None
+    expected_low: float | None
+    expected_high: float | None
+    first_seen_at: datetime
+    last_seen_at: datetime
+
+
+@contextmanager
+def one_snapshot(connection: psycopg.Connection) -> Iterator[None]:
+    """Inside, every query of an idle connection sees the database as it was at the first."""
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield
+
+
+_PENDING = """
+SELECT c.platform, c.root_id, c.text, c.lang, c.hashtags, c.links, c.completeness, c.input_hash
+FROM hoaxwatch.content c
+LEFT JOIN hoaxwatch.verdicts v
+       ON v.platform = c.platform AND v.root_id = c.root_id
+      AND v.detector = %(detector)s AND v.version = %(version)s AND v.input_hash = c.input_hash
+WHERE v.state IS NULL AND (c.platform, c.root_id) > (%(platform)s, %(root_id)s)
+ORDER BY c.platform, c.root_id LIMIT %(limit)s
+"""
+
+
+def read_pending(
+    connection: psycopg.Connection, detector: str, version: str, page: int
+) -> Iterator[list[Content]]:
+    """Contents that this detector has not judged, in pages of at most `page`."""
+    after = ("", "")
+    while True:
+        found = contents_from(
+            connection.execute(
+                _PENDING,
+                {
+                    "detector": detector,
+                    "version": version,
+                    "platform": after[0],
+                    "root_id": after[1],
+                    "limit": page,
+                },
+            )
+        )
+        if not found:
+            return
+        yield found
+        after = (found[-1].platform, found[-1].root_id)
+
+
+def read_trends(
+    connection: psycopg.Connection,
+    hashtag: str,
+    grain: Grain,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[TrendRow]:
+    """The buckets of a hashtag in order of time. Buckets without a post have no row."""
+    cursor = connection.cursor(row_factory=class_row(TrendRow))
+    return cursor.execute(
+        "SELECT hashtag, bucket_start, posts, originals, shares, authors, judged, likely_false,"
+        " expected_share::float8, expected_low::float8, expected_high::float8,"
+        " first_seen_at, last_seen_at FROM hoaxwatch.hashtag_trends"
+        " WHERE hashtag = %s AND grain = %s"
+        " AND bucket_start >= coalesce(%s, '-infinity'::timestamptz)"
+        " AND bucket_start < coalesce(%s, 'infinity'::timestamptz) ORDER BY bucket_start",
+        (hashtag, grain, since, until),
+    ).fetchall()
+
+
+# rise: posts on the busiest day above the median of the seven days before it, where a day without a
+# post counts as 0.
+_HASHTAGS = """
+WITH days AS (
+    SELECT * FROM hoaxwatch.hashtag_trends WHERE grain = 'day'
+    AND bucket_start >= coalesce(%(since)s, '-infinity'::timestamptz)
+    AND bucket_start < coalesce(%(until)s, 'infinity'::timestamptz)
+), busiest AS (
+    SELECT DISTINCT ON (hashtag) hashtag, bucket_start AS day, posts FROM days
+    ORDER BY hashtag, posts DESC, bucket_start
+), before AS (
+    -- the 4th smallest of seven values of which 7 - count are 0
+    SELECT b.hashtag,
+           coalesce((array_agg(d.posts ORDER BY d.posts))[count(d.posts)::int - 3], 0) AS median
+    FROM busiest b LEFT JOIN hoaxwatch.hashtag_trends d
+         ON d.hashtag = b.hashtag AND d.grain = 'day'
+        AND d.bucket_start < b.day AND d.bucket_start >= b.day - interval '168 hours'
+    GROUP BY b.hashtag
+)
+SELECT d.hashtag, sum(d.posts)::bigint AS posts, sum(d.originals)::bigint AS originals,
+       sum(d.shares)::bigint AS shares, sum(d.judged)::bigint AS judged,
+       sum(d.likely_false)::bigint AS likely_false,
+       (sum(d.expected_share * d.judged) / nullif(sum(d.judged), 0))::float8 AS expected_share,
+       b.day AS busiest_day, b.posts AS busiest_posts, (b.posts - e.median)::float8 AS rise,
+       min(d.first_seen_at) AS first_seen_at, max(d.last_seen_at) AS last_seen_at
+FROM days d JOIN busiest b USING (hashtag) JOIN before e USING (hashtag)
+GROUP BY d.hashtag, b.day, b.posts, e.median
+ORDER BY {order} LIMIT %(limit)s
+"""
+
+
+def read_hashtags(
+    connection: psycopg.Connection,
+    limit: int,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    *,
+    rising: bool = False,
+) -> list[HashtagRow]:
+    """The hashtags with most posts in a period, or with the greatest rise."""
+    order = "rise DESC, d.hashtag" if rising else "posts DESC, d.hashtag"
+    cursor = connection.cursor(row_factory=class_row(HashtagRow))
+    return cursor.execute(
+        _HASHTAGS.format(order=order).encode(), {"since": since, "until": until, "limit": limit}
+    ).fetchall()
+
+
+# The interval is that of hashtag_trends: each content is one draw, however often it was shared.
+_SPREADS = """
+WITH facts AS (
+    SELECT h.hashtag, p.platform, p.root_id, p.author_id, p.kind, p.posted_at
+    FROM hoaxwatch.content_hashtags h JOIN hoaxwatch.posts p USING (platform, root_id)
+    WHERE h.hashtag = ANY (%(hashtags)s)
+    AND p.posted_at >= coalesce(%(since)s, '-infinity'::timestamptz)
+    AND p.posted_at < coalesce(%(until)s, 'infinity'::timestamptz)
+), authors AS (
+    SELECT hashtag, count(DISTINCT (platform, author_id)) FILTER (WHERE author_id IS NOT NULL)
+           AS authors
+    FROM facts GROUP BY hashtag
+), per_content AS (
+    SELECT f.hashtag, count(*) AS n, count(*) FILTER (WHERE f.kind = 'share') AS shares,
+           min(f.posted_at) AS first_at, max(f.posted_at) AS last_at,
+           v.probability AS p, v.likely_false
+    FROM facts f LEFT JOIN hoaxwatch.content_verdict v USING (platform, root_id)
+    GROUP BY f.hashtag, f.platform, f.root_id, v.probability, v.likely_false
+), summed AS (
+    SELECT hashtag, sum(n)::bigint AS posts, sum(shares)::bigint AS shares,
+           coalesce(sum(n) FILTER (WHERE p IS NOT NULL), 0)::bigint AS judged,
+           coalesce(sum(n) FILTER (WHERE likely_false), 0)::bigint AS likely_false,
+           sum(n * p) AS expected, sum(n * n * p * (1 - p)) AS variance,
+           min(first_at) AS first_seen_at, max(last_at) AS last_seen_at
+    FROM per_content GROUP BY hashtag
+)
+SELECT hashtag, posts, posts - shares AS originals, shares, authors, judged, likely_false,
+       (expected / nullif(judged, 0))::float8 AS expected_share,
+       greatest(0, (expected - 1.96 * sqrt(variance)) / nullif(judged, 0))::float8 AS expected_low,
+       least(1, (expected + 1.96 * sqrt(variance)) / nullif(judged, 0))::float8 AS expected_high,
+       first_seen_at, last_seen_at
+FROM summed JOIN authors USING (hashtag) ORDER BY posts DESC, hashtag
+"""
+
+
+def read_spreads(
+    connection: psycopg.Connection,
+    hashtags: Sequence[str],
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[SpreadRow]:
+    """These hashtags over a whole period, where authors are distinct; most used first."""
+    cursor = connection.cursor(row_factory=class_row(SpreadRow))
+    return cursor.execute(
+        _SPREADS, {"hashtags": list(hashtags), "since": since, "until": until}
+    ).fetchall()
+
+
+def read_display_forms(connection: psycopg.Connection, hashtags: Sequence[str]) -> dict[str, str]:
+    """Hashtag -> as it is most often written (of equally frequent forms the first in C order)."""
+    rows = connection.execute(
+        "SELECT hashtag, mode() WITHIN GROUP (ORDER BY written) FROM hoaxwatch.content_hashtags"
+        " WHERE hashtag = ANY (%s) GROUP BY hashtag",
+        (list(hashtags),),
+    )
+    return dict(rows.fetchall())
+
+
+def read_networks(connection: psycopg.Connection, hashtag: str) -> list[NetworkRow]:
+    """The windows in which a hashtag's user network was clustered, in order of time."""
+    cursor = connection.cursor(row_factory=class_row(NetworkRow))
+    return cursor.execute(
+        "SELECT hashtag, window_start, window_end, n_users, n_links, n_shares, n_self_shares,"
+        " n_unknown_authors, first_at, last_at FROM hoaxwatch.networks WHERE hashtag = %s"
+        " ORDER BY window_start",
+        (hashtag,),
+    ).fetchall()
+
+
+def read_largest_networks(
+    connection: psycopg.Connection,
+    limit: int,
+    hashtag: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[NetworkRow]:
+    """The window with most accounts of each hashtag (of one), greatest first.
+
+    Windows count that begin before `until` and end after `since`."""
+    cursor = connection.cursor(row_factory=class_row(NetworkRow))
+    return cursor.execute(
+        "SELECT * FROM (SELECT DISTINCT ON (hashtag) hashtag, window_start, window_end, n_users,"
+        " n_links, n_shares, n_self_shares, n_unknown_authors, first_at, last_at"
+        " FROM hoaxwatch.networks WHERE hashtag = coalesce(%s, hashtag)"
+        " AND window_end > coalesce(%s, '-infinity'::timestamptz)"
+        " AND window_start < coalesce(%s, 'infinity'::timestamptz)"
+        " ORDER BY hashtag, n_users DESC, window_start) n"
+        " ORDER BY n_users DESC, hashtag LIMIT %s",
+        (hashtag, since, until, limit),
+    ).fetchall()
+
+
+def read_clusters(
+    connection: psycopg.Connection,
+    hashtag: str,
+    algorithm: str | None = None,
+    window_start: datetime | None = None,
+    min_users: int = 2,
+) -> list[ClusterRow]:
+    """Clusters of a hashtag, by window, algorithm and size."""
+    cursor = connection.cursor(row_factory=class_row(ClusterRow))
+    return cursor.execute(
+        "SELECT hashtag, window_start, window_end, algorithm, clustering_id, cluster, n_users,"
+        " n_shares, judged, likely_false, expected_share::float8, expected_low::float8,"
+        " expected_high::float8, quality_name, quality::float8, n_clusters FROM mart.clusters"
+        " WHERE hashtag = %s AND algorithm = coalesce(%s, algorithm)"
+        " AND window_start = coalesce(%s, window_start) AND n_users >= %s"
+        " ORDER BY window_start, algorithm, cluster",
+        (hashtag, algorithm, window_start, min_users),
+    ).fetchall()
+
+
+def read_top_members(
+    connection: psycopg.Connection, clustering_id: int, per_cluster: int
+) -> dict[int, list[str]]:
+    """Cluster -> its most shared accounts, as handles where known."""
+    rows = connection.execute(
+        "SELECT cluster, coalesce((a.handle).value, m.author_id) FROM ("
+        "  SELECT *, row_number() OVER (PARTITION BY cluster"
+        "    ORDER BY times_shared DESC, shares_made DESC, author_id) AS place"
+        "  FROM hoaxwatch.cluster_members WHERE clustering_id = %s) m"
+        " LEFT JOIN hoaxwatch.authors a USING (platform, author_id)"
+        " WHERE place <= %s ORDER BY cluster, place",
+        (clustering_id, per_cluster),
+    )
+    found: dict[int, list[str]] = {}
+    for cluster, name in rows:
+        found.setdefault(cluster, []).append(name)
+    return found
+
+
+def read_links(
+    connection: psycopg.Connection,
+    hashtag: str | None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[LinkRow]:
+    """The user network of a hashtag (of everything: None) in a period: who shares whom, sorted.
+
+    Own shares and shares between unknown accounts are left out."""
+    cursor = connection.cursor(row_factory=class_row(LinkRow))
+    return cursor.execute(
+        "SELECT r.platform || ':' || r.author_id AS shared,"
+        " s.platform || ':' || s.author_id AS sharer, count(*) AS n_shares,"
+        " count(v.probability) AS judged,"
+        " count(*) FILTER (WHERE v.likely_false) AS likely_false,"
+        " min(s.posted_at) AS first_at, max(s.posted_at) AS last_at"
+        " FROM hoaxwatch.posts s"
+        " JOIN hoaxwatch.posts r ON r.platform = s.platform AND r.post_id = s.share_of"
+        " JOIN hoaxwatch.content_verdict v"
+        "   ON v.platform = s.platform AND v.root_id = s.root_id"
+        " WHERE s.kind = 'share' AND r.author_id <> s.author_id"
+        " AND s.posted_at >= coalesce(%s, '-infinity'::timestamptz)"
+        " AND s.posted_at < coalesce(%s, 'infinity'::timestamptz)"
+        " AND (%s::text IS NULL OR EXISTS (SELECT FROM hoaxwatch.content_hashtags h"
+        "   WHERE h.hashtag = %s AND h.platform = s.platform AND h.root_id = s.root_id))"
+        " GROUP BY 1, 2 ORDER BY 1, 2",
+        (since, until, hashtag, hashtag),
+    ).fetchall()
+
+
+def read_users(connection: psycopg.Connection, users: Sequence[str]) -> list[UserRow]:
+    """Handles and followers of accounts named platform:id."""
+    pairs = [user.partition(":")[::2] for user in users]
+    cursor = connection.cursor(row_factory=class_row(UserRow))
+    return cursor.execute(
+        "SELECT a.platform || ':' || a.author_id AS user, (a.handle).value AS handle,"
+        " (a.followers).value AS followers FROM hoaxwatch.authors a"
+        " JOIN unnest(%s::text[], %s::text[]) AS u (platform, author_id)"
+        " USING (platform, author_id) ORDER BY 1",
+        ([platform for platform, _ in pairs], [author for _, author in pairs]),
+    ).fetchall()
+
+
+def read_pairs(
+    connection: psycopg.Connection,
+    hashtag: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int = 1000,
+) -> list[PairRow]:
+    """Hashtags that stand together, most frequent first; with `hashtag`, its partners only."""
+    cursor = connection.cursor(row_factory=class_row(PairRow))
+    return cursor.execute(
+        "SELECT hashtag_a, hashtag_b, sum(posts)::bigint AS posts,"
+        " sum(originals)::bigint AS originals FROM hoaxwatch.hashtag_pairs"
+        " WHERE day >= coalesce(%s, '-infinity'::timestamptz)"
+        " AND day < coalesce(%s, 'infinity'::timestamptz)"
+        " AND (%s::text IS NULL OR hashtag_a = %s OR hashtag_b = %s)"
+        " GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT %s",
+        (since, until, hashtag, hashtag, hashtag, limit),
+    ).fetchall()
+
+
+def read_pairs_among(
+    connection: psycopg.Connection,
+    hashtags: Sequence[str],
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[PairRow]:
+    """The links between these hashtags, sorted."""
+    cursor = connection.cursor(row_factory=class_row(PairRow))
+    return cursor.execute(
+        "SELECT hashtag_a, hashtag_b, sum(posts)::bigint AS posts,"
+        " sum(originals)::bigint AS originals FROM hoaxwatch.hashtag_pairs"
+        " WHERE hashtag_a = ANY (%(hashtags)s) AND hashtag_b = ANY (%(hashtags)s)"
+        " AND day >= coalesce(%(since)s, '-infinity'::timestamptz)"
+        " AND day < coalesce(%(until)s, 'infinity'::timestamptz)"
+        " GROUP BY 1, 2 ORDER BY 1, 2",
+        {"hashtags": list(hashtags), "since": since, "until": until},
+    ).fetchall()
+
+
+def read_period_counts(
+    connection: psycopg.Connection,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> PeriodCounts:
+    """What was published in a period, and by how many known accounts."""
+    cursor = connection.cursor(row_factory=class_row(PeriodCounts))
+    row = cursor.execute(
+        "WITH p AS (SELECT * FROM hoaxwatch.posts"
+        "   WHERE posted_at >= coalesce(%s, '-infinity'::timestamptz)"
+        "   AND posted_at < coalesce(%s, 'infinity'::timestamptz))"
+        " SELECT count(*) AS posts, count(*) FILTER (WHERE kind <> 'share') AS originals,"
+        " count(*) FILTER (WHERE kind = 'share') AS shares,"
+        " count(DISTINCT (platform, root_id)) AS contents,"
+        " count(DISTINCT (platform, author_id)) FILTER (WHERE author_id IS NOT NULL) AS accounts,"
+        " (SELECT count(DISTINCT hashtag) FROM hoaxwatch.content_hashtags"
+        "   JOIN (SELECT DISTINCT platform, root_id FROM p) c USING (platform, root_id))"
+        "   AS hashtags,"
+        " min(posted_at) AS first_posted_at, max(posted_at) AS last_posted_at FROM p",
+        (since, until),
+    ).fetchone()
+    assert row is not None
+    return row
+
+
+def read_counts(connection: psycopg.Connection) -> StoredCounts:
+    """How much the project holds, and over which time."""
+    cursor = connection.cursor(row_factory=class_row(StoredCounts))
+    row = cursor.execute(
+        "SELECT p.*, (SELECT count(*) FROM hoaxwatch.content) AS contents,"
+        " (SELECT count(*) FROM hoaxwatch.authors) AS authors,"
+        " (SELECT count(DISTINCT hashtag) FROM hoaxwatch.content_hashtags) AS hashtags,"
+        " (SELECT count(*) FROM hoaxwatch.quarantine) AS quarantined,"
+        " (SELECT count(*) FROM hoaxwatch.tombstones) AS tombstones,"
+        " (SELECT count(*) FROM hoaxwatch.dirty_buckets) AS dirty_buckets"
+        " FROM (SELECT count(*) AS posts, count(*) FILTER (WHERE kind = 'share') AS shares,"
+        " min(posted_at) AS first_posted_at, max(posted_at) AS last_posted_at"
+        " FROM hoaxwatch.posts) p"
+    ).fetchone()
+    assert row is not None
+    return row
+
+
+def read_verdict_states(
+    connection: psycopg.Connection,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[dict[str, Any]]:
+    """How many contents, and posts that carry them, are in each verdict state and reason."""
+    cursor = connection.cursor(row_factory=dict_row)
+    return cursor.execute(
+        "SELECT state, reason, count(*) AS contents, sum(n)::bigint AS posts,"
+        " count(*) FILTER (WHERE likely_false) AS likely_false_contents,"
+        " coalesce(sum(n) FILTER (WHERE likely_false), 0)::bigint AS likely_false_posts"
+        " FROM hoaxwatch.content_verdict v JOIN (SELECT platform, root_id, count(*) AS n"
+        "   FROM hoaxwatch.posts WHERE posted_at >= coalesce(%s, '-infinity'::timestamptz)"
+        "   AND posted_at < coalesce(%s, 'infinity'::timestamptz)"
+        "   GROUP BY platform, root_id) p USING (platform, root_id)"
+        " GROUP BY state, reason ORDER BY state, reason",
+        (since, until),
+    ).fetchall()
+
+
+def read_policy(connection: psycopg.Connection) -> dict[str, Any] | None:
+    """The verdict policy in force; None before the first run."""
+    cursor = connection.cursor(row_factory=dict_row)
+    return cursor.execute(
+        "SELECT policy_id, detector, version, threshold::float8 AS threshold,"
+        " abstain_band::float8 AS abstain_band, created_at"
+        " FROM hoaxwatch.verdict_policy WHERE active"
+    ).fetchone()
+
+
+def read_top_posts(
+    connection: psycopg.Connection,
+    limit: int,
+    *,
+    hashtag: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[dict[str, Any]]:
+    """The most shared contents (as far as collected), with their verdicts."""
+    cursor = connection.cursor(row_factory=dict_row)
+    return cursor.execute(
+        "SELECT c.platform, c.root_id, c.text, c.lang, c.hashtags, n.shares, n.authors,"
+        " n.first_at, n.last_at, v.state, v.probability::float8 AS probability, v.likely_false,"
+        " v.reason, v.evidence FROM hoaxwatch.content c"
+        " JOIN (SELECT platform, root_id, count(*) FILTER (WHERE kind = 'share') AS shares,"
+        "   count(DISTINCT author_id) AS authors, min(posted_at) AS first_at,"
+        "   max(posted_at) AS last_at FROM hoaxwatch.posts"
+        "   WHERE posted_at >= coalesce(%s, '-infinity'::timestamptz)"
+        "   AND posted_at < coalesce(%s, 'infinity'::timestamptz)"
+        "   GROUP BY platform, root_id) n"
+        "   USING (platform, root_id)"
+        " JOIN hoaxwatch.content_verdict v USING (platform, root_id)"
+        " WHERE %s::text IS NULL OR %s = ANY (c.hashtags)"
+        " ORDER BY n.shares DESC, c.platform, c.root_id LIMIT %s",
+        (since, until, hashtag, hashtag, limit),
+    ).fetchall()
+
+
+def read_quarantine(connection: psycopg.Connection, limit: int) -> list[dict[str, Any]]:
+    """Reasons for quarantine with how often and a first example each."""
+    cursor = connection.cursor(row_factory=dict_row)
+    return cursor.execute(
+        "SELECT source, reason, count(*) AS records, min(position) AS first_position"
+        " FROM hoaxwatch.quarantine GROUP BY source, reason ORDER BY records DESC, source, reason"
+        " LIMIT %s",
+        (limit,),
+    ).fetchall()
+
+
+def read_runs(connection: psycopg.Connection, limit: int) -> list[dict[str, Any]]:
+    """The latest runs with their manifests, newest first."""
+    cursor = connection.cursor(row_factory=dict_row)
+    return cursor.execute(
+        "SELECT run_id, started_at, finished_at, manifest FROM hoaxwatch.runs"
+        " ORDER BY run_id DESC LIMIT %s",
+        (limit,),
+    ).fetchall()
+
+
+def read_trace(connection: psycopg.Connection, post_id: str) -> list[dict[str, Any]]:
+    """The path of a post (of each platform that has this id): as it was read, judged, counted."""
+    cursor = connection.cursor(row_factory=dict_row)
+    posts = cursor.execute(
+        "SELECT p.platform, p.post_id, p.posted_at, p.kind, p.author_id, p.root_id, p.share_of,"
+        " p.reply_to, p.quote_of, p.seen_as, p.provenance,"
+        " nullif(p.observed_at, '-infinity') AS observed_at,"
+        " (p.likes).value AS likes, (p.shares).value AS shares_reported, c.text, c.lang,"
+        " c.hashtags, c.completeness, v.state, v.score::float8 AS score,"
+        " v.probability::float8 AS probability, v.likely_false, v.reason, v.evidence,"
+        " v.detector, v.version, y.threshold::float8 AS threshold FROM hoaxwatch.posts p"
+        " JOIN hoaxwatch.content c USING (platform, root_id)"
+        " JOIN hoaxwatch.content_verdict v USING (platform, root_id)"
+        " JOIN hoaxwatch.verdict_policy y USING (policy_id)"
+        " WHERE p.post_id = %s ORDER BY p.platform",
+        (post_id,),
+    ).fetchall()
+    for post in posts:
+        post["payloads"] = cursor.execute(
+            "SELECT encode(payload_hash, 'hex') AS payload_hash, received_at,"
+            " length(raw) AS stored_bytes FROM hoaxwatch.payloads"
+            " WHERE platform = %s AND post_id = %s ORDER BY received_at, payload_hash",
+            (post["platform"], post["post_id"]),
+        ).fetchall()
+        post["buckets"] = cursor.execute(
+            "SELECT hashtag, grain, bucket_start, posts, judged, likely_false"
+            " FROM hoaxwatch.hashtag_trends WHERE hashtag = ANY (%(tags)s) AND bucket_start ="
+            " date_trunc(grain, %(at)s::timestamptz) ORDER BY hashtag, grain DESC",
+            {"tags": post["hashtags"], "at": post["posted_at"]},
+        ).fetchall()
+        post["clusters"] = cursor.execute(
+            "SELECT k.hashtag, k.window_start, k.algorithm, m.cluster, m.times_shared,"
+            " m.shares_made FROM hoaxwatch.cluster_members m"
+            " JOIN hoaxwatch.clusterings k USING (clustering_id)"
+            " WHERE m.platform = %(platform)s AND m.author_id = %(author_id)s"
+            " AND k.hashtag = ANY (%(hashtags)s) AND k.window_start <= %(posted_at)s"
+            " AND k.window_end > %(posted_at)s ORDER BY 1, 2, 3",
+            post,
+        ).fetchall()
+        post["waiting_buckets"] = cursor.execute(
+            "SELECT count(*) AS n FROM hoaxwatch.dirty_buckets"
+            " WHERE hashtag = ANY (%(hashtags)s) AND hour = date_trunc('hour', %(posted_at)s)",
+            post,
+        ).fetchall()[0]["n"]
+    return posts

@@ -1,0 +1,236 @@
+"""Counts the dirty buckets again from rows: trends, hashtag pairs, cluster windows.
+
+Nothing here adds to a count. A tick takes what is dirty, recomputes exactly those days of those
+hashtags, and writes the result in the same transaction: whatever the order, the batches or the
+moment of a crash, the same rows give the same tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+import psycopg
+
+#: One tick at a time: two that overlapped could write an older count over a newer one.
+TRACK_LOCK = 0x74726163
+
+_STAGING = """
+CREATE TEMP TABLE IF NOT EXISTS taken (
+    hashtag text COLLATE "C", hour timestamptz, day timestamptz) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS facts (
+    hashtag text COLLATE "C", day timestamptz, hour timestamptz, posted_at timestamptz,
+    platform text COLLATE "C", root_id text COLLATE "C", author text COLLATE "C",
+    is_share boolean, probability numeric, likely_false boolean) ON COMMIT DELETE ROWS;
+"""
+
+_TAKE = """
+WITH gone AS (DELETE FROM hoaxwatch.dirty_buckets RETURNING hashtag, hour)
+INSERT INTO taken SELECT DISTINCT hashtag, hour, date_trunc('day', hour) FROM gone
+"""
+
+_GATHER = """
+INSERT INTO facts
+SELECT t.hashtag, t.day, date_trunc('hour', p.posted_at), p.posted_at, p.platform, p.root_id,
+       CASE WHEN p.author_id IS NOT NULL THEN p.platform || ':' || p.author_id END,
+       p.kind = 'share', v.probability, v.likely_false
+FROM (SELECT DISTINCT hashtag, day FROM taken) t
+JOIN hoaxwatch.content_hashtags h USING (hashtag)
+JOIN hoaxwatch.posts p ON p.platform = h.platform AND p.root_id = h.root_id
+     AND p.posted_at >= t.day AND p.posted_at < t.day + interval '24 hours'
+JOIN hoaxwatch.content_verdict v ON v.platform = p.platform AND v.root_id = p.root_id
+"""
+
+_CLEAR_TRENDS = """
+DELETE FROM hoaxwatch.hashtag_trends r USING (SELECT DISTINCT hashtag, day FROM taken) t
+WHERE r.hashtag = t.hashtag AND r.bucket_start >= t.day
+  AND r.bucket_start < t.day + interval '24 hours'
+"""
+
+# Expected share = sum of probabilities / judged posts. Shares of one content stand or fall with it,
+# so each content is one draw: variance = sum over contents of n^2 p (1 - p) / judged^2.
+_COUNT_TRENDS = """
+WITH per_content AS (
+    SELECT hashtag, {bucket} AS bucket, platform, root_id, count(*) AS n,
+           count(*) FILTER (WHERE is_share) AS shares, min(posted_at) AS first_at,
+           max(posted_at) AS last_at, probability AS p, likely_false
+    FROM facts GROUP BY hashtag, {bucket}, platform, root_id, probability, likely_false
+), per_author AS (
+    SELECT hashtag, {bucket} AS bucket, count(DISTINCT author) AS authors
+    FROM facts GROUP BY hashtag, {bucket}
+), summed AS (
+    SELECT hashtag, bucket, sum(n) AS posts, sum(shares) AS shares,
+           coalesce(sum(n) FILTER (WHERE p IS NOT NULL), 0) AS judged,
+           coalesce(sum(n) FILTER (WHERE likely_false), 0) AS likely_false,
+           sum(n * p) AS expected, sum(n * n * p * (1 - p)) AS variance,
+           min(first_at) AS first_at, max(last_at) AS last_at
+    FROM per_content GROUP BY hashtag, bucket
+)
+INSERT INTO hoaxwatch.hashtag_trends
+SELECT s.hashtag, '{grain}', s.bucket, s.posts, s.posts - s.shares, s.shares, a.authors, s.judged,
+       s.likely_false, round(s.expected / nullif(s.judged, 0), 6),
+       CASE WHEN s.judged > 0
+            THEN round(greatest(0, (s.expected - 1.959964 * sqrt(s.variance)) / s.judged), 6) END,
+       CASE WHEN s.judged > 0
+            THEN round(least(1, (s.expected + 1.959964 * sqrt(s.variance)) / s.judged), 6) END,
+       s.first_at, s.last_at, p.policy_id
+FROM summed s JOIN per_author a USING (hashtag, bucket)
+CROSS JOIN (SELECT policy_id FROM hoaxwatch.verdict_policy WHERE active) p
+"""
+
+_CLEAR_PAIRS = """
+WITH t AS (SELECT DISTINCT hashtag, day FROM taken)
+DELETE FROM hoaxwatch.hashtag_pairs r USING t
+WHERE r.day = t.day AND (r.hashtag_a = t.hashtag OR r.hashtag_b = t.hashtag)
+"""
+
+_COUNT_PAIRS = """
+INSERT INTO hoaxwatch.hashtag_pairs
+SELECT least(f.hashtag, o.hashtag), greatest(f.hashtag, o.hashtag), f.day, sum(f.n),
+       sum(f.originals)
+FROM (SELECT hashtag, day, platform, root_id, count(*) AS n,
+             count(*) FILTER (WHERE NOT is_share) AS originals
+      FROM facts GROUP BY hashtag, day, platform, root_id) f
+JOIN hoaxwatch.content_hashtags o USING (platform, root_id)
+LEFT JOIN (SELECT DISTINCT hashtag, day FROM taken) t ON t.hashtag = o.hashtag AND t.day = f.day
+-- a pair of two dirty tags would be met from both sides: count it from the first
+WHERE o.hashtag <> f.hashtag AND (t.hashtag IS NULL OR f.hashtag < o.hashtag)
+GROUP BY 1, 2, 3
+"""
+
+# Shares of the taken hashtags in the days around what is dirty, for the windows that overlap it.
+_WINDOW_SHARES = """
+WITH span AS (
+    SELECT hashtag, min(hour) - make_interval(hours => %(length)s) AS since,
+           max(hour) + make_interval(hours => %(length)s + 1) AS until
+    FROM taken GROUP BY hashtag
+)
+SELECT h.hashtag, s.posted_at, s.platform || ':' || s.author_id AS sharer,
+       r.platform || ':' || r.author_id AS shared, s.platform || ':' || s.root_id AS root,
+       v.probability::float8, v.likely_false
+FROM span t
+JOIN hoaxwatch.content_hashtags h USING (hashtag)
+JOIN hoaxwatch.posts s ON s.platform = h.platform AND s.root_id = h.root_id
+     AND s.kind = 'share' AND s.posted_at >= t.since AND s.posted_at < t.until
+LEFT JOIN hoaxwatch.posts r ON r.platform = s.platform AND r.post_id = s.share_of
+JOIN hoaxwatch.content_verdict v ON v.platform = s.platform AND v.root_id = s.root_id
+ORDER BY h.hashtag, s.posted_at, s.platform, s.post_id
+"""
+
+_CLEAR_WINDOWS = """
+WITH w AS (
+    SELECT * FROM unnest(%s::text[], %s::timestamptz[], %s::timestamptz[])
+    AS w (hashtag, window_start, window_end)
+), no_networks AS (
+    DELETE FROM hoaxwatch.networks USING w
+    WHERE (networks.hashtag, networks.window_start, networks.window_end)
+        = (w.hashtag, w.window_start, w.window_end)
+), gone AS (
+    DELETE FROM hoaxwatch.clusterings c USING w
+    WHERE (c.hashtag, c.window_start, c.window_end) = (w.hashtag, w.window_start, w.window_end)
+    RETURNING c.clustering_id
+), no_clusters AS (
+    DELETE FROM hoaxwatch.clusters c USING gone WHERE c.clustering_id = gone.clustering_id
+)
+DELETE FROM hoaxwatch.cluster_members m USING gone WHERE m.clustering_id = gone.clustering_id
+"""
+
+
+class WindowShare(NamedTuple):
+    """One share as the user network needs it. Accounts are platform:id; None is unknown."""
+
+    hashtag: str
+    posted_at: datetime
+    sharer: str | None
+    shared: str | None
+    root: str
+    probability: float | None
+    likely_false: bool | None
+
+
+@dataclass(frozen=True)
+class WindowRows:
+    """What is stored about the network of one hashtag in one window, ready to COPY."""
+
+    network: tuple[object, ...]
+    clusterings: list[tuple[object, ...]]
+    clusters: list[tuple[object, ...]]
+    members: list[tuple[object, ...]]
+
+
+def prepare(connection: psycopg.Connection) -> None:
+    """Makes the temporary tables of this connection. Call once after connecting."""
+    connection.execute(_STAGING)
+
+
+def take_dirty(cursor: psycopg.Cursor[Any]) -> dict[str, list[datetime]]:
+    """Takes all dirty buckets for this transaction: hashtag -> hours. Others wait at the lock."""
+    cursor.execute("SELECT pg_advisory_xact_lock(%s)", (TRACK_LOCK,))
+    if not cursor.execute(_TAKE).rowcount:
+        return {}
+    taken: dict[str, list[datetime]] = {}
+    for hashtag, hour in cursor.execute("SELECT hashtag, hour FROM taken ORDER BY hashtag, hour"):
+        taken.setdefault(hashtag, []).append(hour)
+    return taken
+
+
+def recount_trends(cursor: psycopg.Cursor[Any]) -> int:
+    """Counts hours, days and pairs of what was taken; returns the number of trend rows written."""
+    cursor.execute(_GATHER)
+    cursor.execute("ANALYZE facts; ANALYZE taken")
+    cursor.execute(_CLEAR_TRENDS)
+    written = 0
+    for grain in ("hour", "day"):
+        written += cursor.execute(_COUNT_TRENDS.format(bucket=grain, grain=grain).encode()).rowcount
+    cursor.execute(_CLEAR_PAIRS)
+    cursor.execute(_COUNT_PAIRS)
+    return written
+
+
+def read_window_shares(cursor: psycopg.Cursor[Any], window_hours: int) -> list[WindowShare]:
+    """Shares of the taken hashtags, by hashtag and time, as far as their windows reach."""
+    cursor.execute(_WINDOW_SHARES, {"length": window_hours})
+    return [WindowShare(*row) for row in cursor]
+
+
+def hashtags_with_windows(cursor: psycopg.Cursor[Any]) -> set[str]:
+    """Hashtags that have cluster windows now, and so may have some to lose."""
+    return {row[0] for row in cursor.execute("SELECT DISTINCT hashtag FROM hoaxwatch.networks")}
+
+
+def active_policy(cursor: psycopg.Cursor[Any]) -> int:
+    """The number of the policy in force."""
+    row = cursor.execute("SELECT policy_id FROM hoaxwatch.verdict_policy WHERE active").fetchone()
+    assert row is not None, "no active verdict_policy"
+    return int(row[0])
+
+
+def clustering_id(
+    hashtag: str, start: datetime, end: datetime, algorithm: str, params_hash: str
+) -> int:
+    """The key of a clustering: 63 bits of BLAKE2b over what identifies it."""
+    told = f"{hashtag}\0{start.isoformat()}\0{end.isoformat()}\0{algorithm}\0{params_hash}"
+    return int.from_bytes(blake2b(told.encode(), digest_size=8).digest(), "big") >> 1
+
+
+def replace_windows(
+    cursor: psycopg.Cursor[Any],
+    windows: Sequence[tuple[str, datetime, datetime]],
+    found: Iterable[WindowRows],
+) -> None:
+    """Replaces everything stored about these (hashtag, start, end) windows by what was found."""
+    keys = [list(column) for column in zip(*windows, strict=True)] or [[], [], []]
+    cursor.execute(_CLEAR_WINDOWS, keys)
+    held = list(found)
+    for table, lines in (
+        ("networks", (rows.network for rows in held)),
+        ("clusterings", (line for rows in held for line in rows.clusterings)),
+        ("clusters", (line for rows in held for line in rows.clusters)),
+        ("cluster_members", (line for rows in held for line in rows.members)),
+    ):
+        with cursor.copy(f"COPY hoaxwatch.{table} FROM STDIN") as copy:
+            for line in lines:
+                copy.write_row(line)

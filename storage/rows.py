@@ -1,0 +1,239 @@
+"""Posts -> rows: what a batch means for each table, before the database is asked. Pure.
+
+A batch may hold the same post, content or author several times. Here they are merged by the same
+rules as `writes` merges with what is stored: a version wins as a whole by the greatest
+(completeness, observed_at, payload hash); a counter by the greatest (observed_at, value).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import blake2b
+
+from streams.records import Author, Content, Post, content_hash, hashtag_key
+
+Row = tuple[object, ...]
+
+UNKNOWN_TIME = "-infinity"
+COUNTERS = ("likes", "shares", "replies", "quotes", "views")
+PROFILE_TEXTS = ("handle", "name")
+PROFILE_COUNTS = ("followers", "following", "n_posts", "verified")
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A post with what decides which of several versions stands."""
+
+    post: Post
+    payload_hash: bytes
+    observed: str
+
+    @property
+    def rank(self) -> tuple[int, bool, str, bytes]:
+        """Sorts as the database does: an unknown time comes before every time."""
+        return (
+            self.post.completeness,
+            self.observed != UNKNOWN_TIME,
+            self.observed,
+            self.payload_hash,
+        )
+
+
+def hash16(data: bytes) -> bytes:
+    """BLAKE2b-128, the hash of payloads and ids."""
+    return blake2b(data, digest_size=16).digest()
+
+
+def utc_text(moment: datetime | None) -> str:
+    """A time as ISO text of fixed width, so that text order is time order.
+
+    >>> utc_text(datetime(2023, 4, 24, tzinfo=UTC)), utc_text(None)
+    ('2023-04-24T00:00:00.000000+00:00', '-infinity')
+    """
+    if moment is None:
+        return UNKNOWN_TIME
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds")
+
+
+def version_of(post: Post) -> Version:
+    """The post with its payload's hash (of its words where the source kept no raw record)."""
+    data = post.raw or f"{post.post_id}\0{post.text}".encode(errors="surrogatepass")
+    return Version(post, hash16(data), utc_text(post.observed_at))
+
+
+def array_literal(values: Iterable[str]) -> str:
+    r"""Texts as a PostgreSQL array literal.
+
+    >>> print(array_literal(["a", 'say "b"', "c\\d"]))
+    {"a","say \"b\"","c\\d"}
+    """
+    quoted = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
+    return "{" + ",".join(f'"{value}"' for value in quoted) + "}"
+
+
+def observed_literal(observed: str, value: int | str | None) -> str | None:
+    r"""A value with the time it was seen, as a literal of the composite types; None stays None.
+
+    >>> observed_literal("-infinity", 3), observed_literal("-infinity", 'a"b')
+    ('("-infinity",3)', '("-infinity","a""b")')
+    """
+    if value is None:
+        return None
+    if isinstance(value, int):
+        return f'("{observed}",{int(value)})'
+    escaped = value.replace("\\", "\\\\").replace('"', '""')
+    return f'("{observed}","{escaped}")'
+
+
+def content_key(post: Post) -> tuple[str, str]:
+    """The key of the post's content."""
+    return post.platform, post.root_id
+
+
+def hashtag_forms(post: Post) -> dict[str, str]:
+    """Counting form -> as written, each hashtag once (of several forms the first in C order)."""
+    forms: dict[str, str] = {}
+    for written in sorted(post.hashtags):
+        key = hashtag_key(written)
+        if key and key not in forms:
+            forms[key] = written.lstrip("#")
+    return forms
+
+
+def best_contents(versions: Iterable[Version]) -> list[Version]:
+    """Per content the version that stands, sorted by key."""
+    best: dict[tuple[str, str], Version] = {}
+    for version in versions:
+        key = content_key(version.post)
+        held = best.get(key)
+        if held is None or version.rank > held.rank:
+            best[key] = version
+    return [best[key] for key in sorted(best)]
+
+
+def content_of(version: Version) -> Content:
+    """What the detectors read of a post."""
+    post = version.post
+    return Content(
+        platform=post.platform,
+        root_id=post.root_id,
+        text=post.text,
+        lang=post.lang,
+        hashtags=tuple(sorted(hashtag_forms(post))),
+        links=tuple(sorted(set(post.links))),
+        completeness=post.completeness,
+        input_hash=content_hash(post.text, post.lang),
+    )
+
+
+def content_row(version: Version, content: Content) -> Row:
+    """A row of stage_content."""
+    return (
+        content.platform,
+        content.root_id,
+        content.text,
+        content.lang,
+        array_literal(content.hashtags),
+        array_literal(content.links),
+        content.completeness,
+        version.observed,
+        version.payload_hash,
+        content.input_hash,
+    )
+
+
+def by_post(versions: Iterable[Version]) -> list[list[Version]]:
+    """Versions of the same post together, sorted by key."""
+    groups: dict[tuple[str, str], list[Version]] = {}
+    for version in versions:
+        groups.setdefault((version.post.platform, version.post.post_id), []).append(version)
+    return [groups[key] for key in sorted(groups)]
+
+
+def _latest(
+    versions: Sequence[tuple[str, Post | Author]], name: str
+) -> tuple[str, int | str] | None:
+    """The greatest (observed, value) of a field over versions, ignoring unknown values."""
+    seen = [
+        (observed if observed != UNKNOWN_TIME else "", value)
+        for observed, record in versions
+        if (value := getattr(record, name)) is not None
+    ]
+    if not seen:
+        return None
+    observed, value = max(seen)
+    return observed or UNKNOWN_TIME, value
+
+
+def post_row(group: Sequence[Version]) -> Row:
+    """A row of stage_posts from all versions of one post in the batch."""
+    best = group[0] if len(group) == 1 else max(group, key=lambda version: version.rank)
+    post = best.post
+    counters: tuple[str | None, ...]
+    provenance: tuple[str, ...]
+    if len(group) == 1:
+        author_id = post.author.author_id if post.author else None
+        seen_as: str = post.seen_as
+        provenance = (post.provenance,)
+        counters = (
+            observed_literal(best.observed, post.likes),
+            observed_literal(best.observed, post.shares),
+            observed_literal(best.observed, post.replies),
+            observed_literal(best.observed, post.quotes),
+            observed_literal(best.observed, post.views),
+        )
+    else:
+        authors = [v.post.author.author_id for v in group if v.post.author]
+        author_id = max(authors) if authors else None
+        seen_as = min(v.post.seen_as for v in group)
+        provenance = tuple(sorted({v.post.provenance for v in group}))
+        pairs = [(v.observed, v.post) for v in group]
+        latest = [_latest(pairs, name) for name in COUNTERS]
+        counters = tuple(observed_literal(*pair) if pair else None for pair in latest)
+    return (
+        post.platform,
+        post.post_id,
+        utc_text(post.posted_at),
+        author_id,
+        post.root_id,
+        post.kind,
+        post.share_of,
+        post.reply_to,
+        post.quote_of,
+        seen_as,
+        *counters,
+        post.completeness,
+        best.observed,
+        best.payload_hash,
+        array_literal(name for name in provenance if name),
+    )
+
+
+def author_rows(versions: Iterable[Version]) -> list[Row]:
+    """Rows of stage_authors, each known account once, sorted by key."""
+    groups: dict[tuple[str, str], list[tuple[str, Post | Author]]] = {}
+    for version in versions:
+        author = version.post.author
+        if author is not None:
+            groups.setdefault((version.post.platform, author.author_id), []).append(
+                (version.observed, author)
+            )
+    return [_author_row(key, groups[key]) for key in sorted(groups)]
+
+
+def _author_row(key: tuple[str, str], group: list[tuple[str, Post | Author]]) -> Row:
+    if len(group) == 1:
+        observed, author = group[0]
+        values = [
+            observed_literal(observed, getattr(author, name))
+            for name in (*PROFILE_TEXTS, *PROFILE_COUNTS)
+        ]
+    else:
+        latest = [_latest(group, name) for name in (*PROFILE_TEXTS, *PROFILE_COUNTS)]
+        values = [observed_literal(*pair) if pair else None for pair in latest]
+    made = [a.created_at for _, a in group if isinstance(a, Author) and a.created_at is not None]
+    return (*key, *values, utc_text(max(made)) if made else None)

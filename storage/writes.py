@@ -1,0 +1,564 @@
+"""Writes: COPY a batch into staging tables, then merge it with what is stored.
+
+Every write is an upsert on a natural key whose merge does not depend on order, rows are sorted by
+key (unsorted multi-row upserts deadlock), and each transaction appends to `dirty_buckets` the
+(hashtag, hour) buckets that it touched. Counting happens later, in `recount`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+
+import psycopg
+import zstandard
+
+from storage import rows
+from storage.rows import Row, Version
+from streams.records import Content, Deletion, Post, Problem, Verdict
+
+#: What PostgreSQL says when a value of one post cannot be stored, whatever its neighbours.
+BAD_VALUE = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded, UnicodeEncodeError)
+
+#: Rows of the batch at hand, one table each; emptied by every commit.
+_STAGED = {
+    "stage_posts": "LIKE hoaxwatch.posts",
+    "stage_content": "LIKE hoaxwatch.content",
+    "stage_authors": "LIKE hoaxwatch.authors",
+    "stage_hashtags": "LIKE hoaxwatch.content_hashtags",
+    "stage_links": "LIKE hoaxwatch.content_links",
+    "stage_media": "LIKE hoaxwatch.media",
+    "stage_payloads": "LIKE hoaxwatch.payloads",
+    "stage_verdicts": "LIKE hoaxwatch.verdicts",
+    # posts that this batch added, and those that were there before, as they were
+    "stage_added": 'platform text COLLATE "C", post_id text COLLATE "C"',
+    "stage_known": "LIKE hoaxwatch.posts",
+    # contents whose words, tags or links are new to the database
+    "stage_changed": 'platform text COLLATE "C", root_id text COLLATE "C", is_new boolean',
+    # (content, hour) pairs whose buckets must be counted again
+    "stage_touched": 'platform text COLLATE "C", root_id text COLLATE "C", hour timestamptz',
+    # posts that are about to be deleted
+    "stage_doomed": 'platform text COLLATE "C", post_id text COLLATE "C"',
+}
+
+_WINS = """(s.completeness, s.observed_at, s.payload_hash)
+         > (k.completeness, k.observed_at, k.payload_hash)"""
+
+_INSERT_NEW_POSTS = """
+WITH added AS (
+    INSERT INTO hoaxwatch.posts SELECT * FROM stage_posts ORDER BY platform, post_id
+    ON CONFLICT (platform, post_id) DO NOTHING
+    RETURNING platform, post_id, root_id, date_trunc('hour', posted_at) AS hour
+), noted AS (
+    INSERT INTO stage_added SELECT platform, post_id FROM added
+)
+INSERT INTO stage_touched SELECT platform, root_id, hour FROM added
+"""
+
+# Locks what was there before, so that the merge that follows sees and keeps the newest version.
+_LOCK_KNOWN_POSTS = """
+INSERT INTO stage_known
+SELECT p.* FROM hoaxwatch.posts p JOIN stage_posts s USING (platform, post_id)
+WHERE NOT EXISTS (SELECT FROM stage_added a WHERE (a.platform, a.post_id) = (p.platform, p.post_id))
+ORDER BY p.platform, p.post_id FOR UPDATE OF p
+"""
+
+_MERGE_KNOWN_POSTS = f"""
+WITH merged AS (
+    SELECT k.platform, k.post_id,
+           CASE WHEN {_WINS} THEN s.posted_at ELSE k.posted_at END AS posted_at,
+           GREATEST(k.author_id, s.author_id) AS author_id,
+           CASE WHEN {_WINS} THEN s.root_id ELSE k.root_id END AS root_id,
+           CASE WHEN {_WINS} THEN s.kind ELSE k.kind END AS kind,
+           CASE WHEN {_WINS} THEN s.share_of ELSE k.share_of END AS share_of,
+           CASE WHEN {_WINS} THEN s.reply_to ELSE k.reply_to END AS reply_to,
+           CASE WHEN {_WINS} THEN s.quote_of ELSE k.quote_of END AS quote_of,
+           LEAST(k.seen_as, s.seen_as) AS seen_as,
+           GREATEST(k.likes, s.likes) AS likes, GREATEST(k.shares, s.shares) AS shares,
+           GREATEST(k.replies, s.replies) AS replies, GREATEST(k.quotes, s.quotes) AS quotes,
+           GREATEST(k.views, s.views) AS views,
+           CASE WHEN {_WINS} THEN s.completeness ELSE k.completeness END AS completeness,
+           CASE WHEN {_WINS} THEN s.observed_at ELSE k.observed_at END AS observed_at,
+           CASE WHEN {_WINS} THEN s.payload_hash ELSE k.payload_hash END AS payload_hash,
+           CASE WHEN k.provenance @> s.provenance THEN k.provenance
+                ELSE ARRAY(SELECT DISTINCT name FROM unnest(k.provenance || s.provenance) AS name
+                           ORDER BY name) END AS provenance
+    FROM stage_known k JOIN stage_posts s USING (platform, post_id)
+), updated AS (
+    UPDATE hoaxwatch.posts p
+    SET posted_at = m.posted_at, author_id = m.author_id, root_id = m.root_id, kind = m.kind,
+        share_of = m.share_of, reply_to = m.reply_to, quote_of = m.quote_of, seen_as = m.seen_as,
+        likes = m.likes, shares = m.shares, replies = m.replies, quotes = m.quotes,
+        views = m.views, completeness = m.completeness, observed_at = m.observed_at,
+        payload_hash = m.payload_hash, provenance = m.provenance
+    FROM merged m JOIN stage_known k USING (platform, post_id)
+    WHERE p.platform = m.platform AND p.post_id = m.post_id AND (k.*) IS DISTINCT FROM (m.*)
+    RETURNING p.platform, p.root_id, p.posted_at, k.root_id AS old_root, k.posted_at AS old_posted,
+              (p.root_id, p.posted_at, p.author_id, p.kind)
+              IS DISTINCT FROM (k.root_id, k.posted_at, k.author_id, k.kind) AS moved
+), touched AS (
+    INSERT INTO stage_touched
+    SELECT platform, root_id, date_trunc('hour', posted_at) FROM updated WHERE moved
+    UNION ALL
+    SELECT platform, old_root, date_trunc('hour', old_posted) FROM updated WHERE moved
+)
+SELECT count(*) FROM updated
+"""
+
+_INSERT_NEW_CONTENT = """
+WITH added AS (
+    INSERT INTO hoaxwatch.content SELECT * FROM stage_content ORDER BY platform, root_id
+    ON CONFLICT (platform, root_id) DO NOTHING RETURNING platform, root_id
+)
+INSERT INTO stage_changed SELECT platform, root_id, true FROM added
+"""
+
+_MERGE_KNOWN_CONTENT = f"""
+WITH known AS MATERIALIZED (
+    SELECT k.* FROM hoaxwatch.content k JOIN stage_content s USING (platform, root_id)
+    WHERE {_WINS} ORDER BY k.platform, k.root_id FOR UPDATE OF k
+), updated AS (
+    UPDATE hoaxwatch.content c
+    SET text = s.text, lang = s.lang, hashtags = s.hashtags, links = s.links,
+        completeness = s.completeness, observed_at = s.observed_at,
+        payload_hash = s.payload_hash, input_hash = s.input_hash
+    FROM stage_content s JOIN known k USING (platform, root_id)
+    WHERE c.platform = s.platform AND c.root_id = s.root_id
+    RETURNING c.platform, c.root_id, (c.input_hash, c.hashtags, c.links)
+              IS DISTINCT FROM (k.input_hash, k.hashtags, k.links) AS changed
+)
+INSERT INTO stage_changed SELECT platform, root_id, false FROM updated WHERE changed
+"""
+
+_TOUCH_CHANGED_CONTENT = """
+INSERT INTO stage_touched
+SELECT DISTINCT p.platform, p.root_id, date_trunc('hour', p.posted_at)
+FROM stage_changed c JOIN hoaxwatch.posts p USING (platform, root_id) WHERE NOT c.is_new
+"""
+
+# Also run before the links of changed contents are replaced: the buckets of the old tags.
+_MARK_TOUCHED = """
+INSERT INTO hoaxwatch.dirty_buckets
+SELECT DISTINCT h.hashtag, t.hour
+FROM stage_touched t JOIN hoaxwatch.content_hashtags h USING (platform, root_id)
+"""
+
+_REPLACE_LINKS = [
+    *(
+        f"DELETE FROM hoaxwatch.{table} t USING stage_changed c "
+        "WHERE NOT c.is_new AND t.platform = c.platform AND t.root_id = c.root_id"
+        for table in ("content_hashtags", "content_links", "media")
+    ),
+    *(
+        f"INSERT INTO hoaxwatch.{table} SELECT s.* FROM {stage} s "
+        "JOIN stage_changed c USING (platform, root_id)"
+        for table, stage in (
+            ("content_hashtags", "stage_hashtags"),
+            ("content_links", "stage_links"),
+            ("media", "stage_media"),
+        )
+    ),
+]
+
+_MERGE_AUTHORS = """
+INSERT INTO hoaxwatch.authors AS a SELECT * FROM stage_authors ORDER BY platform, author_id
+ON CONFLICT (platform, author_id) DO UPDATE SET
+    handle = GREATEST(a.handle, excluded.handle), name = GREATEST(a.name, excluded.name),
+    followers = GREATEST(a.followers, excluded.followers),
+    following = GREATEST(a.following, excluded.following),
+    n_posts = GREATEST(a.n_posts, excluded.n_posts),
+    verified = GREATEST(a.verified, excluded.verified),
+    created_at = GREATEST(a.created_at, excluded.created_at)
+WHERE (a.*) IS DISTINCT FROM (
+    a.platform, a.author_id, GREATEST(a.handle, excluded.handle), GREATEST(a.name, excluded.name),
+    GREATEST(a.followers, excluded.followers), GREATEST(a.following, excluded.following),
+    GREATEST(a.n_posts, excluded.n_posts), GREATEST(a.verified, excluded.verified),
+    GREATEST(a.created_at, excluded.created_at))
+"""
+
+_ADD_PAYLOADS = """
+INSERT INTO hoaxwatch.payloads
+SELECT s.* FROM stage_payloads s
+WHERE NOT EXISTS (SELECT FROM hoaxwatch.payloads p WHERE p.platform = s.platform
+                  AND p.post_id = s.post_id AND p.payload_hash = s.payload_hash)
+"""
+
+_PENDING_OF_BATCH = """
+SELECT c.platform, c.root_id, c.text, c.lang, c.hashtags, c.links, c.completeness, c.input_hash
+FROM stage_content s JOIN hoaxwatch.content c USING (platform, root_id)
+LEFT JOIN hoaxwatch.verdicts v
+       ON v.platform = c.platform AND v.root_id = c.root_id
+      AND v.detector = %s AND v.version = %s AND v.input_hash = c.input_hash
+WHERE v.state IS NULL ORDER BY c.platform, c.root_id
+"""
+
+# A verdict counts only for the very words it was made from; the content may have changed since.
+_MERGE_VERDICTS = """
+WITH written AS (
+    INSERT INTO hoaxwatch.verdicts AS v
+    SELECT s.* FROM stage_verdicts s
+    JOIN hoaxwatch.content c USING (platform, root_id)
+    WHERE c.input_hash = s.input_hash ORDER BY s.platform, s.root_id
+    ON CONFLICT (platform, root_id, detector, version) DO UPDATE SET
+        input_hash = excluded.input_hash, state = excluded.state, score = excluded.score,
+        reason = excluded.reason, evidence = excluded.evidence, scored_at = excluded.scored_at
+    WHERE v.input_hash <> excluded.input_hash
+    RETURNING platform, root_id, state
+), touched AS (
+    INSERT INTO stage_touched
+    SELECT DISTINCT p.platform, p.root_id, date_trunc('hour', p.posted_at)
+    FROM written JOIN hoaxwatch.posts p USING (platform, root_id)
+)
+SELECT count(*) FILTER (WHERE state = 'scored'), count(*) FILTER (WHERE state = 'abstained')
+FROM written
+"""
+
+_compressor = zstandard.ZstdCompressor(level=3)
+
+
+def prepare(connection: psycopg.Connection) -> None:
+    """Makes the staging tables of this connection. Call once after connecting."""
+    for table, columns in _STAGED.items():
+        connection.execute(
+            f"CREATE TEMP TABLE IF NOT EXISTS {table} ({columns}) ON COMMIT DELETE ROWS"
+        )
+
+
+def compress(raw: bytes) -> bytes:
+    """Raw bytes as they are stored."""
+    return _compressor.compress(raw)
+
+
+def decompress(stored: bytes) -> bytes:
+    """Raw bytes as they were received."""
+    return zstandard.ZstdDecompressor().decompress(stored)
+
+
+def _copy(cursor: psycopg.Cursor[Any], table: str, lines: Iterable[Row]) -> None:
+    with cursor.copy(f"COPY {table} FROM STDIN") as copy:
+        for line in lines:
+            copy.write_row(line)
+
+
+def upsert_posts(
+    cursor: psycopg.Cursor[Any], posts: Sequence[Post], received_at: datetime
+) -> Counter[str]:
+    """Merges posts with what is stored, inside the caller's transaction.
+
+    Returns how many records were new, updated and unchanged (they sum to len(posts)). Leaves the
+    batch's contents in stage_content for `read_pending_of_batch`.
+    """
+    versions = [rows.version_of(post) for post in posts]
+    groups = rows.by_post(versions)
+    best = rows.best_contents(versions)
+    contents = [rows.content_of(version) for version in best]
+    _copy(cursor, "stage_posts", map(rows.post_row, groups))
+    _copy(cursor, "stage_content", map(rows.content_row, best, contents))
+    _copy(cursor, "stage_authors", rows.author_rows(versions))
+    _copy(
+        cursor,
+        "stage_hashtags",
+        (
+            (key, version.post.platform, version.post.root_id, written)
+            for version in best
+            for key, written in rows.hashtag_forms(version.post).items()
+        ),
+    )
+    _copy(
+        cursor,
+        "stage_links",
+        ((link, c.platform, c.root_id) for c in contents for link in c.links),
+    )
+    _copy(
+        cursor,
+        "stage_media",
+        (
+            (version.post.platform, version.post.root_id, url, item.kind, item.alt_text)
+            for version in best
+            for url, item in sorted({m.url: m for m in version.post.media}.items())
+        ),
+    )
+    _copy(cursor, "stage_payloads", _payload_rows(groups, received_at))
+    n_new = cursor.execute(_INSERT_NEW_POSTS).rowcount
+    n_updated = 0
+    if n_new < len(groups):
+        cursor.execute(_LOCK_KNOWN_POSTS)
+        n_updated = _one(cursor.execute(_MERGE_KNOWN_POSTS))[0]
+    n_new_contents = cursor.execute(_INSERT_NEW_CONTENT).rowcount
+    if n_new_contents < len(best):
+        n_changed = cursor.execute(_MERGE_KNOWN_CONTENT).rowcount
+        if n_changed:
+            cursor.execute(_TOUCH_CHANGED_CONTENT)
+            cursor.execute(_MARK_TOUCHED)
+    for statement in _REPLACE_LINKS:
+        cursor.execute(statement)
+    cursor.execute(_MARK_TOUCHED)
+    cursor.execute(_MERGE_AUTHORS)
+    cursor.execute(_ADD_PAYLOADS)
+    return Counter(new=n_new, updated=n_updated, unchanged=len(posts) - n_new - n_updated)
+
+
+def _payload_rows(groups: Iterable[list[Version]], received_at: datetime) -> Iterable[Row]:
+    received = rows.utc_text(received_at)
+    for group in groups:
+        seen = set()
+        for version in group:
+            if version.post.raw and version.payload_hash not in seen:
+                seen.add(version.payload_hash)
+                post = version.post
+                yield (
+                    post.platform,
+                    post.post_id,
+                    version.payload_hash,
+                    received,
+                    compress(post.raw),
+                )
+
+
+def _one(cursor: psycopg.Cursor[Any]) -> Any:
+    row = cursor.fetchone()
+    assert row is not None
+    return row
+
+
+def contents_from(lines: Iterable[Sequence[Any]]) -> list[Content]:
+    """Contents from rows in the column order of `_PENDING_OF_BATCH`."""
+    return [
+        Content(
+            platform=line[0],
+            root_id=line[1],
+            text=line[2],
+            lang=line[3],
+            hashtags=tuple(line[4]),
+            links=tuple(line[5]),
+            completeness=line[6],
+            input_hash=bytes(line[7]),
+        )
+        for line in lines
+    ]
+
+
+def read_pending_of_batch(
+    cursor: psycopg.Cursor[Any], detector: str, version: str
+) -> list[Content]:
+    """Contents of the batch just upserted that this detector has not judged yet, as they stand."""
+    return contents_from(cursor.execute(_PENDING_OF_BATCH, (detector, version)))
+
+
+def upsert_verdicts(
+    connection: psycopg.Connection, verdicts: Sequence[Verdict], scored_at: datetime
+) -> Counter[str]:
+    """Stores verdicts in one transaction and marks the buckets they change.
+
+    Returns how many were stored as scored and as abstained. A verdict about words that do not
+    stand any more is dropped: the content is pending again and somebody scores it.
+    """
+    now = rows.utc_text(scored_at)
+    with connection.transaction(), connection.cursor() as cursor:
+        _copy(
+            cursor,
+            "stage_verdicts",
+            (
+                (
+                    v.platform,
+                    v.root_id,
+                    v.detector,
+                    v.version,
+                    v.input_hash,
+                    v.state,
+                    v.score,
+                    v.reason,
+                    json.dumps(v.evidence, ensure_ascii=False).replace("\\u0000", "\\ufffd"),
+                    now,
+                )
+                for v in sorted(verdicts, key=lambda v: (v.platform, v.root_id))
+            ),
+        )
+        scored, abstained = _one(cursor.execute(_MERGE_VERDICTS))
+        cursor.execute(_MARK_TOUCHED)
+    return Counter(scored=scored, abstained=abstained)
+
+
+def add_quarantined(
+    cursor: psycopg.Cursor[Any], problems: Iterable[Problem], received_at: datetime
+) -> None:
+    """Puts records aside with their reason; the same record of the same place once."""
+    for problem in problems:
+        cursor.execute(
+            "INSERT INTO hoaxwatch.quarantine VALUES (%s, %s, %s, %s, %s, %s)"
+            " ON CONFLICT DO NOTHING",
+            (
+                _safe(problem.source),
+                _safe(problem.position),
+                rows.hash16(problem.raw),
+                _safe(problem.reason),
+                compress(problem.raw),
+                received_at,
+            ),
+        )
+
+
+def _safe(text: str) -> str:
+    return text.encode(errors="replace").decode().replace("\0", "\ufffd")
+
+
+def id_hash(key: str, kind: str, platform: str, deleted_id: str) -> bytes:
+    """Keyed BLAKE2b-128 by which a deleted post or author is remembered."""
+    text = f"{platform}\0{kind}\0{deleted_id}".encode(errors="surrogatepass")
+    return blake2b(text, digest_size=16, key=key.encode()[:64]).digest()
+
+
+def has_tombstones(cursor: psycopg.Cursor[Any]) -> bool:
+    """Whether anything was ever deleted here."""
+    return bool(_one(cursor.execute("SELECT EXISTS (SELECT FROM hoaxwatch.tombstones)"))[0])
+
+
+def without_deleted(
+    cursor: psycopg.Cursor[Any], posts: Sequence[Post], key: str
+) -> tuple[list[Post], int]:
+    """The posts that may be stored, and how many may not: deleted, by a deleted author, or shares
+    of a deleted post."""
+    if not has_tombstones(cursor):
+        return list(posts), 0
+    names = {
+        (kind, platform, name) for post in posts for kind, platform, name in _deletable_names(post)
+    }
+    hashes = {name: id_hash(key, *name) for name in names}
+    stored = {
+        bytes(row[0])
+        for row in cursor.execute(
+            "SELECT id_hash FROM hoaxwatch.tombstones WHERE id_hash = ANY (%s)",
+            (list(hashes.values()),),
+        )
+    }
+    kept = [
+        post for post in posts if not any(hashes[name] in stored for name in _deletable_names(post))
+    ]
+    return kept, len(posts) - len(kept)
+
+
+def _deletable_names(post: Post) -> list[tuple[str, str, str]]:
+    names = [("post", post.platform, post.post_id), ("post", post.platform, post.root_id)]
+    if post.author is not None:
+        names.append(("author", post.platform, post.author.author_id))
+    return names
+
+
+def apply_deletions(cursor: psycopg.Cursor[Any], deletions: Sequence[Deletion], key: str) -> None:
+    """Remembers each deletion by hash and removes what is stored: the post with its shares, or all
+    posts of the author with theirs; content, payloads and verdicts go with them."""
+    for deletion in sorted(deletions, key=lambda d: (d.platform, d.kind, d.deleted_id)):
+        cursor.execute(
+            "INSERT INTO hoaxwatch.tombstones AS t VALUES (%s, %s, %s, %s, %s)"
+            " ON CONFLICT (platform, kind, id_hash) DO UPDATE SET"
+            " reason = LEAST(t.reason, excluded.reason),"
+            " deleted_at = LEAST(t.deleted_at, excluded.deleted_at)"
+            " WHERE (t.reason, t.deleted_at) IS DISTINCT FROM"
+            " (LEAST(t.reason, excluded.reason), LEAST(t.deleted_at, excluded.deleted_at))",
+            (
+                deletion.platform,
+                deletion.kind,
+                id_hash(key, deletion.kind, deletion.platform, deletion.deleted_id),
+                deletion.reason,
+                deletion.deleted_at,
+            ),
+        )
+        column = "post_id" if deletion.kind == "post" else "author_id"
+        cursor.execute(
+            f"INSERT INTO stage_doomed SELECT platform, post_id FROM hoaxwatch.posts"
+            f" WHERE platform = %s AND {column} = %s",
+            (deletion.platform, deletion.deleted_id),
+        )
+        if deletion.kind == "post":
+            # the original itself may never have been seen, only shares of it
+            cursor.execute(
+                "INSERT INTO stage_doomed VALUES (%s, %s)",
+                (deletion.platform, deletion.deleted_id),
+            )
+    cursor.execute(
+        "INSERT INTO stage_doomed SELECT p.platform, p.post_id FROM hoaxwatch.posts p"
+        " JOIN stage_doomed d ON p.platform = d.platform AND p.root_id = d.post_id"
+        " WHERE p.post_id <> d.post_id"
+    )
+    cursor.execute(
+        "INSERT INTO hoaxwatch.dirty_buckets"
+        " SELECT DISTINCT h.hashtag, date_trunc('hour', p.posted_at) FROM stage_doomed"
+        " JOIN hoaxwatch.posts p USING (platform, post_id)"
+        " JOIN hoaxwatch.content_hashtags h USING (platform, root_id)"
+    )
+    for table, column in (
+        ("payloads", "post_id"),
+        ("posts", "post_id"),
+        ("content_hashtags", "root_id"),
+        ("content_links", "root_id"),
+        ("media", "root_id"),
+        ("verdicts", "root_id"),
+        ("content", "root_id"),
+    ):
+        cursor.execute(
+            f"DELETE FROM hoaxwatch.{table} t USING stage_doomed d"
+            f" WHERE t.platform = d.platform AND t.{column} = d.post_id"
+        )
+    authors = [(d.platform, d.deleted_id) for d in deletions if d.kind == "author"]
+    if authors:
+        cursor.executemany(
+            "DELETE FROM hoaxwatch.authors WHERE platform = %s AND author_id = %s", authors
+        )
+
+
+def activate_policy(
+    connection: psycopg.Connection,
+    detector: str,
+    version: str,
+    threshold: float,
+    abstain_band: float,
+    now: datetime,
+) -> bool:
+    """Makes these the verdicts that count. True if that changed anything: then every bucket is
+    marked to be counted again."""
+    wanted = (detector, version, f"{threshold:.6f}", f"{abstain_band:.6f}")
+    with connection.transaction():
+        connection.execute("LOCK TABLE hoaxwatch.verdict_policy IN EXCLUSIVE MODE")
+        found = connection.execute(
+            "SELECT FROM hoaxwatch.verdict_policy WHERE active AND detector = %s AND version = %s"
+            " AND threshold = %s::numeric AND abstain_band = %s::numeric",
+            wanted,
+        ).fetchone()
+        if found is not None:
+            return False
+        connection.execute("UPDATE hoaxwatch.verdict_policy SET active = false WHERE active")
+        connection.execute(
+            "INSERT INTO hoaxwatch.verdict_policy"
+            " (detector, version, threshold, abstain_band, active, created_at)"
+            " VALUES (%s, %s, %s, %s, true, %s)",
+            (*wanted, now),
+        )
+        connection.execute(
+            "INSERT INTO hoaxwatch.dirty_buckets"
+            " SELECT hashtag, bucket_start FROM hoaxwatch.hashtag_trends WHERE grain = 'hour'"
+        )
+    return True
+
+
+def start_run(connection: psycopg.Connection, manifest: dict[str, Any], now: datetime) -> int:
+    """Notes that a run began; returns its number."""
+    row = connection.execute(
+        "INSERT INTO hoaxwatch.runs (started_at, manifest) VALUES (%s, %s) RETURNING run_id",
+        (now, json.dumps(manifest)),
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def finish_run(
+    connection: psycopg.Connection, run_id: int, manifest: dict[str, Any], now: datetime
+) -> None:
+    """Notes that a run reached its end, with what it counted."""
+    connection.execute(
+        "UPDATE hoaxwatch.runs SET finished_at = %s, manifest = %s WHERE run_id = %s",
+        (now, json.dumps(manifest), run_id),
+    )
