@@ -1,0 +1,319 @@
+"""The whole pipeline in one process: read, record, classify, judge and track, without a broker.
+
+Three threads with bounded queues between them: one reads files, one stores batches, one scores and
+stores verdicts. Every batch is one transaction, so a run that is killed leaves a consistent
+database, and running the same command again brings the same tables as a run that was not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from threading import Thread
+from typing import Any, Protocol
+
+from detectors.detector import Detector
+from storage import reads, recount, writes
+from storage.database import Connection, add_statistics, connect, database_errors
+from streams import steps
+from streams.channel import BrokenOff, Channel
+from streams.formats.registry import read_file, sniff_format
+from streams.records import Content, Problem, Reading
+from streams.settings import Settings
+from streams.steps import TrackOptions
+
+
+class Progress(Protocol):
+    """Told what happens, for whoever watches. Called from several threads."""
+
+    def file_started(self, path: Path, format: str) -> None:
+        """The reader opened a file."""
+
+    def recorded(self, n_records: int) -> None:
+        """So many more records are stored."""
+
+    def judged(self, n_contents: int) -> None:
+        """So many more contents have a verdict."""
+
+    def tracking(self) -> None:
+        """The tables are being recounted."""
+
+
+class Quiet:
+    """Progress that nobody watches."""
+
+    def file_started(self, path: Path, format: str) -> None:
+        """Nothing."""
+
+    def recorded(self, n_records: int) -> None:
+        """Nothing."""
+
+    def judged(self, n_contents: int) -> None:
+        """Nothing."""
+
+    def tracking(self) -> None:
+        """Nothing."""
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file to read, with its format."""
+
+    path: Path
+    format: str
+
+
+@dataclass
+class RunResult:
+    """What a run did. `outcomes` sums to `n_records`; `damaged` names files that break off."""
+
+    run_id: int = 0
+    n_records: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    not_posts: Counter[str] = field(default_factory=Counter)
+    verdicts: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    damaged: list[Problem] = field(default_factory=list)
+    first_problems: list[Problem] = field(default_factory=list)
+    inputs: list[dict[str, Any]] = field(default_factory=list)
+    policy_changed: bool = False
+    seconds: float = 0.0
+
+
+def check_inputs(paths: Sequence[Path], format: str | None = None) -> list[InputFile]:
+    """Opens each file and finds its format before anything is read.
+
+    Raises InputError with the first file that cannot be used.
+    """
+    found = []
+    for path in paths:
+        sniffed = sniff_format(path) if format is None else format
+        if format is not None:
+            with_format = read_file(path, format)
+            next(with_format, None)
+        found.append(InputFile(path, sniffed))
+    return found
+
+
+def track_options(settings: Settings) -> TrackOptions:
+    """The settings that decide how clusters are made."""
+    return TrackOptions(
+        window_hours=settings.window_hours,
+        window_step_hours=settings.window_step_hours,
+        cluster_min_users=settings.cluster_min_users,
+        seed=settings.seed,
+    )
+
+
+def run(
+    dsn: str,
+    inputs: Sequence[InputFile],
+    detector: Detector,
+    settings: Settings,
+    progress: Progress | None = None,
+) -> RunResult:
+    """Reads the files into the database and brings every table up to date.
+
+    Raises Unavailable if the database goes away; what was stored stays, and the same call again
+    completes it.
+    """
+    watcher = progress or Quiet()
+    began = time.monotonic()
+    result = RunResult()
+    with database_errors(dsn), _working_connection(dsn) as connection:
+        result.policy_changed = writes.activate_policy(
+            connection,
+            detector.name,
+            detector.version,
+            detector.threshold if settings.threshold is None else settings.threshold,
+            settings.abstain_below,
+            datetime.now(UTC),
+        )
+        manifest = _manifest(detector, settings)
+        result.run_id = writes.start_run(connection, manifest, datetime.now(UTC))
+        _Pipeline(dsn, inputs, detector, settings, watcher, result).run(connection)
+        _judge_leftovers(connection, detector, settings, watcher, result)
+        watcher.tracking()
+        steps.track(connection, track_options(settings))
+        add_statistics(connection)
+        result.seconds = time.monotonic() - began
+        manifest |= _counts(result)
+        writes.finish_run(connection, result.run_id, manifest, datetime.now(UTC))
+    return result
+
+
+def _working_connection(dsn: str) -> Connection:
+    connection = connect(dsn)
+    writes.prepare(connection)
+    recount.prepare(connection)
+    return connection
+
+
+class _Pipeline:
+    """The threads of one run. The main thread watches, recounts now and then, and reports."""
+
+    def __init__(
+        self,
+        dsn: str,
+        inputs: Sequence[InputFile],
+        detector: Detector,
+        settings: Settings,
+        progress: Progress,
+        result: RunResult,
+    ) -> None:
+        self._dsn = dsn
+        self._inputs = inputs
+        self._detector = detector
+        self._settings = settings
+        self._progress = progress
+        self._result = result
+        self._read: Channel[list[Reading]] = Channel(settings.queue_batches)
+        self._pending: Channel[list[Content]] = Channel(settings.queue_batches)
+        self._failures: list[BaseException] = []
+
+    def run(self, connection: Connection) -> None:
+        threads = [
+            Thread(target=self._guarded, args=(step,), name=step.__name__.strip("_"), daemon=True)
+            for step in (self._read_files, self._record_batches, self._judge_contents)
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            self._watch(threads, connection)
+        except BaseException:
+            self._break_off()
+            raise
+        finally:
+            for thread in threads:
+                thread.join()
+        if self._failures:
+            raise self._failures[0]
+
+    def _watch(self, threads: Sequence[Thread], connection: Connection) -> None:
+        next_track = time.monotonic() + self._settings.track_seconds
+        while any(thread.is_alive() for thread in threads):
+            threads[-1].join(0.05)
+            if time.monotonic() >= next_track and not self._failures:
+                steps.track(connection, track_options(self._settings))
+                # a recount may take longer than the pause: leave the steps as much time as it took
+                next_track = time.monotonic() + self._settings.track_seconds
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except BrokenOff:
+            pass
+        except BaseException as error:
+            self._failures.append(error)
+            self._break_off()
+
+    def _break_off(self) -> None:
+        self._read.break_off()
+        self._pending.break_off()
+
+    def _read_files(self) -> None:
+        batch: list[Reading] = []
+        for file in self._inputs:
+            self._progress.file_started(file.path, file.format)
+            n_records = 0
+            for reading in read_file(file.path, file.format):
+                n_records += 1
+                batch.append(reading)
+                if len(batch) >= self._settings.batch_posts:
+                    self._read.put(batch)
+                    batch = []
+            self._result.inputs.append(_describe(file, n_records))
+        if batch:
+            self._read.put(batch)
+        self._read.close()
+
+    def _record_batches(self) -> None:
+        result = self._result
+        key = self._settings.tombstone_key.get_secret_value()
+        with _working_connection(self._dsn) as connection:
+            for batch in self._read:
+                recorded = steps.record(connection, batch, self._detector, datetime.now(UTC), key)
+                result.n_records += len(batch)
+                result.outcomes += recorded.outcomes
+                result.not_posts += recorded.not_posts
+                for problem in recorded.problems:
+                    result.reasons[problem.reason] += 1
+                    if problem.reason.startswith("file_damaged"):
+                        result.damaged.append(problem)
+                    if len(result.first_problems) < 3:
+                        result.first_problems.append(problem)
+                self._progress.recorded(len(batch))
+                if recorded.pending:
+                    self._pending.put(recorded.pending)
+        self._pending.close()
+
+    def _judge_contents(self) -> None:
+        with _working_connection(self._dsn) as connection:
+            for contents in self._pending:
+                _judge(connection, self._detector, contents, self._result)
+                self._progress.judged(len(contents))
+
+
+def _judge(
+    connection: Connection,
+    detector: Detector,
+    contents: Sequence[Content],
+    result: RunResult,
+) -> None:
+    verdicts = steps.classify(detector, contents)
+    result.verdicts += steps.judge(connection, verdicts, datetime.now(UTC))
+
+
+def _judge_leftovers(
+    connection: Connection,
+    detector: Detector,
+    settings: Settings,
+    progress: Progress,
+    result: RunResult,
+) -> None:
+    """What an earlier run was killed over, or what a new detector has not seen yet."""
+    pages: Iterator[list[Content]] = reads.read_pending(
+        connection, detector.name, detector.version, settings.batch_posts
+    )
+    for contents in pages:
+        _judge(connection, detector, contents, result)
+        progress.judged(len(contents))
+
+
+def _describe(file: InputFile, n_records: int) -> dict[str, Any]:
+    with file.path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return {
+        "file": file.path.name,
+        "format": file.format,
+        "bytes": file.path.stat().st_size,
+        "sha256": digest,
+        "records": n_records,
+    }
+
+
+def _manifest(detector: Detector, settings: Settings) -> dict[str, Any]:
+    shown = settings.model_dump(mode="json", exclude={"database", "tombstone_key", "home"})
+    return {
+        "hoaxwatch": version("hoaxwatch"),
+        "detector": {"name": detector.name, "version": detector.version},
+        "settings": shown,
+    }
+
+
+def _counts(result: RunResult) -> dict[str, Any]:
+    return {
+        "inputs": result.inputs,
+        "records": result.n_records,
+        "outcomes": dict(sorted(result.outcomes.items())),
+        "not_posts": dict(sorted(result.not_posts.items())),
+        "verdicts": dict(sorted(result.verdicts.items())),
+        "problems": dict(result.reasons.most_common(20)),
+        "seconds": round(result.seconds, 3),
+    }
