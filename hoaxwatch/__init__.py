@@ -1,0 +1,1 @@
+"""hoaxwatch: watch misinformation spread."""

@@ -1,0 +1,96 @@
+"""The command line: parses, calls, prints. Every error a user can make ends as one line."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from hoaxwatch.commands import ask, config, database, demo, pipeline
+from hoaxwatch.show import notes
+
+app = typer.Typer(
+    help="Watch misinformation spread: score posts, follow shares, keep hashtag virality tables.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Begin with: hoaxwatch demo, or hoaxwatch run FILES.",
+)
+app.command("run")(pipeline.run)
+app.command("demo")(demo.demo)
+app.command("trends")(ask.trends)
+app.command("clusters")(ask.clusters)
+app.command("report")(ask.report)
+app.command("score")(pipeline.score)
+app.command("trace")(ask.trace)
+app.command("quarantine")(ask.quarantine)
+app.command("formats")(pipeline.formats)
+app.command("detectors")(pipeline.detectors)
+app.command("psql", context_settings={"ignore_unknown_options": True})(database.psql)
+app.add_typer(database.app, name="db")
+app.add_typer(config.app, name="config")
+
+#: Exit codes: whose fault it was.
+OK, BUG, USAGE, DEPENDENCY_DOWN, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"hoaxwatch {version('hoaxwatch')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Watch misinformation spread: score posts, follow shares, keep hashtag virality tables."""
+
+
+def main() -> None:
+    """Runs the command line and ends the process with its exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs one command; returns its exit code. A bug is raised, with its traceback."""
+    from detectors.registry import UnknownDetector
+    from detectors.tfidf import BrokenWeights
+    from storage.embedded import DatabaseUnavailable
+    from streams.errors import Unavailable, UsageError
+    from streams.formats.opening import InputError
+    from streams.settings import SettingsError
+
+    try:
+        result = app(arguments, standalone_mode=False)
+        return result if isinstance(result, int) else OK
+    except (UsageError, InputError, SettingsError, UnknownDetector, BrokenWeights) as error:
+        return _failed(str(error), USAGE)
+    except (Unavailable, DatabaseUnavailable) as error:
+        return _failed(str(error), DEPENDENCY_DOWN)
+    except (KeyboardInterrupt, typer.Abort):
+        return _failed("stopped; what was stored is whole: run the same command again", INTERRUPTED)
+    except typer.Exit as stop:
+        return stop.exit_code
+    except BrokenPipeError:
+        # the reader of our output, such as head, has seen enough
+        sys.stderr.close()
+        return OK
+    except Exception as error:
+        shown = getattr(error, "format_message", None)
+        if shown is None:
+            raise
+        return _failed(f"{shown()}; see hoaxwatch --help", USAGE)
+
+
+def _failed(message: str, code: int) -> int:
+    notes.print(f"hoaxwatch: {message}", markup=False, soft_wrap=True)
+    return code

@@ -1,0 +1,302 @@
+"""hoaxwatch trends, clusters, report, trace, quarantine: what reads the tables."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hoaxwatch.commands import options
+from hoaxwatch.commands.options import connected, parse_time, settings_of
+from hoaxwatch.show import (
+    Column,
+    Output,
+    minute,
+    notes,
+    number,
+    output_of,
+    percent,
+    print_json,
+    share,
+    shorten,
+    show_rows,
+)
+from storage import reads
+from storage.database import Connection
+from streams.errors import UsageError
+from streams.records import hashtag_key
+
+_NOTHING = "nothing stored yet: hoaxwatch run FILES"
+
+_COUNTS = [
+    Column("posts", lambda row: number(row["posts"]), is_number=True),
+    Column("originals", lambda row: number(row["originals"]), is_number=True),
+    Column("shares", lambda row: number(row["shares"]), is_number=True),
+]
+_JUDGED = [
+    Column("judged", lambda row: number(row["judged"]), is_number=True),
+    Column("false", lambda row: number(row["likely_false"]), is_number=True),
+    Column("share (95 %)", share, is_number=True),
+]
+
+
+def trends(
+    hashtag: Annotated[
+        str | None, typer.Option("--hashtag", "-t", help="One hashtag; default: a list of all.")
+    ] = None,
+    by: Annotated[str, typer.Option("--by", help="Buckets of one hashtag: day or hour.")] = "day",
+    rising: Annotated[
+        bool, typer.Option("--rising", help="Sort the list by rise instead of posts.")
+    ] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Rows of the list.")] = 20,
+    since: options.Since = None,
+    until: options.Until = None,
+    project: options.Project = None,
+    database: options.Database = None,
+    as_json: options.Json = False,
+    as_csv: options.Csv = False,
+) -> None:
+    """Show how hashtags are used: posts, originals, shares, accounts, how many likely false.
+
+    A share carries the hashtags of its original. Times are UTC. Buckets without a post have no
+    row. The expected share is the mean probability over judged posts; each text is one draw.
+    """
+    if by not in ("day", "hour"):
+        raise UsageError(f"--by {by!r} is not a bucket; there are day and hour")
+    start, end = parse_time(since, "--since"), parse_time(until, "--until")
+    output = output_of(as_json, as_csv)
+    with connected(settings_of(project, database)) as connection:
+        if hashtag is None:
+            found = reads.read_hashtags(connection, limit, start, end, rising=rising)
+            written = reads.read_display_forms(connection, [row.hashtag for row in found])
+            columns = [
+                Column(
+                    "hashtag",
+                    lambda row: shorten("#" + written.get(row["hashtag"], row["hashtag"]), 24),
+                ),
+                *_COUNTS,
+                *_JUDGED[:2],
+                Column("share", lambda row: percent(row["expected_share"]), True),
+                Column("busiest day", lambda row: f"{row['busiest_day']:%Y-%m-%d}"),
+                Column("rise", lambda row: f"{row['rise']:+,.0f}", is_number=True),
+            ]
+            title = "Hashtags by rise" if rising else "Hashtags by posts"
+            show_rows(found, output, columns, title, _NOTHING)
+            return
+        rows = reads.read_trends(connection, hashtag_key(hashtag), by, start, end)
+        shape = "%Y-%m-%d" if by == "day" else "%Y-%m-%d %H:00"
+        columns = [
+            Column(f"{by} (UTC)", lambda row: f"{row['bucket_start']:{shape}}"),
+            *_COUNTS,
+            Column("accounts", lambda row: number(row["authors"]), is_number=True),
+            *_JUDGED,
+        ]
+        empty = f"no post with #{hashtag_key(hashtag)}; hoaxwatch trends lists the hashtags"
+        show_rows(rows, output, columns, f"#{hashtag_key(hashtag)} by {by}", empty)
+
+
+def clusters(
+    hashtag: Annotated[str, typer.Option("--hashtag", "-t", help="Whose spread.")],
+    algorithm: Annotated[
+        str | None, typer.Option("--algorithm", help="louvain or infomap; default: both.")
+    ] = None,
+    window: Annotated[
+        str | None,
+        typer.Option("--window", help="Start of one window (UTC), or all; default: the largest."),
+    ] = None,
+    min_users: Annotated[
+        int, typer.Option("--min-users", min=1, help="Leave out clusters with fewer accounts.")
+    ] = 5,
+    project: options.Project = None,
+    database: options.Database = None,
+    as_json: options.Json = False,
+    as_csv: options.Csv = False,
+) -> None:
+    """Show the groups of accounts that share each other's posts with a hashtag.
+
+    Two accounts are linked when one shared the other. Windows are event time, UTC. Cluster numbers
+    are by size and mean nothing from one window to the next.
+    """
+    if algorithm not in (None, "louvain", "infomap"):
+        raise UsageError(f"--algorithm {algorithm!r} is unknown; there are louvain and infomap")
+    tag = hashtag_key(hashtag)
+    with connected(settings_of(project, database)) as connection:
+        networks = reads.read_networks(connection, tag)
+        start: datetime | None = None
+        if window is None and networks:
+            start = max(networks, key=lambda network: network.n_shares).window_start
+        elif window != "all":
+            start = parse_time(window, "--window")
+        rows = reads.read_clusters(connection, tag, algorithm, start, min_users)
+        names: dict[tuple[int, int], str] = {}
+        for clustering in {row.clustering_id for row in rows}:
+            for cluster, members in reads.read_top_members(connection, clustering, 2).items():
+                names[clustering, cluster] = ", ".join(members)
+    output = output_of(as_json, as_csv)
+    shown = [
+        row._asdict() | {"most_shared": names.get((row.clustering_id, row.cluster), "")}
+        for row in rows
+    ]
+    columns = [
+        Column("no.", lambda row: str(row["cluster"]), is_number=True),
+        Column("accounts", lambda row: number(row["n_users"]), is_number=True),
+        Column("shares", lambda row: number(row["n_shares"]), is_number=True),
+        *_JUDGED,
+        Column("most shared", lambda row: shorten(row["most_shared"], 24)),
+    ]
+    empty = (
+        f"no clusters of #{tag}: too few accounts shared each other in any window "
+        "(setting cluster_min_users), or no such hashtag"
+    )
+    if output is not Output.table or not shown:
+        show_rows(shown, output, columns, "", empty)
+        return
+    sizes = {network.window_start: network for network in networks}
+    for (begin, by), group in groupby(shown, itemgetter("window_start", "algorithm")):
+        of_window: list[dict[str, Any]] = list(group)
+        first, network = of_window[0], sizes[begin]
+        title = (
+            f"#{tag} by {by}, {minute(begin)} to {minute(first['window_end'])} UTC\n"
+            f"{number(network.n_users)} accounts, {number(network.n_links)} links, "
+            f"{number(network.n_shares)} shares, {minute(network.first_at)} to "
+            f"{minute(network.last_at)}; {number(first['n_clusters'])} clusters, "
+            f"{first['quality_name']} {first['quality']:.3f}"
+        )
+        show_rows(of_window, output, columns, title, empty)
+
+
+def report(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file to write.")] = Path(
+        "report.html"
+    ),
+    hashtag: Annotated[
+        str | None, typer.Option("--hashtag", "-t", help="Whose networks; default: the largest.")
+    ] = None,
+    title: Annotated[str | None, typer.Option("--title", help="Heading of the page.")] = None,
+    since: options.Since = None,
+    until: options.Until = None,
+    project: options.Project = None,
+    database: options.Database = None,
+) -> None:
+    """Write one HTML file with totals, rising hashtags, networks, clusters and the manifest."""
+    settings = settings_of(project, database)
+    with connected(settings) as connection:
+        write(connection, settings.project, output, hashtag, title, since, until, settings.seed)
+    notes.print(f"wrote {output}", markup=False, soft_wrap=True)
+
+
+def write(
+    connection: Connection,
+    project: str,
+    output: Path,
+    hashtag: str | None = None,
+    title: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    seed: int = 1,
+) -> None:
+    """Builds the report and writes it."""
+    from hoaxwatch.report import build_report, write_report
+
+    page = build_report(
+        connection,
+        title=title or f"hoaxwatch: {project}",
+        since=parse_time(since, "--since"),
+        until=parse_time(until, "--until"),
+        hashtag=hashtag_key(hashtag) if hashtag else None,
+        seed=seed,
+        now=datetime.now(UTC),
+    )
+    try:
+        write_report(output, page)
+    except OSError as error:
+        raise UsageError(
+            f"cannot write {output}: {error.strerror}; give another place with --output"
+        ) from None
+
+
+def trace(
+    post_id: Annotated[str, typer.Argument(help="Id of the post on its platform.")],
+    project: options.Project = None,
+    database: options.Database = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show the path of one post: where it was read, how it was judged and why, where it counts."""
+    with connected(settings_of(project, database)) as connection:
+        found = reads.read_trace(connection, post_id)
+    if not found:
+        raise UsageError(
+            f"no post {post_id} is stored in this project; it may be in quarantine "
+            "(hoaxwatch quarantine), deleted, or in another --project"
+        )
+    if as_json:
+        print_json(found)
+        return
+    for post in found:
+        for line in trace_lines(post):
+            print(line)
+
+
+def trace_lines(post: dict[str, Any]) -> list[str]:
+    """The path of one post in lines of text."""
+    what = post["kind"] + (f" of {post['share_of']}" if post["share_of"] else "")
+    lines = [
+        f"{post['platform']}:{post['post_id']}  {what}, {minute(post['posted_at'])} UTC, "
+        f"by {post['author_id'] or 'unknown'}",
+        f"  read      {', '.join(post['provenance']) or 'unknown'} "
+        f"(observed {minute(post['observed_at'])}, {post['seen_as']}, "
+        f"{len(post['payloads'])} raw versions)",
+        f"  says      {shorten(post['text'], 100)}"
+        + ("" if post["completeness"] == 2 else "  [cut]"),
+        f"  language  {post['lang'] or 'unknown'}",
+    ]
+    by = f"{post['detector']} {post['version']}"
+    if post["state"] in ("scored", "unsure", "labelled"):
+        word = {True: "likely false", False: "not flagged", None: "not counted"}
+        lines.append(
+            f"  judged    {post['state']}: {percent(post['score'])}, "
+            f"{word[post['likely_false']]} (flagged from {percent(post['threshold'])}; {by})"
+        )
+        lines += [f"    {weight:+.2f}  {feature}" for feature, weight in post["evidence"] or []]
+    else:
+        lines.append(f"  judged    {post['state']}: {post['reason'] or 'waits for a run'} ({by})")
+    lines.append("  counts in")
+    for bucket in post["buckets"]:
+        lines.append(
+            f"    hashtag_trends #{bucket['hashtag']} {bucket['grain']} "
+            f"{minute(bucket['bucket_start'])}: {number(bucket['posts'])} posts, "
+            f"{number(bucket['judged'])} judged"
+        )
+    for cluster in post["clusters"]:
+        lines.append(
+            f"    cluster_members #{cluster['hashtag']} {minute(cluster['window_start'])} "
+            f"{cluster['algorithm']} cluster {cluster['cluster']}"
+        )
+    if not post["buckets"]:
+        lines.append("    no hashtag: in posts and content only")
+    if post["waiting_buckets"]:
+        lines.append("    (some of these wait to be recounted: hoaxwatch run again)")
+    return lines
+
+
+def quarantine(
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Rows.")] = 20,
+    project: options.Project = None,
+    database: options.Database = None,
+    as_json: options.Json = False,
+    as_csv: options.Csv = False,
+) -> None:
+    """Show which records could not be read or stored, and why."""
+    with connected(settings_of(project, database)) as connection:
+        rows = reads.read_quarantine(connection, limit)
+    columns = [
+        Column("records", lambda row: number(row["records"]), is_number=True),
+        Column("source", lambda row: str(row["source"])),
+        Column("reason", lambda row: shorten(row["reason"], 80)),
+        Column("first at", lambda row: str(row["first_position"])),
+    ]
+    show_rows(rows, output_of(as_json, as_csv), columns, "Quarantine", "quarantine is empty")

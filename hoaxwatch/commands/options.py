@@ -1,0 +1,59 @@
+"""Options that several commands have, each defined once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from storage.database import Connection, connect, database_errors, open_database
+from streams.errors import UsageError
+from streams.settings import Settings, read_settings
+
+Project = Annotated[
+    str | None, typer.Option("--project", "-p", help="Which study: one database each.")
+]
+Database = Annotated[
+    str | None,
+    typer.Option("--database", help="postgresql://... of your own server instead of the embedded."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
+Since = Annotated[
+    str | None, typer.Option("--since", help="From this day or time on (UTC), as 2023-04-24.")
+]
+Until = Annotated[
+    str | None, typer.Option("--until", help="Before this day or time (UTC), as 2023-04-30.")
+]
+
+
+def parse_time(text: str | None, option: str) -> datetime | None:
+    """A day or time given by the user, UTC unless it says otherwise.
+
+    >>> parse_time("2023-04-24", "--since")
+    datetime.datetime(2023, 4, 24, 0, 0, tzinfo=datetime.timezone.utc)
+    """
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            f"{option} {text!r} is not a time; write 2023-04-24 or 2023-04-24T18:00"
+        ) from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def settings_of(project: str | None, database: str | None) -> Settings:
+    """The settings with what the command line says."""
+    return read_settings(project=project, database=database)
+
+
+@contextmanager
+def connected(settings: Settings) -> Iterator[Connection]:
+    """A connection to the project's database, for reading."""
+    with open_database(settings) as dsn, connect(dsn) as connection, database_errors(dsn):
+        yield connection

@@ -1,0 +1,239 @@
+"""hoaxwatch run, score, formats, detectors: what works on posts."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from detectors.registry import DETECTORS, load_detector
+from hoaxwatch.commands import options
+from hoaxwatch.show import Column, notes, number, output_of, percent, print_json, show_rows
+from storage.database import open_database
+from streams import local, steps
+from streams.formats.registry import FORMATS, load_format
+from streams.local import InputFile, RunResult
+from streams.records import Content, content_hash
+from streams.settings import Settings, read_settings
+
+
+class Watched:
+    """Progress on stderr: files, records and verdicts so far. Silent where nobody looks."""
+
+    def __init__(self, n_files: int) -> None:
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[detail]}"),
+            TimeElapsedColumn(),
+            console=notes,
+            transient=True,
+            disable=not notes.is_terminal,
+        )
+        self._files = self._bar.add_task("starting", total=n_files, detail="")
+        self._n_started = self._n_records = self._n_contents = 0
+
+    def __enter__(self) -> Watched:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def file_started(self, path: Path, format: str) -> None:
+        """The bar stands at the files that are behind us."""
+        self._bar.update(self._files, description=f"reading {path.name}", completed=self._n_started)
+        self._n_started += 1
+
+    def recorded(self, n_records: int) -> None:
+        """Counts stored records."""
+        self._n_records += n_records
+        self._update()
+
+    def judged(self, n_contents: int) -> None:
+        """Counts judged contents."""
+        self._n_contents += n_contents
+        self._update()
+
+    def tracking(self) -> None:
+        """All files are read."""
+        self._bar.update(
+            self._files, description="counting trends and clusters", completed=self._n_started
+        )
+
+    def _update(self) -> None:
+        detail = f"{self._n_records:,} records, {self._n_contents:,} texts judged"
+        self._bar.update(self._files, detail=detail)
+
+
+def run(
+    files: Annotated[list[str], typer.Argument(help="Files of posts; may be compressed.")],
+    format: Annotated[
+        str | None, typer.Option("--format", help="What the files are; default: looked at.")
+    ] = None,
+    detector: Annotated[
+        str | None, typer.Option("--detector", help="Which detector judges the posts.")
+    ] = None,
+    project: options.Project = None,
+    database: options.Database = None,
+    as_json: options.Json = False,
+) -> int:
+    """Read post files, score them, follow how they spread, write the tables.
+
+    Run it again at any time, with the same files or with more: nothing is counted twice. Stopped
+    in the middle, the same command completes it.
+    """
+    settings = read_settings(project=project, database=database, detector=detector)
+    inputs = local.check_inputs([Path(file) for file in files], format)
+    result = run_files(settings, inputs)
+    if as_json:
+        print_json(summary(result))
+    else:
+        print_summary(result, settings)
+    for problem in result.damaged:
+        notes.print(
+            f"hoaxwatch: {problem.source} breaks off ({problem.reason}); what comes before is "
+            "stored: get the file again and run again",
+            markup=False,
+            soft_wrap=True,
+        )
+    return 2 if result.damaged else 0
+
+
+def run_files(settings: Settings, inputs: list[InputFile]) -> RunResult:
+    """One run over checked inputs, with progress."""
+    judge = load_detector(settings.detector)
+    with open_database(settings) as dsn, Watched(len(inputs)) as watched:
+        return local.run(dsn, inputs, judge, settings, watched)
+
+
+def summary(result: RunResult) -> dict[str, object]:
+    """A run in plain values, for --json."""
+    return {
+        "run_id": result.run_id,
+        "records": result.n_records,
+        "outcomes": dict(result.outcomes),
+        "not_posts": dict(result.not_posts),
+        "verdicts": dict(result.verdicts),
+        "problems": [
+            {"source": p.source, "position": p.position, "reason": p.reason}
+            for p in result.first_problems
+        ],
+        "inputs": result.inputs,
+        "seconds": round(result.seconds, 3),
+    }
+
+
+def print_summary(result: RunResult, settings: Settings) -> None:
+    """What a run did, for people."""
+    outcomes = ", ".join(f"{number(n)} {name}" for name, n in result.outcomes.items() if n)
+    notes.print(f"{number(result.n_records)} records: {outcomes or 'nothing'}")
+    if result.not_posts:
+        what = ", ".join(f"{number(n)} {name}" for name, n in result.not_posts.most_common(5))
+        notes.print(f"  not a post: {what}")
+    if result.verdicts:
+        verdicts = ", ".join(f"{number(n)} {name}" for name, n in result.verdicts.items())
+        notes.print(f"  texts new to detector {settings.detector}: {verdicts}")
+    n_quarantined = result.outcomes["quarantined"]
+    if n_quarantined:
+        notes.print(
+            f"  {number(n_quarantined)} of {number(result.n_records)} records unmapped, first:"
+        )
+        for problem in result.first_problems:
+            where = f"{problem.source} {problem.position}"
+            notes.print(f"    {where}: {problem.reason}", markup=False, soft_wrap=True)
+        notes.print("  see them: hoaxwatch quarantine")
+    option = "" if settings.project == "default" else f" --project {settings.project}"
+    notes.print(
+        f"done in {result.seconds:.1f} s. Look: hoaxwatch trends{option}; "
+        f"hoaxwatch report -o report.html{option}"
+    )
+
+
+def score(
+    text: Annotated[str, typer.Argument(help="The words to judge, or - to read them from stdin.")],
+    lang: Annotated[str | None, typer.Option("--lang", help="Language code, if known.")] = None,
+    detector: Annotated[
+        str | None, typer.Option("--detector", help="Which detector judges.")
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Judge one text, with reasons. No database is used and nothing is stored."""
+    settings = read_settings(detector=detector)
+    words = sys.stdin.read() if text == "-" else text
+    judge = load_detector(settings.detector)
+    content = Content(
+        platform="cli", root_id="1", text=words, lang=lang, input_hash=content_hash(words, lang)
+    )
+    verdict = steps.classify(judge, [content])[0]
+    threshold = judge.threshold if settings.threshold is None else settings.threshold
+    likely_false = None if verdict.score is None else verdict.score >= threshold
+    if as_json:
+        print_json(
+            {
+                "state": verdict.state,
+                "score": verdict.score,
+                "likely_false": likely_false,
+                "threshold": threshold,
+                "reason": verdict.reason,
+                "evidence": [list(item) for item in verdict.evidence],
+                "detector": verdict.detector,
+                "version": verdict.version,
+            }
+        )
+        return
+    if verdict.score is None:
+        print(f"no verdict: {verdict.reason}  ({verdict.detector} {verdict.version})")
+        return
+    word = "likely false" if likely_false else "not flagged"
+    print(
+        f"{word}: probability {percent(verdict.score)} of being likely false, flagged from "
+        f"{percent(threshold)}  ({verdict.detector} {verdict.version})"
+    )
+    for feature, weight in verdict.evidence:
+        print(f"  {weight:+.2f}  {feature}")
+    print("A score is a model's opinion, not a fact check.")
+
+
+def formats(as_json: options.Json = False, as_csv: options.Csv = False) -> None:
+    """List the file formats that can be read, each with the beginning of a sample."""
+    rows = [
+        {
+            "format": name,
+            "description": (module := load_format(name)).DESCRIPTION,
+            "sample": module.example().decode()[:200],
+        }
+        for name in FORMATS
+    ]
+    columns = [
+        Column("format", lambda row: str(row["format"])),
+        Column("what it is", lambda row: str(row["description"])),
+        Column("begins with", lambda row: str(row["sample"])[:60].replace("\n", " ") + "…"),
+    ]
+    show_rows(rows, output_of(as_json, as_csv), columns, "File formats", "none")
+
+
+def detectors(as_json: options.Json = False, as_csv: options.Csv = False) -> None:
+    """List the detectors, with version and threshold."""
+    rows = []
+    for name in sorted(DETECTORS):
+        judge = load_detector(name)
+        rows.append({"detector": name, "version": judge.version, "threshold": judge.threshold})
+    columns = [
+        Column("detector", lambda row: str(row["detector"])),
+        Column("version", lambda row: str(row["version"])),
+        Column("flags from", lambda row: percent(row["threshold"]), is_number=True),
+    ]
+    show_rows(rows, output_of(as_json, as_csv), columns, "Detectors", "none")

@@ -1,0 +1,152 @@
+"""Printing: tables for people, JSON and CSV for programs. Answers go to stdout, notes to stderr."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+#: For people who watch: progress, hints, warnings.
+notes = Console(stderr=True, highlight=False)
+#: For answers. A pipe or a file has no width: nothing is cut there.
+answers = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+
+
+class Output(StrEnum):
+    """How an answer is printed."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table for people: heading, how to write a row's value, which side."""
+
+    heading: str
+    text: Callable[[Mapping[str, Any]], str]
+    is_number: bool = False
+
+
+def output_of(as_json: bool, as_csv: bool) -> Output:
+    """The output that the flags ask for.
+
+    >>> output_of(True, False)
+    <Output.json: 'json'>
+    """
+    if as_json and as_csv:
+        raise ValueError("--json and --csv exclude each other")
+    return Output.json if as_json else Output.csv if as_csv else Output.table
+
+
+def as_mapping(row: Any) -> dict[str, Any]:
+    """A row as a mapping, whatever it came as."""
+    return dict(row) if isinstance(row, Mapping) else row._asdict()
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON and CSV hold it: times as ISO text, bytes as hex."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return value.hex()
+    return value
+
+
+def show_rows(
+    rows: Sequence[Any], output: Output, columns: Sequence[Column], title: str, empty: str
+) -> None:
+    """Prints rows as a table, a JSON array or CSV. `empty` is said where there is nothing."""
+    mappings = [as_mapping(row) for row in rows]
+    if output is Output.json:
+        print_json(mappings)
+    elif output is Output.csv:
+        writer = csv.writer(sys.stdout)
+        if mappings:
+            writer.writerow(mappings[0])
+            writer.writerows([_cell(value) for value in row.values()] for row in mappings)
+    elif not mappings:
+        notes.print(empty)
+    else:
+        table = Table(
+            title=title,
+            title_justify="left",
+            title_style="bold",
+            box=SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
+        )
+        for column in columns:
+            side: Literal["left", "right"] = "right" if column.is_number else "left"
+            table.add_column(column.heading, justify=side, no_wrap=True)
+        for row in mappings:
+            table.add_row(*(column.text(row) for column in columns))
+        answers.print(table)
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, list | dict | tuple):
+        return json.dumps(value, default=plain, ensure_ascii=False)
+    return plain(value)
+
+
+def print_json(value: Any) -> None:
+    """Prints a value as indented JSON, also where the terminal knows no Unicode."""
+    text = json.dumps(value, default=plain, ensure_ascii=False, indent=2)
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def number(value: float | None) -> str:
+    """A count with thousands separators; unknown is a dash, never 0.
+
+    >>> number(27537), number(None)
+    ('27,537', '–')
+    """
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def percent(value: float | None) -> str:
+    """A share in percent.
+
+    >>> percent(0.1234), percent(None)
+    ('12.3 %', '–')
+    """
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def share(row: Mapping[str, Any]) -> str:
+    """The expected share of likely-false posts with its interval.
+
+    >>> share({"expected_share": 0.25, "expected_low": 0.1, "expected_high": 0.4})
+    '25 % (10–40)'
+    """
+    if row.get("expected_share") is None:
+        return "–"
+    low, high = row.get("expected_low"), row.get("expected_high")
+    interval = "" if low is None or high is None else f" ({100 * low:.0f}–{100 * high:.0f})"
+    return f"{100 * row['expected_share']:.0f} %{interval}"
+
+
+def minute(moment: datetime | None) -> str:
+    """A time to the minute, UTC."""
+    return "–" if moment is None else f"{moment:%Y-%m-%d %H:%M}"
+
+
+def shorten(text: str, length: int = 60) -> str:
+    """One line of at most `length` characters.
+
+    >>> shorten("a b\\nc", 4)
+    'a b…'
+    """
+    line = " ".join(text.split())
+    return line if len(line) <= length else line[: length - 1].rstrip() + "…"
