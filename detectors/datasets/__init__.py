@@ -1,0 +1,32 @@
+"""Readers of public labelled sets: name -> reader. Add one file and one line per set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from detectors.datasets import constraint, covid19_rumour, horne2017, isot, liar, shorttext
+from detectors.datasets.labelled import LabelledText
+
+DATASETS: dict[str, Callable[[Path], Iterator[LabelledText]]] = {
+    liar.NAME: liar.read,
+    constraint.NAME: constraint.read,
+    covid19_rumour.TWEETS: covid19_rumour.read_tweets,
+    covid19_rumour.NEWS: covid19_rumour.read_news,
+    isot.NAME: isot.read,
+    horne2017.NAME: horne2017.read,
+    shorttext.NAME: shorttext.read,
+}
+
+
+class UnknownDataset(ValueError):
+    """No data set has this name."""
+
+
+def read_dataset(name: str, folder: Path) -> list[LabelledText]:
+    """Every text of that set which has a label we use. Raises UnknownDataset, MissingDataset."""
+    if name not in DATASETS:
+        raise UnknownDataset(
+            f"no data set is called {name!r}; there are: {', '.join(sorted(DATASETS))}"
+        )
+    return list(DATASETS[name](folder))

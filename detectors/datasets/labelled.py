@@ -1,0 +1,65 @@
+"""What every reader of a public data set yields, and what it needs to read."""
+
+from __future__ import annotations
+
+import csv
+import lzma
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Literal, NamedTuple
+
+from detectors.labels import Label
+
+Split = Literal["train", "validation", "test"]
+
+
+class MissingDataset(ValueError):
+    """A data set's file is not where it was looked for, or is not what it should be."""
+
+
+class LabelledText(NamedTuple):
+    """One text with the label its data set gives it, in words (sets disagree on what 1 means).
+
+    `split` is the published split, or None where a set has none and we must make one. `source` says
+    where in the set it comes from (a file or a publisher): the label of some sets is the source.
+    """
+
+    dataset: str
+    split: Split | None
+    text: str
+    label: Label
+    source: str
+
+
+def data_file(folder: Path, name: str) -> Path:
+    """The path of a data file, as it is or packed with xz. Raises MissingDataset."""
+    for path in (folder / name, folder / f"{name}.xz"):
+        if path.is_file():
+            return path
+    raise MissingDataset(f"no {name} (or {name}.xz) in {folder}: put the published file there")
+
+
+@contextmanager
+def open_text(path: Path) -> Iterator[IO[str]]:
+    """A text file as UTF-8 with its line ends as they are, unpacked when its name ends in .xz."""
+    if path.suffix == ".xz":
+        with lzma.open(path, "rt", encoding="utf-8-sig", newline="") as file:
+            yield file
+    else:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield file
+
+
+def read_csv(path: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
+    """The rows of a CSV file that has a header with at least these columns.
+
+    Raises MissingDataset when a column is missing, which tells a wrong file at its first line.
+    """
+    csv.field_size_limit(2**31 - 1)  # whole articles are one field
+    with open_text(path) as file:
+        reader = csv.DictReader(file)
+        missing = [column for column in columns if column not in (reader.fieldnames or ())]
+        if missing:
+            raise MissingDataset(f"{path.name} has no column {missing[0]!r}: is it the right file?")
+        yield from reader

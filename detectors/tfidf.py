@@ -1,0 +1,287 @@
+"""The floor: TF-IDF of word 1-2-grams and a logistic regression, in plain Python.
+
+    x_i   = (1 + ln n_i) * idf_i                  n_i: times that feature i is in the text
+    logit = slope * (x . w / |x| + intercept) + offset
+    score = 1 / (1 + exp(-logit))                 calibrated probability of likely_false
+
+Every sum is `math.fsum`, which is exactly rounded: so a score has the same bits whatever the order
+of the features, the batch or its neighbours. Trained by `detectors.train_tfidf`, measured in
+`weights/tfidf/README.md`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from io import BytesIO
+from math import exp, fsum, isfinite, log, sqrt
+from pathlib import Path
+from typing import NamedTuple
+from zipfile import BadZipFile
+
+import msgspec
+import numpy as np
+
+from detectors.labels import LABELS, POSITIVE_CLASS
+from detectors.text.abstain import abstain_reason
+from detectors.text.normalise import PREPROCESSING, bigrams, normalise, words
+from streams.records import Content, Verdict
+
+FORMAT = 1
+SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "tfidf"
+N_EVIDENCE = 5
+
+_CONFIG, _WEIGHTS = "config.json", "weights.npz"
+
+
+class BrokenWeights(ValueError):
+    """The weights folder is not what training wrote: never guess with it."""
+
+
+class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Platt scaling: calibrated logit = slope * logit + offset. slope > 0.
+
+    Source: Platt, "Probabilistic outputs for support vector machines", 1999.
+    """
+
+    slope: float
+    offset: float
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`config.json`: everything about a model that is no big array."""
+
+    format: int
+    preprocessing: int
+    labels: tuple[str, ...]
+    positive_class: str
+    threshold: float
+    calibration: Calibration
+    languages: tuple[str, ...]
+    weights_sha256: str
+    trained_on: str
+
+
+class LinearModel(NamedTuple):
+    """features: feature -> (weight * idf, idf squared). intercept: of the uncalibrated logit."""
+
+    features: Mapping[str, tuple[float, float]]
+    intercept: float
+
+
+class Opinion(NamedTuple):
+    """What a verdict says about a text: a score with its evidence, or why there is none."""
+
+    score: float | None = None
+    reason: str | None = None
+    evidence: tuple[tuple[str, float], ...] = ()
+
+
+class TfidfDetector:
+    """Scores English texts; see the module. Cost: about 100 microseconds per post on one core."""
+
+    name = "tfidf"
+
+    def __init__(self, folder: Path = SHIPPED_WEIGHTS) -> None:
+        """Load a weights folder. Raises BrokenWeights."""
+        self._config = read_config(folder)
+        self._model = read_model(folder, self._config.weights_sha256)
+        self.threshold = self._config.threshold
+        self.version = model_version(self._config)
+
+    def score(self, contents: Sequence[Content]) -> list[Verdict]:
+        """One verdict per content, in order. What `input_hash` covers (text and language) is
+        judged once per call, however often it comes."""
+        judged: dict[tuple[str, str | None], Opinion] = {}
+        verdicts = []
+        for content in contents:
+            read = (content.text, content.lang)
+            opinion = judged.get(read)
+            if opinion is None:
+                opinion = judged[read] = self.judge(*read)
+            verdicts.append(
+                Verdict(
+                    platform=content.platform,
+                    root_id=content.root_id,
+                    input_hash=content.input_hash,
+                    detector=self.name,
+                    version=self.version,
+                    state="abstained" if opinion.score is None else "scored",
+                    score=opinion.score,
+                    reason=opinion.reason,
+                    evidence=opinion.evidence,
+                )
+            )
+        return verdicts
+
+    def judge(self, text: str, lang: str | None) -> Opinion:
+        """The opinion about one text.
+
+        Besides the reasons of `abstain_reason`: `no_known_words` when nothing of the text is in the
+        vocabulary, since a score would then be the training data's prior and nothing else.
+        """
+        tokens = words(normalise(text))
+        reason = abstain_reason(text, tokens, lang, self._config.languages)
+        if reason is not None:
+            return Opinion(reason=reason)
+        contributions = feature_contributions(self._model, tokens + bigrams(tokens))
+        if not contributions:
+            return Opinion(reason="no_known_words")
+        slope, offset = self._config.calibration.slope, self._config.calibration.offset
+        logit = slope * (fsum(contributions.values()) + self._model.intercept) + offset
+        return Opinion(
+            score=round(sigmoid(logit), 6), evidence=strongest(contributions, slope, N_EVIDENCE)
+        )
+
+
+def feature_contributions(model: LinearModel, found: Iterable[str]) -> dict[str, float]:
+    """What each known feature adds to the uncalibrated logit: x_i * w_i / |x|.
+
+    found: every 1-2-gram of a text, as often as it is there; unknown ones count for nothing.
+
+    >>> model = LinearModel({"a": (2.0, 9.0), "b": (-1.0, 16.0)}, intercept=0.0)
+    >>> feature_contributions(model, ["a", "b", "c"])
+    {'a': 0.4, 'b': -0.2}
+    """
+    known = model.features
+    counts = Counter(filter(known.__contains__, found))
+    terms, squares = [], []
+    for (weight, square), n in zip(map(known.__getitem__, counts), counts.values(), strict=True):
+        if n > 1:
+            frequency = 1.0 + log(n)
+            weight *= frequency
+            square *= frequency * frequency
+        terms.append(weight)
+        squares.append(square)
+    norm = sqrt(fsum(squares))
+    return {feature: term / norm for feature, term in zip(counts, terms, strict=True)}
+
+
+def strongest(
+    contributions: Mapping[str, float], slope: float, n: int
+) -> tuple[tuple[str, float], ...]:
+    """The n features with the largest |slope * contribution|, largest first, then by name.
+
+    >>> strongest({"a": 0.1, "b": -0.5, "c": 0.1}, slope=2.0, n=2)
+    (('b', -1.0), ('a', 0.2))
+    """
+    # Sorting the magnitudes first is cheaper than sorting everything by name as well.
+    least = min(sorted(map(abs, contributions.values()))[-n:], default=0.0)
+    ranked = sorted([(-abs(v), feature) for feature, v in contributions.items() if abs(v) >= least])
+    return tuple((feature, round(slope * contributions[feature], 6)) for _, feature in ranked[:n])
+
+
+def sigmoid(logit: float) -> float:
+    """1 / (1 + exp(-logit)), without overflow.
+
+    >>> sigmoid(0.0), sigmoid(-1000.0), sigmoid(1000.0)
+    (0.5, 0.0, 1.0)
+    """
+    if logit >= 0:
+        return 1.0 / (1.0 + exp(-logit))
+    odds = exp(logit)
+    return odds / (1.0 + odds)
+
+
+def model_version(config: Config) -> str:
+    """`<12 hex>-p<preprocessing>`: the hex digits hash all that a score depends on.
+
+    That is the weights (by their sha256), the calibration and the languages; neither the training
+    date nor the threshold, which change no score.
+    """
+    decisive = (config.weights_sha256, config.calibration, config.languages)
+    return f"{sha256(msgspec.json.encode(decisive)).hexdigest()[:12]}-p{config.preprocessing}"
+
+
+def read_config(folder: Path) -> Config:
+    """The checked `config.json` of a weights folder. Raises BrokenWeights."""
+    path = folder / _CONFIG
+    try:
+        config = msgspec.json.decode(_read_bytes(path), type=Config)
+    except msgspec.DecodeError as error:
+        raise _broken(path, f"cannot be read ({error})") from error
+    if config.format != FORMAT:
+        raise _broken(path, f"has format {config.format}, this version reads {FORMAT}")
+    if config.preprocessing != PREPROCESSING:
+        raise _broken(
+            path, f"needs preprocessing {config.preprocessing}, this version has {PREPROCESSING}"
+        )
+    if config.labels != LABELS or config.positive_class != POSITIVE_CLASS:
+        raise _broken(
+            path,
+            f"has labels {list(config.labels)} with positive class {config.positive_class!r} "
+            f"instead of {list(LABELS)} with {POSITIVE_CLASS!r}",
+        )
+    if not 0 < config.threshold < 1:
+        raise _broken(path, f"has threshold {config.threshold}, which is not between 0 and 1")
+    if not config.calibration.slope > 0:
+        raise _broken(path, f"has slope {config.calibration.slope}: it would turn the labels round")
+    return config
+
+
+def read_model(folder: Path, expected_sha256: str) -> LinearModel:
+    """The arrays of `weights.npz`, checked against their hash. Raises BrokenWeights.
+
+    coefficient, idf: float32 (features,). intercept: float32 (1,). vocabulary: uint8, the features
+    in UTF-8 with a line feed between them.
+    """
+    path = folder / _WEIGHTS
+    data = _read_bytes(path)
+    found = sha256(data).hexdigest()
+    if found != expected_sha256:
+        raise _broken(path, f"has sha256 {found[:12]}..., {_CONFIG} says {expected_sha256[:12]}...")
+    try:
+        with np.load(BytesIO(data), allow_pickle=False) as arrays:
+            vocabulary = arrays["vocabulary"].tobytes().decode().split("\n")
+            coefficient = arrays["coefficient"].astype(np.float64).tolist()
+            idf = arrays["idf"].astype(np.float64).tolist()
+            (intercept,) = arrays["intercept"].astype(np.float64).tolist()
+        features = {
+            feature: (c * i, i * i)
+            for feature, c, i in zip(vocabulary, coefficient, idf, strict=True)
+        }
+    except (ValueError, KeyError, OSError, EOFError, TypeError, BadZipFile) as error:
+        raise _broken(path, f"does not hold the arrays of a model ({error})") from error
+    if len(features) != len(vocabulary) or not isfinite(fsum(coefficient) + fsum(idf) + intercept):
+        raise _broken(path, "holds a feature twice or a number that is not finite")
+    return LinearModel(features, intercept)
+
+
+def write_weights(
+    folder: Path,
+    vocabulary: Sequence[str],
+    coefficient: np.ndarray,
+    idf: np.ndarray,
+    intercept: float,
+) -> str:
+    """Write `weights.npz` as `read_model` reads it; its sha256. Same arrays, same bytes."""
+    data = BytesIO()
+    np.savez_compressed(
+        data,
+        vocabulary=np.frombuffer("\n".join(vocabulary).encode(), dtype=np.uint8),
+        coefficient=coefficient.astype(np.float32),
+        idf=idf.astype(np.float32),
+        intercept=np.array([intercept], dtype=np.float32),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _WEIGHTS).write_bytes(data.getvalue())
+    return sha256(data.getvalue()).hexdigest()
+
+
+def write_config(folder: Path, config: Config) -> None:
+    """Write `config.json`, indented."""
+    (folder / _CONFIG).write_bytes(msgspec.json.format(msgspec.json.encode(config)) + b"\n")
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _broken(path, f"cannot be opened ({error.strerror})") from error
+
+
+def _broken(path: Path, what: str) -> BrokenWeights:
+    return BrokenWeights(
+        f"{path} {what}; reinstall hoaxwatch or train again with python -m detectors.train_tfidf"
+    )
