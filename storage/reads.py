@@ -231,6 +231,7 @@ WITH days AS (
     SELECT * FROM hoaxwatch.hashtag_trends WHERE grain = 'day'
     AND bucket_start >= coalesce(%(since)s, '-infinity'::timestamptz)
     AND bucket_start < coalesce(%(until)s, 'infinity'::timestamptz)
+    {only}
 ), busiest AS (
     SELECT DISTINCT ON (hashtag) hashtag, bucket_start AS day, posts FROM days
     ORDER BY hashtag, posts DESC, bucket_start
@@ -262,12 +263,16 @@ def read_hashtags(
     until: datetime | None = None,
     *,
     rising: bool = False,
+    hashtag: str | None = None,
 ) -> list[HashtagRow]:
-    """The hashtags with most posts in a period, or with the greatest rise."""
+    """The hashtags with most posts in a period, or with the greatest rise; with `hashtag`, it."""
     order = "rise DESC, d.hashtag" if rising else "posts DESC, d.hashtag"
+    # not coalesce, as elsewhere: with it the planner expects one row and takes 100 times as long
+    only = "" if hashtag is None else "AND hashtag = %(hashtag)s"
     cursor = connection.cursor(row_factory=class_row(HashtagRow))
     return cursor.execute(
-        _HASHTAGS.format(order=order).encode(), {"since": since, "until": until, "limit": limit}
+        _HASHTAGS.format(order=order, only=only).encode(),
+        {"since": since, "until": until, "hashtag": hashtag, "limit": limit},
     ).fetchall()
 
 
@@ -536,6 +541,7 @@ def read_verdict_states(
     cursor = connection.cursor(row_factory=dict_row)
     return cursor.execute(
         "SELECT state, reason, count(*) AS contents, sum(n)::bigint AS posts,"
+        " coalesce(sum(n) FILTER (WHERE probability IS NOT NULL), 0)::bigint AS judged_posts,"
         " count(*) FILTER (WHERE likely_false) AS likely_false_contents,"
         " coalesce(sum(n) FILTER (WHERE likely_false), 0)::bigint AS likely_false_posts"
         " FROM hoaxwatch.content_verdict v JOIN (SELECT platform, root_id, count(*) AS n"

@@ -41,7 +41,8 @@ _STAGED = {
     "stage_changed": 'platform text COLLATE "C", root_id text COLLATE "C", is_new boolean',
     # (content, hour) pairs whose buckets must be counted again
     "stage_touched": 'platform text COLLATE "C", root_id text COLLATE "C", hour timestamptz',
-    # posts that are about to be deleted
+    # posts that are about to be deleted, and their authors
+    "stage_orphans": 'platform text COLLATE "C", author_id text COLLATE "C"',
     "stage_doomed": 'platform text COLLATE "C", post_id text COLLATE "C"',
 }
 
@@ -215,6 +216,20 @@ WITH written AS (
 )
 SELECT count(*) FILTER (WHERE state = 'scored'), count(*) FILTER (WHERE state = 'abstained')
 FROM written
+"""
+
+# Accounts of deleted posts; those without any other post go as well.
+_NOTE_ORPHANS = """
+INSERT INTO stage_orphans
+SELECT DISTINCT p.platform, p.author_id FROM stage_doomed d
+JOIN hoaxwatch.posts p USING (platform, post_id) WHERE p.author_id IS NOT NULL
+"""
+
+_DELETE_ORPHANS = """
+DELETE FROM hoaxwatch.authors a USING stage_orphans o
+WHERE a.platform = o.platform AND a.author_id = o.author_id
+  AND NOT EXISTS (SELECT FROM hoaxwatch.posts p
+                  WHERE p.platform = o.platform AND p.author_id = o.author_id)
 """
 
 _compressor = zstandard.ZstdCompressor(level=3)
@@ -490,6 +505,7 @@ def apply_deletions(cursor: psycopg.Cursor[Any], deletions: Sequence[Deletion], 
         " JOIN hoaxwatch.posts p USING (platform, post_id)"
         " JOIN hoaxwatch.content_hashtags h USING (platform, root_id)"
     )
+    cursor.execute(_NOTE_ORPHANS)
     for table, column in (
         ("payloads", "post_id"),
         ("posts", "post_id"),
@@ -503,11 +519,7 @@ def apply_deletions(cursor: psycopg.Cursor[Any], deletions: Sequence[Deletion], 
             f"DELETE FROM hoaxwatch.{table} t USING stage_doomed d"
             f" WHERE t.platform = d.platform AND t.{column} = d.post_id"
         )
-    authors = [(d.platform, d.deleted_id) for d in deletions if d.kind == "author"]
-    if authors:
-        cursor.executemany(
-            "DELETE FROM hoaxwatch.authors WHERE platform = %s AND author_id = %s", authors
-        )
+    cursor.execute(_DELETE_ORPHANS)
 
 
 def activate_policy(

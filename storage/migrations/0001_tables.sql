@@ -98,6 +98,7 @@ CREATE TABLE hoaxwatch.posts (
     PRIMARY KEY (platform, post_id)
 );
 CREATE INDEX posts_by_content ON hoaxwatch.posts (platform, root_id);
+CREATE INDEX posts_by_author ON hoaxwatch.posts (platform, author_id);
 CREATE INDEX posts_by_time ON hoaxwatch.posts USING brin (posted_at);
 COMMENT ON TABLE hoaxwatch.posts IS 'Who published what and when: originals, shares, replies, quotes. Met again, a post is merged, never added.';
 COMMENT ON COLUMN hoaxwatch.posts.platform IS 'Platform: x, instagram, bluesky, ...';
