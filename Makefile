@@ -1,0 +1,44 @@
+# hoaxwatch: `make` lists what there is. Everything runs from .venv, which `make venv` makes.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+# An outer Python's environment must not reach into ours.
+unexport PYTHONHOME
+unexport PYTHONPATH
+
+RUN := .venv/bin/python -m
+
+.PHONY: help venv demo test lint bench clean
+
+help: ## list these targets
+	@echo "hoaxwatch; Python 3.11 to 3.13 is needed (PYTHON=... names one), everything else is installed into .venv"
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-6s %s\n' "$$name" "$$what"; done
+
+venv: ## make .venv and install hoaxwatch into it (every other target does this first)
+	@sh infra/venv.sh
+
+demo: venv ## run the whole pipeline on made-up posts, print the result, write report.html
+	@.venv/bin/hoaxwatch demo $(ARGS)
+
+test: venv ## all tests this machine can run, and which were skipped and why (ARGS=tests/unit)
+	@$(RUN) pytest -ra $(ARGS)
+
+lint: venv ## style, types, the direction of imports, installed packages
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	$(RUN) mypy
+	.venv/bin/lint-imports
+	$(RUN) pip check
+	@if $(RUN) pip show --quiet torchvision 2>/dev/null; then echo "torchvision is installed and must not be: .venv/bin/pip uninstall torchvision"; exit 1; else echo "torchvision is not installed: good"; fi
+
+bench: venv ## benchmarks, each with its baseline; results in bench/*.json (minutes)
+	@for bench in tests/bench/bench_*.py; do \
+	  [ -f "$$bench" ] || { echo "there are no benchmarks in tests/bench"; exit 1; }; \
+	  echo "== $$bench"; .venv/bin/python "$$bench" $(ARGS) || exit; \
+	done
+
+clean: ## remove .venv, caches, demo/, bench/ and report.html (databases stay: hoaxwatch db status)
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo bench dist report.html
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,311 @@
+"""What every test may ask for: real data, and a database of its own on each kind of server.
+
+    def test_something(database: str) -> None:      # runs once per server, on migrated tables
+        with storage.database.connect(database) as connection: ...
+
+`data`      the folder that HOAXWATCH_TEST_DATA names
+`server`    a running PostgreSQL, once per kind: embedded18 and debian15, or the one that
+            HOAXWATCH_TEST_DSN names; `server.new_database()` is a context manager that gives a DSN
+`dsn`       an empty database of its own
+`database`  the same with the tables of hoaxwatch
+
+Databases are owned by a role that is no superuser, and dropped after the test.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import os
+import pwd
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from storage import embedded
+from storage.database import add_payload_partitions, connect, migrate
+
+IS_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
+REPOSITORY = Path(__file__).resolve().parents[1]
+DATA_VARIABLE = "HOAXWATCH_TEST_DATA"
+DSN_VARIABLE = "HOAXWATCH_TEST_DSN"
+SERVERS = ("given",) if os.environ.get(DSN_VARIABLE) else ("embedded18", "debian15")
+DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
+OWNER = "hoaxwatch"
+
+#: Under CI every skip is a failure but these: what a machine may lack for good reason.
+MAY_BE_SKIPPED_IN_CI = (
+    "cannot mount a small file system here",
+    "cannot add an account here",
+    "no Python of this version that",
+    "needs an accelerator",
+    "needs CUDA",
+    "needs an ordinary user",  # CI runs as root
+)
+
+# A busy machine makes no test fail; CI tries the same examples each time.
+hypothesis.settings.register_profile("hoaxwatch", deadline=None, derandomize=IS_CI)
+hypothesis.settings.load_profile("hoaxwatch")
+
+
+# Skips under CI
+
+
+def _may_be_skipped(reason: str) -> bool:
+    has_no_data = DATA_VARIABLE not in os.environ and DATA_VARIABLE in reason
+    return has_no_data or any(words in reason for words in MAY_BE_SKIPPED_IN_CI)
+
+
+def _skip_becomes_failure(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if not (IS_CI and report.outcome == "skipped") or hasattr(report, "wasxfail"):
+        return
+    reason = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
+    if not _may_be_skipped(reason):
+        report.outcome = "failed"
+        report.longrepr = (
+            f"this test must run in CI, but: {reason} "
+            "(MAY_BE_SKIPPED_IN_CI in tests/conftest.py lists what may be missing there)"
+        )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A skip under CI is a failure, unless the machine may lack what the test needs."""
+    report = yield
+    _skip_becomes_failure(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for whole files."""
+    report = yield
+    _skip_becomes_failure(report)
+    return report
+
+
+def pytest_report_header() -> list[str]:
+    """What decides which tests run here."""
+    return [
+        f"test data: {os.environ.get(DATA_VARIABLE) or f'none ({DATA_VARIABLE} is not set)'}",
+        f"servers: {', '.join(SERVERS)}" + ("; skips are failures (CI)" if IS_CI else ""),
+    ]
+
+
+# Data
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder with real posts and public data sets that HOAXWATCH_TEST_DATA names."""
+    named = os.environ.get(DATA_VARIABLE)
+    if not named:
+        pytest.skip(f"{DATA_VARIABLE} is not set: no real data to read")
+    folder = Path(named)
+    if not folder.is_dir():
+        pytest.fail(f"{DATA_VARIABLE} names {folder}, which is no folder")
+    return folder
+
+
+# Servers
+
+
+@dataclass
+class Server:
+    """A running PostgreSQL: `admin` may make databases, which belong to `owner`."""
+
+    name: str
+    admin: str
+    owner: str | None
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+    _template: str | None = None
+
+    @contextmanager
+    def new_database(self, *, migrated: bool = True) -> Iterator[str]:
+        """The DSN of a new database, dropped afterwards. Migrated ones are copies: about 0.1 s."""
+        template = self._migrated_template() if migrated else None
+        name = self._create(template)
+        try:
+            yield self.dsn(name)
+        finally:
+            self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+
+    def dsn(self, database: str) -> str:
+        """How the owner connects to a database of this server."""
+        if self.owner is None:
+            return make_conninfo(self.admin, dbname=database)
+        return make_conninfo(self.admin, dbname=database, user=self.owner)
+
+    def _migrated_template(self) -> str:
+        if self._template is None:
+            name = self._create(None)
+            with connect(self.dsn(name)) as connection:
+                migrate(connection)
+                add_payload_partitions(connection, datetime.now(UTC))
+            self._template = name
+        return self._template
+
+    def _create(self, template: str | None) -> str:
+        name = f"test_{os.getpid()}_{next(self._numbers)}"
+        self._execute("CREATE DATABASE {} TEMPLATE {}", name, template or "template0")
+        if self.owner is not None:
+            self._execute("ALTER DATABASE {} OWNER TO {}", name, self.owner)
+        return name
+
+    def _execute(self, statement: str, *names: str) -> None:
+        query = sql.SQL(statement).format(*map(sql.Identifier, names))
+        with psycopg.connect(self.admin, autocommit=True) as connection:
+            connection.execute(query)
+
+    def drop_template(self) -> None:
+        """Removes what the session shared."""
+        if self._template is not None:
+            self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", self._template)
+
+
+@pytest.fixture(scope="session", params=SERVERS)
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A running server of each kind, for the whole session."""
+    start = {"embedded18": _embedded18, "debian15": _debian15, "given": _given}[request.param]
+    with start() as running:
+        try:
+            yield running
+        finally:
+            running.drop_template()
+
+
+@pytest.fixture
+def dsn(server: Server) -> Iterator[str]:
+    """The DSN of an empty database."""
+    with server.new_database(migrated=False) as name:
+        yield name
+
+
+@pytest.fixture
+def database(server: Server) -> Iterator[str]:
+    """The DSN of a database with the tables of hoaxwatch, all empty."""
+    with server.new_database() as name:
+        yield name
+
+
+@contextmanager
+def _given() -> Iterator[Server]:
+    yield Server("given", os.environ[DSN_VARIABLE], owner=None)
+
+
+@contextmanager
+def _server_folder() -> Iterator[Path]:
+    """A new folder with a short name (a socket's path has 107 bytes), open to other accounts."""
+    folder = Path(tempfile.mkdtemp(prefix="hw-", dir="/tmp"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _embedded18() -> Iterator[Server]:
+    with _server_folder() as base:
+        folder = base / "p"
+        try:
+            with embedded.open_embedded(folder, idle_seconds=5) as running:
+                admin = running.superuser_dsn()
+                with psycopg.connect(admin, autocommit=True) as connection:
+                    # tests survive no power cut
+                    for name in ("fsync", "synchronous_commit", "full_page_writes"):
+                        connection.execute(
+                            sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(name))
+                        )
+                    connection.execute("SELECT pg_reload_conf()")
+                yield Server("embedded18", admin, OWNER)
+        finally:
+            embedded.stop(folder)
+
+
+@contextmanager
+def _debian15() -> Iterator[Server]:
+    if not (DEBIAN_15 / "postgres").exists():
+        pytest.skip(f"no PostgreSQL 15 in {DEBIAN_15} (Debian 12: apt install postgresql)")
+    identity: dict[str, Any] = {}
+    with ExitStack() as undo:
+        folder = undo.enter_context(_server_folder())
+        if os.geteuid() == 0:
+            try:
+                account = pwd.getpwnam("postgres")
+            except KeyError:
+                pytest.skip("no account postgres: PostgreSQL does not run as root")
+            os.chown(folder, account.pw_uid, account.pw_gid)
+            identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+        environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
+        options: dict[str, Any] = {"env": environment, "cwd": folder, **identity}
+        initdb = [f"{DEBIAN_15}/initdb", "-D", f"{folder}/d", "-U", "postgres", "-E", "UTF8"]
+        subprocess.run(
+            [*initdb, "--auth=trust", "--no-sync"], check=True, capture_output=True, **options
+        )
+        log = folder / "log"
+        settings = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(folder),
+            "fsync": "off",
+            "synchronous_commit": "off",
+            "full_page_writes": "off",
+        }
+        command = [str(DEBIAN_15 / "postgres"), "-D", str(folder / "d")]
+        command += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command, stdout=output, stderr=output, preexec_fn=_end_with_parent(), **options
+            )
+        undo.callback(_stop, process)
+        admin = make_conninfo(host=str(folder), user="postgres", dbname="postgres")
+        _wait_until_ready(process, admin, log)
+        with psycopg.connect(admin, autocommit=True) as connection:
+            connection.execute(f"CREATE ROLE {OWNER} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE")
+        yield Server("debian15", admin, OWNER)
+
+
+def _end_with_parent() -> Callable[[], None] | None:
+    """On Linux, has the kernel stop the server should this process be killed."""
+    if sys.platform != "linux":
+        return None
+    prctl, set_parent_death_signal = ctypes.CDLL(None).prctl, 1
+    return lambda: prctl(set_parent_death_signal, signal.SIGQUIT)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGINT)  # fast shutdown
+    try:
+        process.wait(timeout=30)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGQUIT)
+        process.wait(timeout=30)
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], dsn: str, log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            psycopg.connect(dsn, connect_timeout=5).close()
+            return
+        except psycopg.OperationalError as error:
+            if process.poll() is not None or time.monotonic() > deadline:
+                last = " ".join(re.split(r"\s+", log.read_text(errors="replace"))[-60:])
+                raise RuntimeError(f"PostgreSQL 15 is not ready: {last}") from error
+            time.sleep(0.05)

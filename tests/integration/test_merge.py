@@ -1,0 +1,328 @@
+"""What becomes of a post that is met again, in any order, and of deletions and bad values."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hoaxwatch.simulate import make_world, write_samples
+from storage import recount, writes
+from storage.database import Connection, connect
+from streams import steps
+from streams.formats.registry import read_file
+from streams.records import COPY_IN_SHARE, Author, Deletion, NotAPost, Post, Problem, Reading
+from streams.steps import Recorded, TrackOptions
+from tests.marker import MarkerDetector
+from tests.tables import assert_same, read_tables
+
+if TYPE_CHECKING:
+    from tests.conftest import Server
+
+NOON = datetime(2026, 3, 2, 12, 10, tzinfo=UTC)
+DETECTOR = MarkerDetector()
+OPTIONS = TrackOptions(cluster_min_users=3)
+
+
+def post(post_id: str, **fields: Any) -> Post:
+    """A post with defaults."""
+    known: dict[str, Any] = {
+        "platform": "x",
+        "post_id": post_id,
+        "root_id": post_id,
+        "posted_at": NOON,
+        "text": f"fact {post_id}",
+        "author": Author(author_id=f"a{post_id}"),
+        "observed_at": NOON + timedelta(days=1),
+        "provenance": "test:one",
+        "raw": repr((post_id, sorted(fields.items(), key=str))).encode(),
+    }
+    return Post(**(known | fields))
+
+
+def share(post_id: str, of: str, **fields: Any) -> Post:
+    """A share that carries a cut copy of its original."""
+    return post(
+        post_id,
+        **(
+            {
+                "kind": "share",
+                "share_of": of,
+                "root_id": of,
+                "text": "a cut co",
+                "completeness": COPY_IN_SHARE,
+            }
+            | fields
+        ),
+    )
+
+
+@pytest.fixture
+def connection(database: str) -> Iterator[Connection]:
+    """A connection with staging tables and an active policy."""
+    with working(database) as opened:
+        yield opened
+
+
+def working(database: str) -> Connection:
+    opened = connect(database)
+    writes.prepare(opened)
+    recount.prepare(opened)
+    writes.activate_policy(opened, "marker", "1", 0.5, 0.0, NOON)
+    return opened
+
+
+def take(connection: Connection, readings: Sequence[Reading], *, batch: int = 1000) -> Recorded:
+    """Every step over the readings."""
+    total = Recorded()
+    for first in range(0, len(readings), batch):
+        recorded = steps.record(connection, readings[first : first + batch], DETECTOR, NOON, "key")
+        steps.judge(connection, steps.classify(DETECTOR, recorded.pending), NOON)
+        total.add(recorded)
+    steps.track(connection, OPTIONS)
+    return total
+
+
+def rows(connection: Connection, query: str) -> list[tuple[Any, ...]]:
+    """The answer to a query."""
+    return connection.execute(query.encode()).fetchall()
+
+
+def test_each_reading_ends_in_one_outcome(connection: Connection) -> None:
+    readings: list[Reading] = [
+        post("1"),
+        post("1"),
+        post("1", likes=3, observed_at=NOON + timedelta(days=2)),
+        NotAPost(what="user"),
+        Problem(reason="broken", source="test", position="line 4", raw=b"{"),
+        Deletion(platform="x", kind="post", deleted_id="9"),
+        post("9"),
+    ]
+    outcomes = take(connection, readings).outcomes
+    assert outcomes == Counter(
+        {
+            "new": 1,
+            "unchanged": 2,
+            "not a post": 1,
+            "quarantined": 1,
+            "deletion applied": 1,
+            "expired": 1,
+        }
+    )
+    assert outcomes.total() == len(readings)
+
+
+def test_later_counters_win_and_unknown_never_overwrites(connection: Connection) -> None:
+    later = NOON + timedelta(days=3)
+    take(connection, [post("1", likes=5, shares=2)])
+    second = take(connection, [post("1", likes=9, shares=None, observed_at=later)])
+    third = take(connection, [post("1", likes=7, observed_at=NOON + timedelta(days=2))])
+    assert second.outcomes["updated"] == 1
+    assert third.outcomes["unchanged"] == 1
+    assert rows(connection, "SELECT (likes).value, (shares).value FROM hoaxwatch.posts") == [(9, 2)]
+
+
+def test_a_share_before_its_original_gets_its_tags_later(connection: Connection) -> None:
+    take(connection, [share("2", of="1", hashtags=("Old",))])
+    assert rows(connection, "SELECT hashtag FROM hoaxwatch.hashtag_trends") == [("old",)] * 2
+    take(connection, [post("1", text="the whole hoax", hashtags=("New", "NEW"))])
+    found = rows(
+        connection,
+        "SELECT hashtag, posts, originals, shares, judged, likely_false"
+        " FROM hoaxwatch.hashtag_trends WHERE grain = 'day'",
+    )
+    assert found == [("new", 2, 1, 1, 2, 2)]
+
+
+def test_a_later_cut_copy_does_not_replace_the_whole_text(connection: Connection) -> None:
+    take(connection, [post("1", text="the whole hoax")])
+    take(connection, [share("2", of="1", observed_at=NOON + timedelta(days=9))])
+    assert rows(connection, "SELECT text FROM hoaxwatch.content") == [("the whole hoax",)]
+
+
+def test_an_edit_is_judged_again(connection: Connection) -> None:
+    take(connection, [post("1", text="a hoax", hashtags=("t",))])
+    edited = post("1", text="a fact", hashtags=("t",), observed_at=NOON + timedelta(days=2))
+    assert len(take(connection, [edited]).pending) == 1
+    query = "SELECT score FROM hoaxwatch.verdicts"
+    assert [float(score) for (score,) in rows(connection, query)] == [0.1]
+    query = "SELECT DISTINCT likely_false FROM hoaxwatch.hashtag_trends"
+    assert rows(connection, query) == [(0,)]
+
+
+def test_a_verdict_about_words_that_changed_is_dropped(connection: Connection) -> None:
+    recorded = steps.record(connection, [post("1", text="a hoax")], DETECTOR, NOON, "key")
+    edited = post("1", text="a fact", observed_at=NOON + timedelta(days=2))
+    again = steps.record(connection, [edited], DETECTOR, NOON, "key")
+    late = steps.judge(connection, steps.classify(DETECTOR, recorded.pending), NOON)
+    assert late.total() == 0
+    assert steps.judge(connection, steps.classify(DETECTOR, again.pending), NOON).total() == 1
+
+
+def test_authors_are_counted_once_and_unknown_ones_not(connection: Connection) -> None:
+    one = Author(author_id="a")
+    take(
+        connection,
+        [post(str(i), author=one, hashtags=("t",)) for i in range(3)]
+        + [post("8", author=None, hashtags=("t",))],
+    )
+    query = "SELECT posts, authors FROM hoaxwatch.hashtag_trends WHERE grain = 'day'"
+    assert rows(connection, query) == [(4, 1)]
+
+
+def test_a_post_that_moves_leaves_its_old_bucket(connection: Connection) -> None:
+    take(connection, [post("1", hashtags=("t",))])
+    moved = {"posted_at": NOON + timedelta(days=1), "observed_at": NOON + timedelta(days=2)}
+    take(connection, [post("1", hashtags=("t",), **moved)])
+    query = "SELECT bucket_start FROM hoaxwatch.hashtag_trends WHERE grain = 'day'"
+    assert rows(connection, query) == [(datetime(2026, 3, 3, tzinfo=UTC),)]
+
+
+def test_expected_share_takes_each_content_as_one_draw(connection: Connection) -> None:
+    # three posts of one content at 0.9 and one at 0.1: mean 0.7, variance (9 + 1) * 0.09 / 16
+    take(
+        connection,
+        [
+            post("1", text="hoax", hashtags=("t",)),
+            share("2", of="1"),
+            share("3", of="1"),
+            post("4", text="fact", hashtags=("t",)),
+        ],
+    )
+    query = (
+        "SELECT expected_share::float8, expected_low::float8, expected_high::float8"
+        " FROM hoaxwatch.hashtag_trends WHERE grain = 'day'"
+    )
+    share_, low, high = rows(connection, query)[0]
+    half = 1.959964 * (10 * 0.09) ** 0.5 / 4
+    assert share_ == pytest.approx(0.7)
+    assert low == pytest.approx(0.7 - half, abs=1e-6)
+    assert high == pytest.approx(min(1, 0.7 + half), abs=1e-6)
+
+
+def test_what_is_not_judged_is_outside_the_denominator(connection: Connection) -> None:
+    take(connection, [post("1", text=" ", hashtags=("t",)), post("2", text="hoax", hashtags=("t",))])
+    query = (
+        "SELECT posts, judged, likely_false, expected_share::float8"
+        " FROM hoaxwatch.hashtag_trends WHERE grain = 'day'"
+    )
+    assert rows(connection, query) == [(2, 1, 1, 0.9)]
+
+
+def test_unjudged_buckets_have_no_share(connection: Connection) -> None:
+    take(connection, [post("1", text=" ", hashtags=("t",))])
+    query = "SELECT expected_share, expected_low, expected_high FROM hoaxwatch.hashtag_trends"
+    assert set(rows(connection, query)) == {(None, None, None)}
+
+
+def test_pairs_count_each_post_once(connection: Connection) -> None:
+    take(connection, [post("1", hashtags=("b", "a", "A")), share("2", of="1")])
+    query = "SELECT hashtag_a, hashtag_b, posts, originals FROM hoaxwatch.hashtag_pairs"
+    assert rows(connection, query) == [("a", "b", 2, 1)]
+
+
+def test_a_label_wins_over_the_detector(connection: Connection, database: str) -> None:
+    take(connection, [post("1", text="hoax", hashtags=("t",))])
+    connection.execute(
+        "INSERT INTO hoaxwatch.labels VALUES ('x', '1', 'ann', 'likely_true', NULL, now())"
+    )
+    connection.execute(
+        "INSERT INTO hoaxwatch.dirty_buckets VALUES ('t', date_trunc('hour', %s::timestamptz))",
+        (NOON,),
+    )
+    steps.track(connection, OPTIONS)
+    query = "SELECT DISTINCT judged, likely_false FROM hoaxwatch.hashtag_trends"
+    assert rows(connection, query) == [(1, 0)]
+
+
+def test_a_new_policy_counts_everything_again(connection: Connection) -> None:
+    take(connection, [post("1", text="hoax", hashtags=("t",))])
+    assert writes.activate_policy(connection, "marker", "1", 0.95, 0.0, NOON)
+    assert not writes.activate_policy(connection, "marker", "1", 0.95, 0.0, NOON)
+    steps.track(connection, OPTIONS)
+    query = "SELECT DISTINCT judged, likely_false FROM hoaxwatch.hashtag_trends"
+    assert rows(connection, query) == [(1, 0)]
+
+
+def test_a_bad_value_costs_one_post(connection: Connection) -> None:
+    readings = [post(str(i), hashtags=("t",)) for i in range(20)]
+    # an index entry may not be longer than 2,704 bytes; hex digits do not compress that far
+    noise = random.Random(1).randbytes(4000).hex()
+    readings[7] = post("7", hashtags=("t", noise))
+    recorded = take(connection, readings)
+    assert recorded.outcomes == Counter({"new": 19, "quarantined": 1})
+    query = "SELECT position, reason FROM hoaxwatch.quarantine"
+    (position, reason), *others = rows(connection, query)
+    assert (position, others) == ("7", [])
+    assert "cannot be stored" in reason
+
+
+@pytest.mark.parametrize("kind", ["post", "author"])
+def test_what_was_deleted_does_not_come_back(connection: Connection, kind: Any) -> None:
+    readings = [
+        post("1", hashtags=("t",), author=Author(author_id="a1", handle="ann")),
+        share("2", of="1"),
+        post("3", hashtags=("t",)),
+    ]
+    take(connection, readings)
+    gone = Deletion(platform="x", kind=kind, deleted_id="1" if kind == "post" else "a1")
+    take(connection, [gone])
+    again = take(connection, readings)
+    assert again.outcomes["expired"] == (2 if kind == "post" else 1)
+    assert rows(connection, "SELECT post_id FROM hoaxwatch.posts WHERE post_id = '1'") == []
+    for table in ("content", "content_hashtags", "verdicts", "payloads"):
+        column = "post_id" if table == "payloads" else "root_id"
+        query = f"SELECT DISTINCT {column} FROM hoaxwatch.{table} WHERE {column} = '1'"
+        left = rows(connection, query)
+        # shares by others of a deleted author's post still carry a copy when met again
+        assert left == [] or (kind == "author" and table != "payloads")
+
+
+def test_deletion_before_the_post_gives_the_same_tables(server: Server) -> None:
+    readings: list[Reading] = [
+        post("1", hashtags=("t",)),
+        share("2", of="1"),
+        post("3", hashtags=("t",)),
+    ]
+    gone = Deletion(platform="x", kind="post", deleted_id="1")
+    tables = []
+    for order in ([*readings, gone], [gone, *readings]):
+        with server.new_database() as database, working(database) as connection:
+            for reading in order:
+                take(connection, [reading])
+            tables.append(read_tables(database))
+    assert_same(tables[1], tables[0])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_tables_do_not_depend_on_order_batches_or_repetition(
+    server: Server, tmp_path: Any, seed: int
+) -> None:
+    world = make_world(seed=seed, n_accounts=40, n_originals=25)
+    paths = write_samples(world, tmp_path)
+    readings = [reading for path in paths for reading in read_file(path)]
+    chance = random.Random(seed)
+    shuffled = readings + chance.sample(readings, len(readings) // 2)
+    chance.shuffle(shuffled)
+    tables = []
+    for order, batch in ((readings, 1000), (shuffled, 37)):
+        with server.new_database() as database, working(database) as connection:
+            take(connection, order, batch=batch)
+            tables.append(read_tables(database))
+    assert tables[0]["clusters"]
+    assert_same(tables[1], tables[0])
+
+
+def test_every_table_and_column_says_what_it_is(connection: Connection) -> None:
+    query = (
+        "SELECT c.relname || '.' || a.attname FROM pg_class c"
+        " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0"
+        " WHERE c.relnamespace IN ('hoaxwatch'::regnamespace, 'mart'::regnamespace)"
+        " AND c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition"
+        " AND (col_description(c.oid, a.attnum) IS NULL OR obj_description(c.oid) IS NULL)"
+    )
+    assert rows(connection, query) == []

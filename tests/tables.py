@@ -1,0 +1,45 @@
+"""What a database holds, as plain values: the oracle of every test about exactness.
+
+DESIGN, rule 10: the same input gives the same tables, all tables but `runs`, all columns but
+wall-clock stamps.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from storage.database import connect
+
+#: Tables and columns that say when something was done here, not what was posted.
+NOT_COMPARED = {"runs", "migrations"}
+WALL_CLOCK = {"received_at", "scored_at", "created_at", "labelled_at"}
+
+
+def read_tables(dsn: str) -> dict[str, list[tuple[Any, ...]]]:
+    """Every compared table with its rows, sorted."""
+    tables: dict[str, list[tuple[Any, ...]]] = {}
+    with connect(dsn) as connection:
+        columns = connection.execute(
+            "SELECT c.relname, array_agg(a.attname::text ORDER BY a.attnum) FROM pg_class c"
+            " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
+            " WHERE c.relnamespace = 'hoaxwatch'::regnamespace AND c.relkind IN ('r', 'p')"
+            " AND NOT c.relispartition GROUP BY c.relname"
+        ).fetchall()
+        for table, names in columns:
+            if table in NOT_COMPARED:
+                continue
+            # an account's created_at is a fact about the account
+            kept = [n for n in names if n not in WALL_CLOCK or (table, n) == ("authors", n)]
+            shown = ", ".join(f'"{name}"::text' for name in kept)
+            rows = connection.execute(f"SELECT {shown} FROM hoaxwatch.{table}").fetchall()
+            tables[table] = sorted(rows, key=lambda row: tuple(map(str, row)))
+    return tables
+
+
+def assert_same(found: dict[str, list[Any]], expected: dict[str, list[Any]]) -> None:
+    """Equal tables; says in which table the first difference is."""
+    assert found.keys() == expected.keys()
+    for table, rows in expected.items():
+        assert len(found[table]) == len(rows), f"{table}: {len(found[table])} rows, not {len(rows)}"
+        for ours, theirs in zip(found[table], rows, strict=True):
+            assert ours == theirs, f"{table} differs"
