@@ -56,10 +56,15 @@ def read_csv(path: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
 
     Raises MissingDataset when a column is missing, which tells a wrong file at its first line.
     """
-    csv.field_size_limit(2**31 - 1)  # whole articles are one field
-    with open_text(path) as file:
-        reader = csv.DictReader(file)
-        missing = [column for column in columns if column not in (reader.fieldnames or ())]
-        if missing:
-            raise MissingDataset(f"{path.name} has no column {missing[0]!r}: is it the right file?")
-        yield from reader
+    usual = csv.field_size_limit(2**31 - 1)  # whole articles are one field
+    try:
+        with open_text(path) as file:
+            reader = csv.DictReader(file)
+            missing = [column for column in columns if column not in (reader.fieldnames or ())]
+            if missing:
+                raise MissingDataset(
+                    f"{path.name} has no column {missing[0]!r}: is it the right file?"
+                )
+            yield from reader
+    finally:
+        csv.field_size_limit(usual)  # the limit is the whole process's

@@ -205,7 +205,8 @@ def test_expected_share_takes_each_content_as_one_draw(connection: Connection) -
 
 
 def test_what_is_not_judged_is_outside_the_denominator(connection: Connection) -> None:
-    take(connection, [post("1", text=" ", hashtags=("t",)), post("2", text="hoax", hashtags=("t",))])
+    silent = post("1", text=" ", hashtags=("t",))
+    take(connection, [silent, post("2", text="hoax", hashtags=("t",))])
     query = (
         "SELECT posts, judged, likely_false, expected_share::float8"
         " FROM hoaxwatch.hashtag_trends WHERE grain = 'day'"

@@ -92,13 +92,13 @@ def test_counts_equal_an_independent_count(first_run: Any, tweets: list[Path]) -
     dsn, result, _ = first_run
     counts, roots = count_by_hand(tweets)
     with connect(dsn) as connection:
-        found = dict(
+        found: dict[str, int] = dict(
             connection.execute(
                 "SELECT (hashtag, to_char(bucket_start, 'YYYY-MM-DD'))::text, posts"
                 " FROM hoaxwatch.hashtag_trends WHERE grain = 'day'"
             ).fetchall()
         )
-        expected = dict(
+        expected: dict[str, int] = dict(
             connection.execute(
                 "SELECT (tag, day)::text, n FROM unnest(%s::text[], %s::text[], %s::int[])"
                 " AS c (tag, day, n)",
@@ -110,7 +110,7 @@ def test_counts_equal_an_independent_count(first_run: Any, tweets: list[Path]) -
             ).fetchall()
         )
         assert found == expected
-        shares = dict(
+        shares: dict[str, str] = dict(
             connection.execute(
                 "SELECT s.post_id, r.post_id FROM hoaxwatch.posts s JOIN hoaxwatch.posts r"
                 " ON r.platform = s.platform AND r.post_id = s.root_id WHERE s.kind = 'share'"
