@@ -1,0 +1,126 @@
+"""Storing posts: batches by COPY and merge against one autocommitted INSERT per row.
+
+    python -m tests.bench.bench_storage [N_POSTS] [REPEATS]
+
+Both sides write the same rows to the same tables of one embedded PostgreSQL with fsync on; the
+tables are compared afterwards. Bar: at least 20 times as fast.
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from hoaxwatch.simulate import make_world, write_samples
+from storage import embedded, rows, writes
+from storage.database import Connection, add_payload_partitions, connect, migrate
+from streams.formats.registry import read_file
+from streams.records import Post
+from tests.bench.measure import print_result, seconds_of, spread
+from tests.tables import assert_same, read_tables
+
+NOW = datetime(2026, 3, 8, tzinfo=UTC)
+BATCH = 4000
+
+
+def distinct_posts(n_posts: int, folder: Path) -> list[Post]:
+    """Posts of an invented world, each id once, shares after their originals."""
+    world = make_world(seed=1, n_accounts=2000, n_originals=n_posts // 2)
+    found: dict[str, Post] = {}
+    for reading in read_file(write_samples(world, folder)[0]):
+        if isinstance(reading, Post):
+            found.setdefault(reading.post_id, reading)
+    return list(found.values())[:n_posts]
+
+
+def fresh(server: embedded.EmbeddedServer, name: str) -> str:
+    """The DSN of a new migrated database."""
+    with connect(server.superuser_dsn()) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        connection.execute(f"CREATE DATABASE {name} OWNER hoaxwatch")
+    dsn = server.dsn(name)
+    with connect(dsn) as connection:
+        migrate(connection)
+        add_payload_partitions(connection, NOW)
+    return dsn
+
+
+def store_in_batches(connection: Connection, posts: list[Post]) -> None:
+    """What the pipeline does."""
+    writes.prepare(connection)
+    for first in range(0, len(posts), BATCH):
+        with connection.transaction(), connection.cursor() as cursor:
+            writes.upsert_posts(cursor, posts[first : first + BATCH], NOW)
+
+
+def store_row_by_row(connection: Connection, posts: list[Post]) -> None:
+    """The same rows, one autocommitted upsert statement each, as a plain program would."""
+
+    def insert(table: str, row: tuple[object, ...], key: str = "") -> None:
+        marks = ", ".join(["%s"] * len(row))
+        conflict = f"ON CONFLICT {key} DO NOTHING" if key else ""
+        connection.execute(f"INSERT INTO hoaxwatch.{table} VALUES ({marks}) {conflict}", row)
+
+    versions = [rows.version_of(post) for post in posts]
+    best = {rows.content_key(v.post): v for v in rows.best_contents(versions)}
+    for (version,) in rows.by_post(versions):
+        post = version.post
+        insert("posts", rows.post_row([version]), "(platform, post_id)")
+        for row in rows.author_rows([version]):
+            insert("authors", row, "(platform, author_id)")
+        stored = (post.platform, post.post_id, version.payload_hash, NOW, writes.compress(post.raw))
+        insert("payloads", stored)
+        if best[rows.content_key(post)].post is not post:
+            continue
+        content = rows.content_of(version)
+        insert("content", rows.content_row(version, content), "(platform, root_id)")
+        for key, written in rows.hashtag_forms(post).items():
+            insert("content_hashtags", (key, post.platform, post.root_id, written))
+            hour = post.posted_at.replace(minute=0, second=0, microsecond=0)
+            insert("dirty_buckets", (key, hour))
+        for link in content.links:
+            insert("content_links", (link, post.platform, post.root_id))
+
+
+def main(n_posts: int, repeats: int) -> None:
+    """Measures both sides in turn and compares the tables."""
+    folder = Path(tempfile.mkdtemp(prefix="hw-bench-", dir="/tmp"))
+    folder.chmod(0o755)
+    ours: list[float] = []
+    plain: list[float] = []
+    try:
+        posts = distinct_posts(n_posts, folder)
+        with embedded.open_embedded(folder / "db") as server:
+            for _ in range(repeats):
+                tables = []
+                for seconds, store in ((ours, store_in_batches), (plain, store_row_by_row)):
+                    dsn = fresh(server, "bench")
+                    with connect(dsn) as connection:
+                        seconds.append(seconds_of(lambda c=connection, s=store: s(c, posts)))
+                    found = read_tables(dsn)
+                    del found["dirty_buckets"]  # append only: how often is no part of the result
+                    tables.append(found)
+                assert_same(tables[1], tables[0])
+    finally:
+        embedded.stop(folder / "db")
+        shutil.rmtree(folder, ignore_errors=True)
+    print_result(
+        "storage",
+        {
+            "n_posts": len(posts),
+            "repeats": repeats,
+            "batches": spread(ours),
+            "row_by_row": spread(plain),
+            "ratio": round(statistics.median(plain) / statistics.median(ours), 2),
+            "bar": "ratio >= 20",
+            "tables_equal": True,
+        },
+    )
+
+
+if __name__ == "__main__":
+    main(*[int(word) for word in (sys.argv[1:] + ["20000", "3"][len(sys.argv) - 1 :])])

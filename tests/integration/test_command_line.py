@@ -1,0 +1,239 @@
+"""The command line as a user meets it: answers, exit codes, and one line for each mistake."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hoaxwatch import cli
+from hoaxwatch.simulate import make_world, write_samples
+from storage import embedded
+from storage.database import connect
+from tests.tables import assert_same, read_tables
+
+OK, USAGE, DOWN = 0, 2, 3
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith("HOAXWATCH_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOAXWATCH_CONFIG", str(tmp_path / "none.toml"))
+
+
+@pytest.fixture
+def samples(tmp_path: Path) -> list[str]:
+    """Two files of an invented world."""
+    paths = write_samples(make_world(seed=2, n_accounts=120, n_originals=80), tmp_path / "posts")
+    return [str(path) for path in paths]
+
+
+def fails(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, *words: str
+) -> str:
+    """Runs a command that must fail with one line that has these words; returns the line."""
+    capsys.readouterr()
+    assert cli.run(arguments) == code
+    err = capsys.readouterr().err
+    line = " ".join(err.split())
+    assert err.count("hoaxwatch:") == 1
+    assert "Traceback" not in err
+    for word in words:
+        assert word in line
+    return line
+
+
+def answer(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
+    """What a command that works prints on stdout."""
+    capsys.readouterr()
+    assert cli.run(arguments) == OK
+    return capsys.readouterr().out
+
+
+def test_every_answer_in_every_form(
+    database: str, samples: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    at = ["--database", database]
+    summary = json.loads(answer(capsys, ["run", *samples, *at, "--json"]))
+    assert sum(summary["outcomes"].values()) == summary["records"]
+    assert summary["outcomes"]["quarantined"] == 1
+
+    listed = json.loads(answer(capsys, ["trends", *at, "--json"]))
+    tag = listed[0]["hashtag"]
+    table = list(csv.DictReader(io.StringIO(answer(capsys, ["trends", *at, "--csv"]))))
+    assert [row["hashtag"] for row in table] == [row["hashtag"] for row in listed]
+    days = json.loads(answer(capsys, ["trends", "-t", f"#{tag.upper()}", *at, "--json"]))
+    hours = json.loads(answer(capsys, ["trends", "-t", tag, "--by", "hour", *at, "--json"]))
+    assert sum(row["posts"] for row in days) == sum(row["posts"] for row in hours)
+    assert sum(row["posts"] for row in days) == listed[0]["posts"]
+    assert f"#{tag}" in answer(capsys, ["trends", "-t", tag, *at])
+
+    first = days[0]["bucket_start"][:10]
+    since = json.loads(answer(capsys, ["trends", "-t", tag, "--since", first, *at, "--json"]))
+    until = json.loads(answer(capsys, ["trends", "-t", tag, "--until", first, *at, "--json"]))
+    assert (since, until) == (days, [])
+
+    assert json.loads(answer(capsys, ["clusters", "-t", tag, "--window", "all", *at, "--json"]))
+    with connect(database) as connection:
+        (post_id,) = connection.execute(
+            "SELECT post_id FROM hoaxwatch.posts WHERE kind = 'share' LIMIT 1"
+        ).fetchone() or ("",)
+    assert "share of" in answer(capsys, ["trace", post_id, *at])
+    assert json.loads(answer(capsys, ["trace", post_id, *at, "--json"]))[0]["post_id"] == post_id
+    assert json.loads(answer(capsys, ["quarantine", *at, "--json"]))[0]["records"] == 1
+    assert json.loads(answer(capsys, ["db", "status", *at, "--json"]))["posts"] > 0
+
+    page = tmp_path / "report.html"
+    answer(capsys, ["report", "-o", str(page), *at])
+    html = page.read_text("utf-8")
+    assert tag in html.lower()
+    assert "http://" not in html.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_score_needs_no_database(capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads(
+        answer(capsys, ["score", "The moon landing was a hoax made by the government", "--json"])
+    )
+    assert found["state"] == "scored"
+    assert 0 <= found["score"] <= 1
+    assert found["evidence"]
+    silent = json.loads(answer(capsys, ["score", "🎉🎉", "--json"]))
+    assert (silent["state"], silent["reason"]) == ("abstained", "emoji_only")
+
+
+def test_wrong_input_is_said_before_anything_is_read(
+    database: str, samples: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = ["--database", database]
+    before = read_tables(database)
+    wrong_gz = tmp_path / "posts.csv.gz"
+    wrong_gz.write_bytes(b"id,text\n1,hello\n")
+    unknown = tmp_path / "notes.txt"
+    unknown.write_text("dear diary, nothing happened today\n" * 9)
+    fails(capsys, ["run", samples[0], "nowhere.csv", *at], USAGE, "nowhere.csv", "not exist")
+    fails(capsys, ["run", str(tmp_path), *at], USAGE, "directory", "give its files")
+    fails(capsys, ["run", str(wrong_gz), *at], USAGE, "posts.csv.gz", "gzip")
+    fails(capsys, ["run", str(unknown), *at], USAGE, "notes.txt", "--format")
+    fails(capsys, ["run", samples[0], "--format", "nope", *at], USAGE, "nope", "twitwi")
+    fails(capsys, ["run", samples[0], "--detector", "nope", *at], USAGE, "nope", "tfidf")
+    fails(capsys, ["run", *at], USAGE, "FILES")
+    assert_same(read_tables(database), before)
+
+
+def test_a_file_that_breaks_off_keeps_what_came_before(
+    database: str, samples: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packed = gzip.compress(Path(samples[1]).read_bytes())
+    broken = tmp_path / "broken.csv.gz"
+    broken.write_bytes(packed[: len(packed) // 2])
+    fails(capsys, ["run", str(broken), "--database", database], USAGE, "broken", "again")
+    with connect(database) as connection:
+        found = connection.execute("SELECT count(*) FROM hoaxwatch.posts").fetchone()
+    assert found is not None
+    assert found[0] > 10
+
+
+@pytest.mark.parametrize(
+    ("dsn", "code", "words"),
+    [
+        ("postgresql://localhost:1/x", DOWN, ["does not answer", "localhost:1"]),
+        ("not a dsn", USAGE, ["--database", "postgresql://"]),
+        ("postgresql://ann:s3cret@localhost:1/x", DOWN, ["ann"]),
+    ],
+)
+def test_a_database_that_is_not_there(
+    dsn: str, code: int, words: list[str], samples: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = fails(capsys, ["run", *samples, "--database", dsn], code, *words)
+    assert "s3cret" not in line
+
+
+def test_a_login_that_is_refused(
+    database: str, samples: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = " ".join(w for w in database.split() if not w.startswith(("dbname=", "user=")))
+    arguments = ["run", *samples, "--database"]
+    fails(capsys, [*arguments, f"{wrong} dbname=nothere user=hoaxwatch"], USAGE, "nothere")
+    fails(capsys, [*arguments, f"{wrong} dbname=postgres user=nobody_here"], USAGE, "nobody_here")
+
+
+def test_other_mistakes(capsys: pytest.CaptureFixture[str], database: str) -> None:
+    at = ["--database", database]
+    fails(capsys, ["trends", "--by", "week", *at], USAGE, "week", "day and hour")
+    fails(capsys, ["trends", "--since", "yesterday", *at], USAGE, "yesterday", "2023-04-24")
+    fails(capsys, ["clusters", "-t", "x", "--algorithm", "kmeans", *at], USAGE, "louvain")
+    fails(capsys, ["trace", "12345", *at], USAGE, "12345")
+    fails(capsys, ["trends", "-p", "Not A Name"], USAGE, "project")
+    fails(capsys, ["report", "-o", "/nowhere/report.html", *at], USAGE, "/nowhere/report.html")
+    fails(capsys, ["frobnicate"], USAGE, "frobnicate")
+    fails(capsys, ["db", "start", "-p", "x", "--nope"], USAGE, "--nope")
+
+
+def test_config_masks_secrets(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOAXWATCH_DATABASE", "postgresql://ann:s3cret@db/x")
+    assert "s3cret" not in answer(capsys, ["config", "show"])
+    assert "s3cret" not in answer(capsys, ["config", "show", "--json"])
+    assert answer(capsys, ["config", "check"]) == ""
+    wrong = tmp_path / "hoaxwatch.toml"
+    wrong.write_text("batch_posts = 0\nno_such_setting = 1\n")
+    monkeypatch.setenv("HOAXWATCH_CONFIG", str(wrong))
+    fails(capsys, ["config", "check"], USAGE, "batch_posts", "no_such_setting")
+    wrong.write_text("batch_posts = \n")
+    fails(capsys, ["config", "check"], USAGE, "not valid TOML")
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """A file system of 160 MB, which a database fills soon."""
+    folder = Path(tempfile.mkdtemp(prefix="hw-", dir="/tmp"))
+    command = ["mount", "-t", "tmpfs", "-o", "size=160m,mode=0755", "tmpfs", str(folder)]
+    try:
+        mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        mounted = False
+    if not mounted:
+        folder.rmdir()
+        pytest.skip("cannot mount a small file system here")
+    yield folder
+    embedded.stop(folder / "projects" / "default")
+    subprocess.run(["umount", "-l", str(folder)], check=False)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_full_disk_loses_nothing(
+    small_disk: Path,
+    samples: list[str],
+    database: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOAXWATCH_HOME", str(small_disk))
+    answer(capsys, ["db", "status"])
+    answer(capsys, ["run", samples[0], "--detector", "null"])  # makes the database
+    blocker = small_disk / "blocker"
+    filled: Any = b"\0" * 65536
+    with blocker.open("wb") as out:
+        try:
+            while True:
+                out.write(filled)
+        except OSError:
+            pass
+    fails(capsys, ["run", *samples, "--detector", "null"], DOWN, "again")
+    blocker.unlink()
+    answer(capsys, ["run", *samples, "--detector", "null"])
+    answer(capsys, ["run", *samples, "--detector", "null", "--database", database])
+    with embedded.open_embedded(small_disk / "projects" / "default") as server:
+        assert_same(read_tables(server.dsn()), read_tables(database))
