@@ -11,6 +11,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -148,11 +149,12 @@ def run(
     return result
 
 
-def _working_connection(dsn: str) -> Connection:
-    connection = connect(dsn)
-    writes.prepare(connection)
-    recount.prepare(connection)
-    return connection
+@contextmanager
+def _working_connection(dsn: str) -> Iterator[Connection]:
+    with connect(dsn) as connection:
+        writes.prepare(connection)
+        recount.prepare(connection)
+        yield connection
 
 
 class _Pipeline:

@@ -82,7 +82,9 @@ def main(repeats: int, names: Sequence[str]) -> None:
                 dsn = fresh(server, "bench")
                 bare.append(seconds_of(lambda d=dsn: parse_and_copy(d, inputs)))
                 dsn = fresh(server, "bench")
-                whole.append(seconds_of(lambda d=dsn: local.run(d, inputs, NullDetector(), settings)))
+                whole.append(
+                    seconds_of(lambda d=dsn: local.run(d, inputs, NullDetector(), settings))
+                )
             with connect(dsn) as connection:
                 counts = connection.execute(
                     "SELECT (SELECT count(*) FROM hoaxwatch.posts),"

@@ -39,9 +39,7 @@ def samples(tmp_path: Path) -> list[str]:
     return [str(path) for path in paths]
 
 
-def fails(
-    capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, *words: str
-) -> str:
+def fails(capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, *words: str) -> str:
     """Runs a command that must fail with one line that has these words; returns the line."""
     capsys.readouterr()
     assert cli.run(arguments) == code
@@ -127,7 +125,7 @@ def test_wrong_input_is_said_before_anything_is_read(
     fails(capsys, ["run", str(unknown), *at], USAGE, "notes.txt", "--format")
     fails(capsys, ["run", samples[0], "--format", "nope", *at], USAGE, "nope", "twitwi")
     fails(capsys, ["run", samples[0], "--detector", "nope", *at], USAGE, "nope", "tfidf")
-    fails(capsys, ["run", *at], USAGE, "FILES")
+    fails(capsys, ["run", *at], USAGE, "files")
     assert_same(read_tables(database), before)
 
 
