@@ -13,6 +13,7 @@ import statistics
 import sys
 import tempfile
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from hoaxwatch.simulate import make_world, write_samples
@@ -100,7 +101,7 @@ def main(n_posts: int, repeats: int) -> None:
                 for seconds, store in ((ours, store_in_batches), (plain, store_row_by_row)):
                     dsn = fresh(server, "bench")
                     with connect(dsn) as connection:
-                        seconds.append(seconds_of(lambda c=connection, s=store: s(c, posts)))
+                        seconds.append(seconds_of(partial(store, connection, posts)))
                     found = read_tables(dsn)
                     del found["dirty_buckets"]  # append only: how often is no part of the result
                     tables.append(found)
