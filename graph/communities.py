@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Literal
 
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph.randomness import seeded_igraph
-from graph.users import UserNetwork, collapse
+from graph.users import UserNetwork
 
 Algorithm = Literal["louvain", "infomap"]
 QualityName = Literal["modularity", "codelength"]
@@ -80,7 +81,7 @@ def louvain(network: UserNetwork, *, seed: int, resolution: float = 1.0) -> Comm
     _check_seed(seed)
     if not resolution >= 0:
         raise ValueError(f"resolution is {resolution}; it must be at least 0")
-    low, high, weight = collapse(network.source, network.target, network.weight, network.n_users)
+    low, high, weight = network.undirected
     graph = igraph.Graph(n=network.n_users, edges=np.column_stack([low, high]))
     with seeded_igraph(seed):
         found = graph.community_multilevel(weights=weight.tolist(), resolution=resolution)
@@ -118,19 +119,21 @@ def infomap(
     if n_trials < 1:
         raise ValueError(f"n_trials is {n_trials}; it must be at least 1")
     flags = {**INFOMAP_FLAGS, "flow_model": "directed" if directed else "undirected"}
-    source, target, weight = network.source, network.target, network.weight
-    if not directed:
-        source, target, weight = collapse(source, target, weight, network.n_users)
+    directed_links = network.source, network.target, network.weight
+    source, target, weight = directed_links if directed else network.undirected
     # a user without edges takes part in no flow and stays alone; Infomap never sees them
     labels = network.n_users + 1 + np.arange(network.n_users, dtype=np.int64)
     codelength: float | None = None
     if len(weight):
+        # Network.run(...) and Result say the same, after twice the time for a small network: they
+        # render and check the options and copy the whole tree anew for each. A test compares.
         engine = infomap_package.Network()
         engine.add_links(np.column_stack([source, target, weight]).astype(np.float64))
-        result = engine.run(options={**flags, "seed": seed, "num_trials": n_trials})
-        modules = result.modules()  # {node: module from 1 to at most n_users}
+        core = engine._core
+        core.run(_infomap_arguments(seed, n_trials, directed))
+        modules = dict(core.getModules(1, False))  # {node: module, 1 to n_users}
         labels[np.fromiter(modules.keys(), np.int64)] = np.fromiter(modules.values(), np.int64)
-        codelength = round(float(result.codelength), QUALITY_DECIMALS)
+        codelength = round(core.codelength(), QUALITY_DECIMALS)
     membership = renumber(labels)
     return Communities(
         membership=membership,
@@ -142,6 +145,17 @@ def infomap(
         quality=codelength,
         quality_name="codelength",
     )
+
+
+@lru_cache(maxsize=64)
+def _infomap_arguments(seed: int, n_trials: int, directed: bool) -> str:
+    options = infomap_package.Options(
+        **INFOMAP_FLAGS,
+        flow_model="directed" if directed else "undirected",
+        seed=seed,
+        num_trials=n_trials,
+    )
+    return str(options.to_args())
 
 
 def modularity(

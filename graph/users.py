@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,11 @@ class UserNetwork:
     def shares_made(self) -> NDArray[np.int64]:
         """How often each user shared others (weighted in-degree), (n,)."""
         return sum_at(self.target, self.weight, self.n_users)
+
+    @cached_property
+    def undirected(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Low end, high end and weight of the links with both directions summed: `collapse`."""
+        return collapse(self.source, self.target, self.weight, self.n_users)
 
 
 def build_user_network(

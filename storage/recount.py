@@ -7,7 +7,7 @@ moment of a crash, the same rows give the same tables.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -139,6 +139,10 @@ DELETE FROM hoaxwatch.cluster_members m USING gone WHERE m.clustering_id = gone.
 """
 
 
+#: Hashtag, start (included) and end (excluded) of a cluster window.
+Window = tuple[str, datetime, datetime]
+
+
 class WindowShare(NamedTuple):
     """One share as the user network needs it. Accounts are platform:id; None is unknown."""
 
@@ -180,7 +184,7 @@ def take_dirty(cursor: psycopg.Cursor[Any]) -> dict[str, list[datetime]]:
 def recount_trends(cursor: psycopg.Cursor[Any]) -> int:
     """Counts hours, days and pairs of what was taken; returns the number of trend rows written."""
     cursor.execute(_GATHER)
-    cursor.execute("ANALYZE facts; ANALYZE taken")
+    cursor.execute("SET LOCAL default_statistics_target = 10; ANALYZE facts; ANALYZE taken")
     cursor.execute(_CLEAR_TRENDS)
     written = 0
     for grain in ("hour", "day"):
@@ -216,20 +220,19 @@ def clustering_id(
     return int.from_bytes(blake2b(told.encode(), digest_size=8).digest(), "big") >> 1
 
 
-def replace_windows(
-    cursor: psycopg.Cursor[Any],
-    windows: Sequence[tuple[str, datetime, datetime]],
-    found: Iterable[WindowRows],
-) -> None:
-    """Replaces everything stored about these (hashtag, start, end) windows by what was found."""
-    keys = [list(column) for column in zip(*windows, strict=True)] or [[], [], []]
-    cursor.execute(_CLEAR_WINDOWS, keys)
-    held = list(found)
+def clear_windows(cursor: psycopg.Cursor[Any], windows: Sequence[Window]) -> None:
+    """Removes everything stored about these windows."""
+    if windows:
+        cursor.execute(_CLEAR_WINDOWS, [list(column) for column in zip(*windows, strict=True)])
+
+
+def add_windows(cursor: psycopg.Cursor[Any], found: Sequence[WindowRows]) -> None:
+    """Stores what was found in windows of which nothing is stored."""
     for table, lines in (
-        ("networks", (rows.network for rows in held)),
-        ("clusterings", (line for rows in held for line in rows.clusterings)),
-        ("clusters", (line for rows in held for line in rows.clusters)),
-        ("cluster_members", (line for rows in held for line in rows.members)),
+        ("networks", (rows.network for rows in found)),
+        ("clusterings", (line for rows in found for line in rows.clusterings)),
+        ("clusters", (line for rows in found for line in rows.clusters)),
+        ("cluster_members", (line for rows in found for line in rows.members)),
     ):
         with cursor.copy(f"COPY hoaxwatch.{table} FROM STDIN") as copy:
             for line in lines:

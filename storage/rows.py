@@ -7,10 +7,13 @@ rules as `writes` merges with what is stored: a version wins as a whole by the g
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
+from threading import local
+
+import zstandard
 
 from streams.records import Author, Content, Post, content_hash, hashtag_key
 
@@ -20,6 +23,20 @@ UNKNOWN_TIME = "-infinity"
 COUNTERS = ("likes", "shares", "replies", "quotes", "views")
 PROFILE_TEXTS = ("handle", "name")
 PROFILE_COUNTS = ("followers", "following", "n_posts", "verified")
+
+
+@dataclass(frozen=True)
+class PostRows:
+    """Everything a batch of posts means for the tables, ready to COPY; each list sorted by key."""
+
+    n_posts: int
+    posts: list[Row]
+    contents: list[Row]
+    authors: list[Row]
+    hashtags: list[Row]
+    links: list[Row]
+    media: list[Row]
+    payloads: list[Row]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +56,59 @@ class Version:
             self.observed,
             self.payload_hash,
         )
+
+
+def rows_of(posts: Sequence[Post], received_at: datetime) -> PostRows:
+    """The rows of a batch of posts. No database is asked, so another thread may do it ahead."""
+    versions = [version_of(post) for post in posts]
+    groups = by_post(versions)
+    best = best_contents(versions)
+    contents = [content_of(version) for version in best]
+    return PostRows(
+        n_posts=len(posts),
+        posts=[post_row(group) for group in groups],
+        contents=list(map(content_row, best, contents)),
+        authors=author_rows(versions),
+        hashtags=[
+            (key, version.post.platform, version.post.root_id, written)
+            for version in best
+            for key, written in hashtag_forms(version.post).items()
+        ],
+        links=[(link, c.platform, c.root_id) for c in contents for link in c.links],
+        media=[
+            (version.post.platform, version.post.root_id, url, item.kind, item.alt_text)
+            for version in best
+            for url, item in sorted({m.url: m for m in version.post.media}.items())
+        ],
+        payloads=list(_payload_rows(groups, received_at)),
+    )
+
+
+def _payload_rows(groups: Iterable[Sequence[Version]], received_at: datetime) -> Iterator[Row]:
+    for group in groups:
+        seen = set()
+        for version in group:
+            post = version.post
+            if post.raw and version.payload_hash not in seen:
+                seen.add(version.payload_hash)
+                packed = compress(post.raw)
+                yield post.platform, post.post_id, version.payload_hash, received_at, packed
+
+
+_of_thread = local()  # a compressor may be used by one thread at a time
+
+
+def compress(raw: bytes) -> bytes:
+    """Raw bytes as they are stored: zstd."""
+    if not hasattr(_of_thread, "compressor"):
+        _of_thread.compressor = zstandard.ZstdCompressor(level=3)
+    packed: bytes = _of_thread.compressor.compress(raw)
+    return packed
+
+
+def decompress(stored: bytes) -> bytes:
+    """Raw bytes as they were received."""
+    return zstandard.ZstdDecompressor().decompress(stored)
 
 
 def hash16(data: bytes) -> bytes:
@@ -71,8 +141,8 @@ def array_literal(values: Iterable[str]) -> str:
     >>> print(array_literal(["a", 'say "b"', "c\\d"]))
     {"a","say \"b\"","c\\d"}
     """
-    quoted = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
-    return "{" + ",".join(f'"{value}"' for value in quoted) + "}"
+    quoted = [value.replace("\\", "\\\\").replace('"', '\\"') for value in values]
+    return '{"' + '","'.join(quoted) + '"}' if quoted else "{}"
 
 
 def observed_literal(observed: str, value: int | str | None) -> str | None:
@@ -154,12 +224,16 @@ def by_post(versions: Iterable[Version]) -> list[list[Version]]:
     return [groups[key] for key in sorted(groups)]
 
 
+def _time_order(observed: str) -> str:
+    return "" if observed == UNKNOWN_TIME else observed
+
+
 def _latest(
-    versions: Sequence[tuple[str, Post | Author]], name: str
+    versions: Sequence[tuple[str, Post]] | Sequence[tuple[str, Author]], name: str
 ) -> tuple[str, int | str] | None:
     """The greatest (observed, value) of a field over versions, ignoring unknown values."""
     seen = [
-        (observed if observed != UNKNOWN_TIME else "", value)
+        (_time_order(observed), value)
         for observed, record in versions
         if (value := getattr(record, name)) is not None
     ]
@@ -215,7 +289,7 @@ def post_row(group: Sequence[Version]) -> Row:
 
 def author_rows(versions: Iterable[Version]) -> list[Row]:
     """Rows of stage_authors, each known account once, sorted by key."""
-    groups: dict[tuple[str, str], list[tuple[str, Post | Author]]] = {}
+    groups: dict[tuple[str, str], list[tuple[str, Author]]] = {}
     for version in versions:
         author = version.post.author
         if author is not None:
@@ -225,15 +299,13 @@ def author_rows(versions: Iterable[Version]) -> list[Row]:
     return [_author_row(key, groups[key]) for key in sorted(groups)]
 
 
-def _author_row(key: tuple[str, str], group: list[tuple[str, Post | Author]]) -> Row:
+def _author_row(key: tuple[str, str], group: Sequence[tuple[str, Author]]) -> Row:
     if len(group) == 1:
-        observed, author = group[0]
-        values = [
-            observed_literal(observed, getattr(author, name))
-            for name in (*PROFILE_TEXTS, *PROFILE_COUNTS)
-        ]
+        observed, a = group[0]
+        profile = (a.handle, a.name, a.followers, a.following, a.n_posts, a.verified)
+        values = [observed_literal(observed, value) for value in profile]
     else:
         latest = [_latest(group, name) for name in (*PROFILE_TEXTS, *PROFILE_COUNTS)]
         values = [observed_literal(*pair) if pair else None for pair in latest]
-    made = [a.created_at for _, a in group if isinstance(a, Author) and a.created_at is not None]
+    made = [author.created_at for _, author in group if author.created_at is not None]
     return (*key, *values, utc_text(max(made)) if made else None)

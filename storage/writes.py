@@ -15,10 +15,9 @@ from hashlib import blake2b
 from typing import Any
 
 import psycopg
-import zstandard
 
 from storage import rows
-from storage.rows import Row, Version
+from storage.rows import PostRows, Row
 from streams.records import Content, Deletion, Post, Problem, Verdict
 
 #: What PostgreSQL says when a value of one post cannot be stored, whatever its neighbours.
@@ -60,12 +59,20 @@ WITH added AS (
 INSERT INTO stage_touched SELECT platform, root_id, hour FROM added
 """
 
+# Where a statement looks up the rows of a batch in a table of any size, it says so with LATERAL:
+# one index lookup per row. Left to itself, the planner reads the whole table for a batch of some
+# thousand rows, and the time per batch grows with the table.
+
 # Locks what was there before, so that the merge that follows sees and keeps the newest version.
 _LOCK_KNOWN_POSTS = """
 INSERT INTO stage_known
-SELECT p.* FROM hoaxwatch.posts p JOIN stage_posts s USING (platform, post_id)
-WHERE NOT EXISTS (SELECT FROM stage_added a WHERE (a.platform, a.post_id) = (p.platform, p.post_id))
-ORDER BY p.platform, p.post_id FOR UPDATE OF p
+SELECT p.* FROM (
+    SELECT platform, post_id FROM stage_posts EXCEPT SELECT platform, post_id FROM stage_added
+    ORDER BY platform, post_id
+) s CROSS JOIN LATERAL (
+    SELECT * FROM hoaxwatch.posts k WHERE k.platform = s.platform AND k.post_id = s.post_id
+    OFFSET 0 FOR UPDATE
+) p
 """
 
 _MERGE_KNOWN_POSTS = f"""
@@ -120,8 +127,15 @@ INSERT INTO stage_changed SELECT platform, root_id, true FROM added
 
 _MERGE_KNOWN_CONTENT = f"""
 WITH known AS MATERIALIZED (
-    SELECT k.* FROM hoaxwatch.content k JOIN stage_content s USING (platform, root_id)
-    WHERE {_WINS} ORDER BY k.platform, k.root_id FOR UPDATE OF k
+    SELECT k.* FROM (
+        SELECT c.* FROM stage_content c
+        WHERE (c.platform, c.root_id) NOT IN (SELECT platform, root_id FROM stage_changed)
+        ORDER BY platform, root_id
+    ) s CROSS JOIN LATERAL (
+        SELECT * FROM hoaxwatch.content k
+        WHERE k.platform = s.platform AND k.root_id = s.root_id AND {_WINS}
+        OFFSET 0 FOR UPDATE
+    ) k
 ), updated AS (
     UPDATE hoaxwatch.content c
     SET text = s.text, lang = s.lang, hashtags = s.hashtags, links = s.links,
@@ -145,24 +159,27 @@ FROM stage_changed c JOIN hoaxwatch.posts p USING (platform, root_id) WHERE NOT 
 _MARK_TOUCHED = """
 INSERT INTO hoaxwatch.dirty_buckets
 SELECT DISTINCT h.hashtag, t.hour
-FROM stage_touched t JOIN hoaxwatch.content_hashtags h USING (platform, root_id)
+FROM (SELECT DISTINCT platform, root_id, hour FROM stage_touched) t
+CROSS JOIN LATERAL (
+    SELECT hashtag FROM hoaxwatch.content_hashtags h
+    WHERE h.platform = t.platform AND h.root_id = t.root_id OFFSET 0
+) h
 """
 
-_REPLACE_LINKS = [
-    *(
-        f"DELETE FROM hoaxwatch.{table} t USING stage_changed c "
-        "WHERE NOT c.is_new AND t.platform = c.platform AND t.root_id = c.root_id"
-        for table in ("content_hashtags", "content_links", "media")
-    ),
-    *(
-        f"INSERT INTO hoaxwatch.{table} SELECT s.* FROM {stage} s "
-        "JOIN stage_changed c USING (platform, root_id)"
-        for table, stage in (
-            ("content_hashtags", "stage_hashtags"),
-            ("content_links", "stage_links"),
-            ("media", "stage_media"),
-        )
-    ),
+_LINK_TABLES = (
+    ("content_hashtags", "stage_hashtags"),
+    ("content_links", "stage_links"),
+    ("media", "stage_media"),
+)
+_DROP_LINKS = [
+    f"DELETE FROM hoaxwatch.{table} t USING stage_changed c "
+    "WHERE NOT c.is_new AND t.platform = c.platform AND t.root_id = c.root_id"
+    for table, _ in _LINK_TABLES
+]
+_ADD_LINKS = [
+    f"INSERT INTO hoaxwatch.{table} SELECT s.* FROM {stage} s "
+    "WHERE (s.platform, s.root_id) IN (SELECT platform, root_id FROM stage_changed)"
+    for table, stage in _LINK_TABLES
 ]
 
 _MERGE_AUTHORS = """
@@ -181,20 +198,27 @@ WHERE (a.*) IS DISTINCT FROM (
     GREATEST(a.created_at, excluded.created_at))
 """
 
+# What is new to the database has no payload there.
 _ADD_PAYLOADS = """
 INSERT INTO hoaxwatch.payloads
 SELECT s.* FROM stage_payloads s
-WHERE NOT EXISTS (SELECT FROM hoaxwatch.payloads p WHERE p.platform = s.platform
-                  AND p.post_id = s.post_id AND p.payload_hash = s.payload_hash)
+WHERE (s.platform, s.post_id) IN (SELECT platform, post_id FROM stage_added)
+   OR NOT EXISTS (SELECT FROM hoaxwatch.payloads p WHERE p.platform = s.platform
+                  AND p.post_id = s.post_id AND p.payload_hash = s.payload_hash OFFSET 0)
 """
 
 _PENDING_OF_BATCH = """
 SELECT c.platform, c.root_id, c.text, c.lang, c.hashtags, c.links, c.completeness, c.input_hash
-FROM stage_content s JOIN hoaxwatch.content c USING (platform, root_id)
-LEFT JOIN hoaxwatch.verdicts v
-       ON v.platform = c.platform AND v.root_id = c.root_id
-      AND v.detector = %s AND v.version = %s AND v.input_hash = c.input_hash
-WHERE v.state IS NULL ORDER BY c.platform, c.root_id
+FROM stage_content s CROSS JOIN LATERAL (
+    SELECT * FROM hoaxwatch.content c
+    WHERE c.platform = s.platform AND c.root_id = s.root_id OFFSET 0
+) c
+WHERE NOT EXISTS (
+    SELECT FROM hoaxwatch.verdicts v
+    WHERE v.platform = c.platform AND v.root_id = c.root_id AND v.detector = %s
+      AND v.version = %s AND v.input_hash = c.input_hash OFFSET 0
+)
+ORDER BY c.platform, c.root_id
 """
 
 # A verdict counts only for the very words it was made from; the content may have changed since.
@@ -202,8 +226,9 @@ _MERGE_VERDICTS = """
 WITH written AS (
     INSERT INTO hoaxwatch.verdicts AS v
     SELECT s.* FROM stage_verdicts s
-    JOIN hoaxwatch.content c USING (platform, root_id)
-    WHERE c.input_hash = s.input_hash ORDER BY s.platform, s.root_id
+    WHERE EXISTS (SELECT FROM hoaxwatch.content c WHERE c.platform = s.platform
+                  AND c.root_id = s.root_id AND c.input_hash = s.input_hash OFFSET 0)
+    ORDER BY s.platform, s.root_id
     ON CONFLICT (platform, root_id, detector, version) DO UPDATE SET
         input_hash = excluded.input_hash, state = excluded.state, score = excluded.score,
         reason = excluded.reason, evidence = excluded.evidence, scored_at = excluded.scored_at
@@ -211,8 +236,11 @@ WITH written AS (
     RETURNING platform, root_id, state
 ), touched AS (
     INSERT INTO stage_touched
-    SELECT DISTINCT p.platform, p.root_id, date_trunc('hour', p.posted_at)
-    FROM written JOIN hoaxwatch.posts p USING (platform, root_id)
+    SELECT w.platform, w.root_id, p.hour
+    FROM written w CROSS JOIN LATERAL (
+        SELECT DISTINCT date_trunc('hour', posted_at) AS hour FROM hoaxwatch.posts p
+        WHERE p.platform = w.platform AND p.root_id = w.root_id OFFSET 0
+    ) p
 )
 SELECT count(*) FILTER (WHERE state = 'scored'), count(*) FILTER (WHERE state = 'abstained')
 FROM written
@@ -232,25 +260,26 @@ WHERE a.platform = o.platform AND a.author_id = o.author_id
                   WHERE p.platform = o.platform AND p.author_id = o.author_id)
 """
 
-_compressor = zstandard.ZstdCompressor(level=3)
-
 
 def prepare(connection: psycopg.Connection) -> None:
     """Makes the staging tables of this connection. Call once after connecting."""
+    # a prepared statement would keep the plan that was good when the tables were small
+    connection.prepare_threshold = None
     for table, columns in _STAGED.items():
         connection.execute(
             f"CREATE TEMP TABLE IF NOT EXISTS {table} ({columns}) ON COMMIT DELETE ROWS"
         )
 
 
-def compress(raw: bytes) -> bytes:
-    """Raw bytes as they are stored."""
-    return _compressor.compress(raw)
+def commit_later(connection: psycopg.Connection) -> None:
+    """From now on a commit does not wait for the disk. A power cut takes the last of them, whole
+    transactions each; a commit after `commit_at_once` waits for all that came before it."""
+    connection.execute("SET synchronous_commit = off")
 
 
-def decompress(stored: bytes) -> bytes:
-    """Raw bytes as they were received."""
-    return zstandard.ZstdDecompressor().decompress(stored)
+def commit_at_once(connection: psycopg.Connection) -> None:
+    """From now on a commit is on disk when it returns, as the server is set up to do it."""
+    connection.execute("RESET synchronous_commit")
 
 
 def _copy(cursor: psycopg.Cursor[Any], table: str, lines: Iterable[Row]) -> None:
@@ -259,79 +288,52 @@ def _copy(cursor: psycopg.Cursor[Any], table: str, lines: Iterable[Row]) -> None
             copy.write_row(line)
 
 
-def upsert_posts(
-    cursor: psycopg.Cursor[Any], posts: Sequence[Post], received_at: datetime
-) -> Counter[str]:
+def _copy_payloads(cursor: psycopg.Cursor[Any], lines: Iterable[Row]) -> None:
+    """In binary: as text, each byte would be written as two digits."""
+    with cursor.copy("COPY stage_payloads FROM STDIN (FORMAT BINARY)") as copy:
+        copy.set_types(["text", "text", "bytea", "timestamptz", "bytea"])
+        for line in lines:
+            copy.write_row(line)
+
+
+def upsert_posts(cursor: psycopg.Cursor[Any], batch: PostRows) -> Counter[str]:
     """Merges posts with what is stored, inside the caller's transaction.
 
-    Returns how many records were new, updated and unchanged (they sum to len(posts)). Leaves the
-    batch's contents in stage_content for `read_pending_of_batch`.
+    Returns how many records were new, updated and unchanged (they sum to batch.n_posts). Leaves
+    the batch's contents in stage_content for `read_pending_of_batch`.
     """
-    versions = [rows.version_of(post) for post in posts]
-    groups = rows.by_post(versions)
-    best = rows.best_contents(versions)
-    contents = [rows.content_of(version) for version in best]
-    _copy(cursor, "stage_posts", map(rows.post_row, groups))
-    _copy(cursor, "stage_content", map(rows.content_row, best, contents))
-    _copy(cursor, "stage_authors", rows.author_rows(versions))
-    _copy(
-        cursor,
-        "stage_hashtags",
-        (
-            (key, version.post.platform, version.post.root_id, written)
-            for version in best
-            for key, written in rows.hashtag_forms(version.post).items()
-        ),
-    )
-    _copy(
-        cursor,
-        "stage_links",
-        ((link, c.platform, c.root_id) for c in contents for link in c.links),
-    )
-    _copy(
-        cursor,
-        "stage_media",
-        (
-            (version.post.platform, version.post.root_id, url, item.kind, item.alt_text)
-            for version in best
-            for url, item in sorted({m.url: m for m in version.post.media}.items())
-        ),
-    )
-    _copy(cursor, "stage_payloads", _payload_rows(groups, received_at))
+    for table, lines in (
+        ("stage_posts", batch.posts),
+        ("stage_content", batch.contents),
+        ("stage_authors", batch.authors),
+        ("stage_hashtags", batch.hashtags),
+        ("stage_links", batch.links),
+        ("stage_media", batch.media),
+    ):
+        if lines:
+            _copy(cursor, table, lines)
+    _copy_payloads(cursor, batch.payloads)
     n_new = cursor.execute(_INSERT_NEW_POSTS).rowcount
     n_updated = 0
-    if n_new < len(groups):
+    if n_new < len(batch.posts):
         cursor.execute(_LOCK_KNOWN_POSTS)
         n_updated = _one(cursor.execute(_MERGE_KNOWN_POSTS))[0]
     n_new_contents = cursor.execute(_INSERT_NEW_CONTENT).rowcount
-    if n_new_contents < len(best):
+    n_changed = 0
+    if n_new_contents < len(batch.contents):
         n_changed = cursor.execute(_MERGE_KNOWN_CONTENT).rowcount
-        if n_changed:
-            cursor.execute(_TOUCH_CHANGED_CONTENT)
-            cursor.execute(_MARK_TOUCHED)
-    for statement in _REPLACE_LINKS:
-        cursor.execute(statement)
+    if n_changed:
+        cursor.execute(_TOUCH_CHANGED_CONTENT)
+        cursor.execute(_MARK_TOUCHED)
+        for statement in _DROP_LINKS:
+            cursor.execute(statement)
+    if n_new_contents or n_changed:
+        for statement in _ADD_LINKS:
+            cursor.execute(statement)
     cursor.execute(_MARK_TOUCHED)
     cursor.execute(_MERGE_AUTHORS)
     cursor.execute(_ADD_PAYLOADS)
-    return Counter(new=n_new, updated=n_updated, unchanged=len(posts) - n_new - n_updated)
-
-
-def _payload_rows(groups: Iterable[list[Version]], received_at: datetime) -> Iterable[Row]:
-    received = rows.utc_text(received_at)
-    for group in groups:
-        seen = set()
-        for version in group:
-            if version.post.raw and version.payload_hash not in seen:
-                seen.add(version.payload_hash)
-                post = version.post
-                yield (
-                    post.platform,
-                    post.post_id,
-                    version.payload_hash,
-                    received,
-                    compress(post.raw),
-                )
+    return Counter(new=n_new, updated=n_updated, unchanged=batch.n_posts - n_new - n_updated)
 
 
 def _one(cursor: psycopg.Cursor[Any]) -> Any:
@@ -411,7 +413,7 @@ def add_quarantined(
                 _safe(problem.position),
                 rows.hash16(problem.raw),
                 _safe(problem.reason),
-                compress(problem.raw),
+                rows.compress(problem.raw),
                 received_at,
             ),
         )

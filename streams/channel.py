@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from threading import Condition
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from threading import Condition, Thread
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -62,3 +63,40 @@ class Channel(Generic[T]):
                 item = self._waiting.popleft()
                 self._changed.notify_all()
             yield item
+
+
+@contextmanager
+def beside(items: Iterable[T], size: int) -> Iterator[Iterator[T]]:
+    """Makes the items in a thread of its own, at most `size` ahead; inside, take them.
+
+    An error of theirs is raised where they are taken. Leaving early ends the thread.
+
+    >>> with beside(iter([1, 2, 3]), size=2) as made:
+    ...     sum(made)
+    6
+    """
+    channel: Channel[T] = Channel(size)
+    failures: list[BaseException] = []
+
+    def make() -> None:
+        try:
+            for item in items:
+                channel.put(item)
+        except BrokenOff:
+            pass
+        except BaseException as error:
+            failures.append(error)
+        channel.close()
+
+    def take() -> Iterator[T]:
+        yield from channel
+        if failures:
+            raise failures[0]
+
+    thread = Thread(target=make, name="beside", daemon=True)
+    thread.start()
+    try:
+        yield take()
+    finally:
+        channel.break_off()
+        thread.join()

@@ -9,21 +9,24 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby
+from itertools import groupby, repeat
 from operator import attrgetter
 
 import numpy as np
 
 from detectors.detector import Detector
 from graph.communities import Communities, infomap, louvain
+from graph.keys import index_keys
 from graph.users import UserNetwork, build_user_network
 from graph.windows import ClusterSpread, describe_clusters, plan_windows
 from storage import recount, writes
 from storage.database import Connection
-from storage.recount import WindowRows, WindowShare
+from storage.recount import Window, WindowRows, WindowShare
+from storage.rows import PostRows, rows_of
+from streams.channel import beside
 from streams.records import Content, Deletion, NotAPost, Post, Problem, Reading, Verdict
 
 
@@ -44,12 +47,24 @@ class Recorded:
         self.problems += other.problems
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Readings with the rows that their posts make: what can be done without the database."""
+
+    readings: Sequence[Reading]
+    posts: Sequence[Post]
+    rows: PostRows
+    received_at: datetime
+
+
+def prepare(readings: Sequence[Reading], now: datetime) -> Batch:
+    """The batch of these readings, ready to be recorded."""
+    posts = [reading for reading in readings if isinstance(reading, Post)]
+    return Batch(readings, posts, rows_of(posts, now), now)
+
+
 def record(
-    connection: Connection,
-    readings: Sequence[Reading],
-    detector: Detector,
-    now: datetime,
-    tombstone_key: str,
+    connection: Connection, batch: Batch, detector: Detector, tombstone_key: str
 ) -> Recorded:
     """Stores one batch in one transaction: posts, deletions, quarantine.
 
@@ -57,10 +72,10 @@ def record(
     that post is alone, and then it is quarantined.
     """
     try:
-        return _record_at_once(connection, readings, detector, now, tombstone_key)
+        return _record_at_once(connection, batch, detector, tombstone_key)
     except writes.BAD_VALUE as error:
-        if len(readings) == 1:
-            reading = readings[0]
+        if len(batch.readings) == 1:
+            reading = batch.readings[0]
             if not isinstance(reading, Post):
                 raise
             problem = Problem(
@@ -69,22 +84,19 @@ def record(
                 position=reading.post_id,
                 raw=reading.raw,
             )
-            return _record_at_once(connection, [problem], detector, now, tombstone_key)
+            alone = prepare([problem], batch.received_at)
+            return _record_at_once(connection, alone, detector, tombstone_key)
     result = Recorded()
-    middle = len(readings) // 2
-    for half in (readings[:middle], readings[middle:]):
-        result.add(record(connection, half, detector, now, tombstone_key))
+    middle = len(batch.readings) // 2
+    for half in (batch.readings[:middle], batch.readings[middle:]):
+        result.add(record(connection, prepare(half, batch.received_at), detector, tombstone_key))
     return result
 
 
 def _record_at_once(
-    connection: Connection,
-    readings: Sequence[Reading],
-    detector: Detector,
-    now: datetime,
-    tombstone_key: str,
+    connection: Connection, batch: Batch, detector: Detector, tombstone_key: str
 ) -> Recorded:
-    posts = [reading for reading in readings if isinstance(reading, Post)]
+    readings = batch.readings
     deletions = [reading for reading in readings if isinstance(reading, Deletion)]
     problems = [reading for reading in readings if isinstance(reading, Problem)]
     not_posts = Counter(reading.what for reading in readings if isinstance(reading, NotAPost))
@@ -99,12 +111,13 @@ def _record_at_once(
     with connection.transaction(), connection.cursor() as cursor:
         if deletions:
             writes.apply_deletions(cursor, deletions, tombstone_key)
-        kept, n_deleted = writes.without_deleted(cursor, posts, tombstone_key)
+        kept, n_deleted = writes.without_deleted(cursor, batch.posts, tombstone_key)
         result.outcomes["expired"] = n_deleted
         if kept:
-            result.outcomes.update(writes.upsert_posts(cursor, kept, now))
+            rows = rows_of(kept, batch.received_at) if n_deleted else batch.rows
+            result.outcomes.update(writes.upsert_posts(cursor, rows))
             result.pending = writes.read_pending_of_batch(cursor, detector.name, detector.version)
-        writes.add_quarantined(cursor, problems, now)
+        writes.add_quarantined(cursor, problems, batch.received_at)
     return result
 
 
@@ -144,45 +157,71 @@ class Tracked:
 
 def track(connection: Connection, options: TrackOptions) -> Tracked:
     """Recounts every dirty bucket and its cluster windows, in one transaction."""
+    n_windows = 0
     with connection.transaction(), connection.cursor() as cursor:
         taken = recount.take_dirty(cursor)
         if not taken:
             return Tracked()
-        n_rows = recount.recount_trends(cursor)
         policy_id = recount.active_policy(cursor)
         shares = recount.read_window_shares(cursor, options.window_hours)
-        had_windows = recount.hashtags_with_windows(cursor)
-        windows: list[tuple[str, datetime, datetime]] = []
-        found: list[WindowRows] = []
-        by_hashtag = {tag: list(rows) for tag, rows in groupby(shares, attrgetter("hashtag"))}
-        for hashtag, hours in taken.items():
-            of_tag = by_hashtag.get(hashtag, [])
-            # n users take at least n / 2 shares
-            if len(of_tag) * 2 < options.cluster_min_users and hashtag not in had_windows:
-                continue
-            planned = plan_windows(hours, options.window_hours, options.window_step_hours)
-            windows += [(hashtag, start, end) for start, end in planned]
-            found += _cluster_windows(hashtag, of_tag, planned, options, policy_id)
-        recount.replace_windows(cursor, windows, found)
-    return Tracked(len(taken), n_rows, len(found))
+        clustered = _cluster_hashtags(taken, shares, options, policy_id)
+        # we find clusters while the server counts and stores: neither needs the other
+        with beside(clustered, size=1000) as found:
+            outdated = recount.hashtags_with_windows(cursor) & taken.keys()
+            recount.clear_windows(
+                cursor,
+                [window for tag in outdated for window in _windows(tag, taken[tag], options)],
+            )
+            n_rows = recount.recount_trends(cursor)
+            for rows in found:
+                recount.add_windows(cursor, rows)
+                n_windows += len(rows)
+    return Tracked(len(taken), n_rows, n_windows)
+
+
+def _windows(hashtag: str, hours: Sequence[datetime], options: TrackOptions) -> list[Window]:
+    """The windows of a hashtag that overlap these hours."""
+    planned = plan_windows(hours, options.window_hours, options.window_step_hours)
+    return [(hashtag, start, end) for start, end in planned]
+
+
+def _cluster_hashtags(
+    taken: Mapping[str, Sequence[datetime]],
+    shares: Iterable[WindowShare],
+    options: TrackOptions,
+    policy_id: int,
+) -> Iterator[list[WindowRows]]:
+    """What stands in the windows that overlap the taken hours; about a hundred at a time."""
+    found: list[WindowRows] = []
+    for hashtag, of_tag in groupby(shares, attrgetter("hashtag")):
+        of_hashtag = list(of_tag)
+        if len(of_hashtag) * 2 < options.cluster_min_users:  # n users take at least n / 2 shares
+            continue
+        found += _cluster_windows(
+            of_hashtag, _windows(hashtag, taken[hashtag], options), options, policy_id
+        )
+        if len(found) >= 100:
+            yield found
+            found = []
+    yield found
 
 
 def _cluster_windows(
-    hashtag: str,
     shares: Sequence[WindowShare],
-    planned: Sequence[tuple[datetime, datetime]],
+    windows: Sequence[Window],
     options: TrackOptions,
     policy_id: int,
 ) -> Iterator[WindowRows]:
     times = [share.posted_at.timestamp() for share in shares]
     seen: dict[tuple[int, int], _Clustered | None] = {}
-    for start, end in planned:
+    for window in windows:
+        _, start, end = window
         inside = tuple(np.searchsorted(times, [start.timestamp(), end.timestamp()]).tolist())
         if inside not in seen:  # a burst stands whole in several windows: cluster it once
             seen[inside] = _cluster(shares[slice(*inside)], options)
         clustered = seen[inside]
         if clustered is not None:
-            yield _window_rows((hashtag, start, end), clustered, policy_id)
+            yield _window_rows(window, clustered, policy_id)
 
 
 @dataclass(frozen=True)
@@ -192,7 +231,8 @@ class _Clustered:
     network: UserNetwork
     first_at: datetime
     last_at: datetime
-    accounts: list[tuple[str, str]]
+    platforms: Sequence[str]
+    author_ids: Sequence[str]
     clusterings: list[tuple[Communities, str, Sequence[ClusterSpread]]]
 
 
@@ -206,7 +246,7 @@ def _cluster(shares: Sequence[WindowShare], options: TrackOptions) -> _Clustered
     links = [s for s in shares if s.sharer and s.shared and s.sharer != s.shared]
     number = {user: i for i, user in enumerate(network.users)}
     sharer = np.array([number[s.sharer] for s in links if s.sharer], dtype=np.int64)
-    _, content = np.unique([s.root for s in links], return_inverse=True)
+    _, (content,) = index_keys([s.root for s in links])
     probability = np.array(
         [np.nan if s.probability is None else s.probability for s in links], dtype=np.float64
     )
@@ -224,18 +264,18 @@ def _cluster(shares: Sequence[WindowShare], options: TrackOptions) -> _Clustered
             infomap(network, seed=options.seed, directed=False),
         )
     ]
+    platforms, _, author_ids = zip(*(user.partition(":") for user in network.users), strict=True)
     return _Clustered(
         network=network,
         first_at=shares[0].posted_at,
         last_at=shares[-1].posted_at,
-        accounts=[(p, a) for p, _, a in (user.partition(":") for user in network.users)],
+        platforms=platforms,
+        author_ids=author_ids,
         clusterings=clusterings,
     )
 
 
-def _window_rows(
-    key: tuple[str, datetime, datetime], clustered: _Clustered, policy_id: int
-) -> WindowRows:
+def _window_rows(key: Window, clustered: _Clustered, policy_id: int) -> WindowRows:
     """The rows of one window, in the column order of their tables."""
     network = clustered.network
     rows = WindowRows(
@@ -253,7 +293,7 @@ def _window_rows(
         clusters=[],
         members=[],
     )
-    counts = list(zip(network.times_shared.tolist(), network.shares_made.tolist(), strict=True))
+    counts = network.times_shared.tolist(), network.shares_made.tolist()
     for found, params_hash, spreads in clustered.clusterings:
         number = recount.clustering_id(*key, found.algorithm, params_hash)
         rows.clusterings.append(
@@ -287,8 +327,6 @@ def _window_rows(
             )
             for cluster, spread in enumerate(spreads)
         )
-        rows.members.extend(
-            (number, *account, cluster, *count)
-            for account, cluster, count in zip(clustered.accounts, membership, counts, strict=True)
-        )
+        ids = clustered.platforms, clustered.author_ids
+        rows.members.extend(zip(repeat(number), *ids, membership, *counts, strict=False))
     return rows

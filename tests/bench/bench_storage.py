@@ -55,7 +55,7 @@ def store_in_batches(connection: Connection, posts: list[Post]) -> None:
     writes.prepare(connection)
     for first in range(0, len(posts), BATCH):
         with connection.transaction(), connection.cursor() as cursor:
-            writes.upsert_posts(cursor, posts[first : first + BATCH], NOW)
+            writes.upsert_posts(cursor, rows.rows_of(posts[first : first + BATCH], NOW))
 
 
 def store_row_by_row(connection: Connection, posts: list[Post]) -> None:
@@ -73,7 +73,7 @@ def store_row_by_row(connection: Connection, posts: list[Post]) -> None:
         insert("posts", rows.post_row([version]), "(platform, post_id)")
         for row in rows.author_rows([version]):
             insert("authors", row, "(platform, author_id)")
-        stored = (post.platform, post.post_id, version.payload_hash, NOW, writes.compress(post.raw))
+        stored = (post.platform, post.post_id, version.payload_hash, NOW, rows.compress(post.raw))
         insert("payloads", stored)
         if best[rows.content_key(post)].post is not post:
             continue

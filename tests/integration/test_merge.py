@@ -80,7 +80,9 @@ def take(connection: Connection, readings: Sequence[Reading], *, batch: int = 10
     """Every step over the readings."""
     total = Recorded()
     for first in range(0, len(readings), batch):
-        recorded = steps.record(connection, readings[first : first + batch], DETECTOR, NOON, "key")
+        recorded = steps.record(
+            connection, steps.prepare(readings[first : first + batch], NOON), DETECTOR, "key"
+        )
         steps.judge(connection, steps.classify(DETECTOR, recorded.pending), NOON)
         total.add(recorded)
     steps.track(connection, OPTIONS)
@@ -155,9 +157,11 @@ def test_an_edit_is_judged_again(connection: Connection) -> None:
 
 
 def test_a_verdict_about_words_that_changed_is_dropped(connection: Connection) -> None:
-    recorded = steps.record(connection, [post("1", text="a hoax")], DETECTOR, NOON, "key")
+    recorded = steps.record(
+        connection, steps.prepare([post("1", text="a hoax")], NOON), DETECTOR, "key"
+    )
     edited = post("1", text="a fact", observed_at=NOON + timedelta(days=2))
-    again = steps.record(connection, [edited], DETECTOR, NOON, "key")
+    again = steps.record(connection, steps.prepare([edited], NOON), DETECTOR, "key")
     late = steps.judge(connection, steps.classify(DETECTOR, recorded.pending), NOON)
     assert late.total() == 0
     assert steps.judge(connection, steps.classify(DETECTOR, again.pending), NOON).total() == 1

@@ -17,7 +17,7 @@ from graph.communities import (
     params_hash,
     renumber,
 )
-from graph.users import UserNetwork, build_user_network
+from graph.users import UserNetwork, build_user_network, collapse
 
 Finder = Callable[..., Communities]
 FINDERS = pytest.mark.parametrize("find", [louvain, infomap])
@@ -80,6 +80,25 @@ def test_undirected_infomap_keeps_stars_whole() -> None:
     found = infomap(build_user_network(hubs, leaves), seed=1, directed=False)
     assert found.membership.tolist() == [0, 1] + [0] * 6 + [1] * 4
     assert found.parameters["flow_model"] == "undirected"
+
+
+@pytest.mark.parametrize("directed", [True, False])
+def test_infomap_gives_what_the_public_interface_of_its_package_gives(directed: bool) -> None:
+    chance = np.random.default_rng(5)
+    ends = chance.integers(0, 60, (2, 300)).astype(str).tolist()
+    network = build_user_network(*ends)
+    found = infomap(network, seed=3, n_trials=2, directed=directed)
+    source, target, weight = network.source, network.target, network.weight
+    if not directed:
+        source, target, weight = collapse(source, target, weight, network.n_users)
+    engine = infomap_package.Network()
+    engine.add_links(np.column_stack([source, target, weight]).astype(np.float64))
+    model = "directed" if directed else "undirected"
+    result = engine.run(options={**INFOMAP_FLAGS, "flow_model": model, "seed": 3, "num_trials": 2})
+    modules = result.modules()
+    assert found.quality == round(result.codelength, 9)
+    told = renumber(np.array([modules[user] for user in range(network.n_users)]))
+    assert found.membership.tolist() == told.tolist()
 
 
 def test_undirected_infomap_does_not_see_the_direction() -> None:
