@@ -8,12 +8,16 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from hoaxwatch import cli
@@ -191,6 +195,44 @@ def test_config_masks_secrets(
     fails(capsys, ["config", "check"], USAGE, "batch_posts", "no_such_setting")
     wrong.write_text("batch_posts = \n")
     fails(capsys, ["config", "check"], USAGE, "not valid TOML")
+
+
+def test_a_database_that_goes_down_in_the_middle_loses_nothing(
+    database: str, tmp_path: Path
+) -> None:
+    world = make_world(seed=3, n_accounts=300, n_originals=500)
+    files = [str(path) for path in write_samples(world, tmp_path / "posts")]
+    home = Path(tempfile.mkdtemp(prefix="hw-", dir="/tmp"))
+    home.chmod(0o755)
+    folder = home / "projects" / "default"
+    known = {name: value for name, value in os.environ.items() if not name.startswith("HOAXWATCH")}
+    # small batches, so that the run is still storing when the server dies
+    settings = known | {"HOAXWATCH_HOME": str(home), "HOAXWATCH_BATCH_POSTS": "50"}
+    command = [sys.executable, "-m", "hoaxwatch", "run", *files, "--detector", "null"]
+    try:
+        with embedded.open_embedded(folder) as server, connect(server.dsn()) as watching:
+            run = subprocess.Popen(command, env=settings, stderr=subprocess.PIPE, text=True)
+            n_posts = 0
+            while n_posts < 100:
+                assert run.poll() is None, "the run ended before the server was killed"
+                with suppress(psycopg.errors.UndefinedTable):
+                    row = watching.execute("SELECT count(*) FROM hoaxwatch.posts").fetchone()
+                    n_posts = row[0] if row else 0
+            pid = embedded.status(folder).pid
+            assert pid is not None
+            os.kill(pid, signal.SIGQUIT)  # immediate shutdown: no checkpoint, connections cut
+            _, err = run.communicate(timeout=60)
+        assert run.returncode == DOWN
+        assert err.count("hoaxwatch:") == 1
+        assert "Traceback" not in err
+        assert "run the same command again" in " ".join(err.split())
+        subprocess.run(command, env=settings, check=True, stderr=subprocess.DEVNULL)
+        assert cli.run(["run", *files, "--detector", "null", "--database", database]) == OK
+        with embedded.open_embedded(folder) as server:
+            assert_same(read_tables(server.dsn()), read_tables(database))
+    finally:
+        embedded.stop(folder)
+        shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture
