@@ -2,11 +2,12 @@
 
 Records are immutable msgspec Structs. Unknown fields are ignored when decoding and a new field
 always has a default, so a worker of this version reads what an older one wrote. A record whose
-`record_version` is newer than RECORD_VERSION must not be guessed at (see `decode_post`).
+version is newer than RECORD_VERSION must not be guessed at (see `decode_reading`).
 """
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from hashlib import blake2b
 from typing import Literal
@@ -15,6 +16,8 @@ from unicodedata import normalize
 import msgspec
 
 RECORD_VERSION = 1
+#: From here on a first byte is taken for the beginning of something else, such as "{" of JSON.
+NOT_A_VERSION = 32
 
 Kind = Literal["original", "share", "reply", "quote"]
 SeenAs = Literal["collected", "embedded"]
@@ -56,7 +59,7 @@ class Media(Record, frozen=True):
     alt_text: str | None = None
 
 
-class Post(Record, frozen=True):
+class Post(Record, frozen=True, tag="post"):
     """One item that somebody published: an original, a share (retweet, repost), reply or quote.
 
     `root_id` names the content: the post's own id, or for a share the id of the original.
@@ -92,7 +95,7 @@ class Post(Record, frozen=True):
     record_version: int = RECORD_VERSION
 
 
-class Deletion(Record, frozen=True):
+class Deletion(Record, frozen=True, tag="deletion"):
     """A platform's notice that a post (or every post of an author) must go."""
 
     platform: str
@@ -102,13 +105,13 @@ class Deletion(Record, frozen=True):
     deleted_at: datetime | None = None
 
 
-class NotAPost(Record, frozen=True):
+class NotAPost(Record, frozen=True, tag="not_a_post"):
     """A record that was understood and is no post: a user, a list, a count."""
 
     what: str
 
 
-class Problem(Record, frozen=True):
+class Problem(Record, frozen=True, tag="problem"):
     """A record that could not be understood. It goes to quarantine with its raw bytes."""
 
     reason: str
@@ -168,27 +171,61 @@ def content_hash(text: str, lang: str | None) -> bytes:
     return blake2b(f"{lang or ''}\0{text}".encode(errors="surrogatepass"), digest_size=16).digest()
 
 
-_decoder = msgspec.json.Decoder(Post)
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Reading)
 
 
-def encode_post(post: Post) -> bytes:
-    """The post as JSON (raw bytes as base64)."""
-    return msgspec.json.encode(post)
+def encode_reading(reading: Reading) -> bytes:
+    """The reading as it travels: one byte of RECORD_VERSION, then MessagePack.
+
+    Lone surrogates, which text of a broken source may hold, become U+FFFD.
+    """
+    try:
+        return bytes((RECORD_VERSION,)) + _encoder.encode(reading)
+    except UnicodeEncodeError:
+        return bytes((RECORD_VERSION,)) + _encoder.encode(_without_surrogates(reading))
 
 
-def decode_post(data: bytes) -> Post:
-    """The post that `encode_post` wrote. Raises NewerRecord, msgspec.ValidationError.
+def decode_reading(data: bytes | None) -> Reading:
+    """The reading that `encode_reading` wrote. Raises NewerRecord, and ValueError for anything else
+    that is not a reading.
 
     >>> from datetime import UTC
     >>> day = datetime(2023, 4, 24, tzinfo=UTC)
     >>> p = Post(platform="x", post_id="1", root_id="1", posted_at=day)
-    >>> decode_post(encode_post(p)) == p
+    >>> decode_reading(encode_reading(p)) == p
     True
+    >>> decode_reading(encode_reading(NotAPost(what="user")))
+    NotAPost(what='user')
     """
-    post = _decoder.decode(data)
-    if post.record_version > RECORD_VERSION:
+    if not data:
+        raise ValueError("it is empty")
+    version = data[0]
+    if RECORD_VERSION < version < NOT_A_VERSION:
         raise NewerRecord(
-            f"record_version {post.record_version} is newer than {RECORD_VERSION}: "
-            "upgrade hoaxwatch"
+            f"record version {version} is newer than {RECORD_VERSION}: upgrade hoaxwatch"
         )
-    return post
+    if version != RECORD_VERSION:
+        raise ValueError(f"it begins with byte {version}, which is no record version")
+    try:
+        reading: Reading = _decoder.decode(memoryview(data)[1:])
+        return reading
+    except msgspec.MsgspecError as error:
+        raise ValueError(str(error)) from None
+
+
+def _without_surrogates(reading: Reading) -> Reading:
+    plain = msgspec.to_builtins(reading, builtin_types=(bytes, datetime))
+    cleaned: Reading = msgspec.convert(_replaced(plain), Reading)
+    return cleaned
+
+
+def _replaced(value: object) -> object:
+    if isinstance(value, str):
+        return _SURROGATES.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {key: _replaced(held) for key, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [_replaced(held) for held in value]
+    return value

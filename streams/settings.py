@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -85,6 +85,99 @@ class Settings(BaseSettings):
         default=SecretStr("hoaxwatch"),
         description="Key of the hashes by which deleted posts are remembered.",
     )
+    database_ca_file: Path | None = Field(
+        default=None,
+        description="CA certificates by which the server of `database` is verified (TLS). "
+        "Default: as its address says.",
+    )
+    kafka: str | None = Field(
+        default=None,
+        description="host:port,... of the brokers. Default: none, and only `hoaxwatch run` works.",
+    )
+    kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="How the brokers are spoken to (security.protocol)."
+    )
+    kafka_ca_file: Path | None = Field(
+        default=None,
+        description="CA certificates of the brokers (PEM). Default: the system's.",
+    )
+    kafka_sasl: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="SCRAM-SHA-512", description="SASL mechanism, with SASL_PLAINTEXT and SASL_SSL."
+    )
+    kafka_user: str | None = Field(default=None, description="SASL user.")
+    kafka_password: SecretStr | None = Field(default=None, description="SASL password.")
+    kafka_prefix: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9._-]{0,60}$",
+        description="Put before the names of topics and groups: keeps projects on a broker apart.",
+    )
+    kafka_partitions: int = Field(
+        default=12,
+        ge=1,
+        le=1000,
+        description="Partitions of a new topic: at most so many workers share it.",
+    )
+    kafka_replicas: int = Field(
+        default=1, ge=1, le=9, description="Copies of a new topic, on as many brokers."
+    )
+    kafka_session_seconds: float = Field(
+        default=30.0,
+        ge=3,
+        le=1800,
+        description="A worker that is silent so long is taken for dead (seconds).",
+    )
+    worker_name: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9._-]{1,60}$",
+        description="Name of this worker among those of its role: restarted within the session, it "
+        "keeps its partitions. Default: none, each start is a new member.",
+    )
+    take_posts: int = Field(
+        default=1000, ge=1, le=100_000, description="Posts a worker takes at once (posts)."
+    )
+    take_seconds: float = Field(
+        default=0.05, gt=0, le=60, description="How long it waits to fill such a batch (seconds)."
+    )
+    hint_seconds: float = Field(
+        default=2.0, gt=0, le=3600, description="How long hints gather before a recount (seconds)."
+    )
+    retry_seconds: float = Field(
+        default=60.0,
+        ge=0,
+        description="How long a worker tries again while the database is down, before it ends "
+        "(seconds).",
+    )
+    linger_ms: int = Field(
+        default=20, ge=0, le=10_000, description="How long a post waits for others (milliseconds)."
+    )
+    unsent_posts: int = Field(
+        default=20_000,
+        ge=1,
+        le=1_000_000,
+        description="Posts that may be on their way to the broker (posts).",
+    )
+    spool_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        description="A broker silent so long is away: posts go to disk until it is back (seconds).",
+    )
+    spool_bytes: int = Field(
+        default=1_000_000_000, ge=0, description="How much may wait on disk (bytes)."
+    )
+    quiet_seconds: float = Field(
+        default=1800.0,
+        gt=0,
+        description="Without a new post for so long, nothing is arriving (seconds).",
+    )
+    metrics_host: str = Field(
+        default="127.0.0.1", description="Where /metrics and /health of a worker listen."
+    )
+    metrics_port: int = Field(
+        default=9464,
+        ge=0,
+        le=65_535,
+        description="Their port, or the next free one of twenty; 0: do not listen.",
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -104,12 +197,20 @@ class Settings(BaseSettings):
 
     def projects_folder(self) -> Path:
         """Where the embedded databases live, one folder per project."""
+        return self.home_folder() / "projects"
+
+    def ingest_folder(self) -> Path:
+        """Where `hoaxwatch ingest` keeps cursors and what the broker has not taken yet."""
+        return self.home_folder() / "ingest" / f"{self.kafka_prefix}{self.project}"
+
+    def home_folder(self) -> Path:
+        """The folder of everything that hoaxwatch keeps on this machine."""
         if self.home is not None:
-            return self.home.expanduser().absolute() / "projects"
+            return self.home.expanduser().absolute()
         if os.geteuid() == 0:
-            return Path("/var/lib/hoaxwatch/projects")
+            return Path("/var/lib/hoaxwatch")
         data_home = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
-        return Path(data_home) / "hoaxwatch" / "projects"
+        return Path(data_home) / "hoaxwatch"
 
 
 def config_file() -> Path:
@@ -137,8 +238,18 @@ def read_settings(**overrides: Any) -> Settings:
 
 
 def _shown(problem: Any) -> str:
-    secret = str(problem["loc"][0]) in {"database", "tombstone_key"}
+    secret = str(problem["loc"][0]) in {"database", "tombstone_key", "kafka_password"}
     return "a secret value" if secret else repr(problem["input"])
+
+
+def fail_points() -> tuple[frozenset[str], Path | None]:
+    """Where tests have this process die, and the folder that remembers where it did already.
+
+    HOAXWATCH_FAIL_POINTS names points of `streams.faults`, HOAXWATCH_FAIL_FOLDER the folder.
+    """
+    names = os.environ.get("HOAXWATCH_FAIL_POINTS", "")
+    folder = os.environ.get("HOAXWATCH_FAIL_FOLDER")
+    return frozenset(filter(None, names.split(","))), Path(folder) if folder else None
 
 
 def environment_name(setting: str) -> str:

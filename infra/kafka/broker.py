@@ -7,8 +7,8 @@
     python infra/kafka/broker.py stop FOLDER
 
 Needs Java 17 or newer, and Maven once: it fetches the jars that pom.xml names into a cache folder.
-Ports are chosen when the folder is made and stay; the data stays in the folder too. Standard library
-only, so that any Python runs it.
+Ports are chosen when the folder is made and stay; the data stays in the folder too. It needs the
+standard library only, so any Python runs it.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def fetch_jars(folder: Path | None = None) -> Path:
 
 
 class Cluster:
-    """Brokers numbered from 1, each with a folder of its own; all of them also elect the controller."""
+    """Brokers numbered from 1, each with a folder of its own; each is a controller too."""
 
     def __init__(self, folder: Path, jars: Path | None = None) -> None:
         self.folder = folder.absolute()
@@ -167,7 +167,7 @@ class Cluster:
         self._wait_until_gone(number, STOP_SECONDS)
 
     def stop_one(self, number: int) -> None:
-        """Stops one broker: it hands its partitions over first, then SIGKILL if it takes too long."""
+        """Stops one broker: it hands its partitions over first. SIGKILL if that takes too long."""
         self._signal(number, signal.SIGTERM)
         if not self._wait_until_gone(number, STOP_SECONDS):
             self.kill(number)
@@ -217,8 +217,10 @@ class Cluster:
             (own / "server.properties").write_text("".join(lines))
         formats = [
             subprocess.Popen(
-                [*self._java(java, jars, "128m"), "kafka.tools.StorageTool", "format"]
-                + ["-t", cluster_id, "-c", str(self._of(number) / "server.properties")],
+                [
+                    *(*self._java(java, jars, "128m"), "kafka.tools.StorageTool", "format"),
+                    *("-t", cluster_id, "-c", str(self._of(number) / "server.properties")),
+                ],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
@@ -243,9 +245,8 @@ class Cluster:
 
     def _java(self, java: str, jars: Path, heap: str) -> list[str]:
         log = self.folder / "log4j2.xml"
-        return [java, *JAVA_OPTIONS, f"-Xmx{heap}", f"-Dlog4j2.configurationFile={log}"] + [
-            *("-cp", f"{jars}/*"),
-        ]
+        options = (*JAVA_OPTIONS, f"-Xmx{heap}", f"-Dlog4j2.configurationFile={log}")
+        return [java, *options, "-cp", f"{jars}/*"]
 
     def _launch(self, number: int, java: str, jars: Path, heap: str) -> None:
         if self.pid(number) is not None:

@@ -1,0 +1,151 @@
+"""hoaxwatch topics, ingest, lag: what speaks with the brokers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from hoaxwatch.commands import options
+from hoaxwatch.show import Column, notes, number, output_of, print_json, show_rows
+from streams.settings import Settings, read_settings
+
+Kafka = Annotated[str | None, typer.Option("--kafka", help="host:port,... of the brokers.")]
+
+topics_app = typer.Typer(no_args_is_help=True, help="The topics on the brokers.")
+
+
+@topics_app.command()
+def create(project: options.Project = None, kafka: Kafka = None) -> None:
+    """Make the topics that are missing. What is there stays as it is."""
+    from streams.topics import create_topics
+
+    for name, is_new in create_topics(read_settings(project=project, kafka=kafka)).items():
+        notes.print(f"{name}: {'made' if is_new else 'is there'}")
+
+
+@topics_app.command("list")
+def list_topics(
+    project: options.Project = None,
+    kafka: Kafka = None,
+    as_json: options.Json = False,
+    as_csv: options.Csv = False,
+) -> None:
+    """List our topics with partitions, copies and how long they keep records."""
+    from streams.topics import read_topics
+
+    columns = [
+        Column("topic", lambda row: str(row["topic"])),
+        Column("partitions", lambda row: number(row["partitions"]), is_number=True),
+        Column("copies", lambda row: number(row["replicas"]), is_number=True),
+        Column("kept (hours)", lambda row: number(row["retention_hours"]), is_number=True),
+        Column("records", lambda row: number(row["records"]), is_number=True),
+    ]
+    rows = read_topics(read_settings(project=project, kafka=kafka))
+    show_rows(rows, output_of(as_json, as_csv), columns, "Topics", "none")
+    if any(row.partitions is None for row in rows):
+        notes.print("some are missing: hoaxwatch topics create")
+
+
+def ingest(
+    files: Annotated[list[str], typer.Argument(help="Files of posts; may be compressed.")],
+    format: Annotated[
+        str | None, typer.Option("--format", help="What the files are; default: looked at.")
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Send files again that were sent before.")
+    ] = False,
+    project: options.Project = None,
+    kafka: Kafka = None,
+    as_json: options.Json = False,
+) -> None:
+    """Send posts to the brokers, for the workers.
+
+    Stopped in the middle, the same command goes on where it was. While the brokers are away, posts
+    wait on disk and go when they are back.
+    """
+    from streams.formats.registry import sniff_format
+    from streams.ingest import FileSource, Published, publish
+
+    settings = read_settings(project=project, kafka=kafka)
+    sources = [FileSource(Path(file), format or sniff_format(file)) for file in files]
+    total = Published()
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=notes,
+        transient=True,
+        disable=not notes.is_terminal,
+    ) as bar:
+        task = bar.add_task("", total=None)
+        for source in sources:
+
+            def show(so_far: Published, name: str = source.path.name) -> None:
+                bar.update(task, description=f"{name}: {number(so_far.read.total())} records")
+
+            done = publish(source, settings, show, from_beginning=again)
+            total.read += done.read
+            total.errors += done.errors
+            total.acknowledged += done.acknowledged
+            total.spooled += done.spooled
+    if as_json:
+        print_json(
+            {
+                "read": dict(total.read),
+                "acknowledged": total.acknowledged,
+                "spooled": total.spooled,
+                "errors": dict(total.errors),
+            }
+        )
+        return
+    what = ", ".join(f"{number(n)} {kind}" for kind, n in total.read.most_common())
+    notes.print(f"{number(total.read.total())} records read: {what or 'nothing new'}")
+    notes.print(f"{number(total.acknowledged)} acknowledged by the brokers")
+    if total.spooled:
+        notes.print(f"  {number(total.spooled)} of them waited on disk while the brokers were away")
+    for error, n in total.errors.most_common():
+        notes.print(f"  {number(n)} times {error}, tried again")
+    if not total.read:
+        notes.print("  sent before; to send them once more: --again")
+
+
+def lag(
+    project: options.Project = None,
+    kafka: Kafka = None,
+    as_json: options.Json = False,
+    as_csv: options.Csv = False,
+) -> None:
+    """How far the workers are behind, and whether posts are arriving at all."""
+    from streams.topics import POSTS, read_lag, read_newest
+
+    settings = read_settings(project=project, kafka=kafka)
+    rows = read_lag(settings)
+    columns = [
+        Column("topic", lambda row: str(row["topic"])),
+        Column("group", lambda row: str(row["group"])),
+        Column("partitions", lambda row: number(row["partitions"]), is_number=True),
+        Column("written", lambda row: number(row["end"]), is_number=True),
+        Column("done", lambda row: number(row["committed"]), is_number=True),
+        Column("behind", lambda row: number(row["lag"]), is_number=True),
+    ]
+    show_rows(rows, output_of(as_json, as_csv), columns, "Lag (records)", "no topics")
+    notes.print(arrival(read_newest(settings, POSTS), datetime.now(UTC), settings))
+
+
+def arrival(newest: datetime | None, now: datetime, settings: Settings) -> str:
+    """The line that says whether posts are arriving.
+
+    >>> at = datetime(2026, 3, 2, tzinfo=UTC)
+    >>> arrival(at, at.replace(hour=2), Settings())
+    'nothing is arriving: the newest post is 120 minutes old'
+    """
+    if newest is None:
+        return "nothing is arriving: topic posts is empty"
+    age_seconds = (now - newest).total_seconds()
+    if age_seconds > settings.quiet_seconds:
+        return f"nothing is arriving: the newest post is {age_seconds / 60:.0f} minutes old"
+    return f"the newest post came {max(0, age_seconds):.0f} seconds ago"

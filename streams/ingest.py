@@ -1,0 +1,405 @@
+"""Readings of a source -> topic `posts`, by kafka-python: each is there before its cursor is saved.
+
+The producer is idempotent and waits for all replicas. What the brokers do not take in time goes to
+disk (`streams.spool`) and from there to them when they are back. A reading may travel twice, never
+less than once; the workers make twice the same as once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError, MessageSizeTooLargeError
+
+from streams.errors import Unavailable
+from streams.faults import fail_point
+from streams.formats.registry import read_file
+from streams.records import Deletion, Post, Problem, Reading, decode_reading, encode_reading
+from streams.settings import Settings
+from streams.spool import Entry, Spool, SpoolFull
+from streams.topics import (
+    POSTS,
+    RECORD_LIMIT_BYTES,
+    client_config,
+    count_partitions,
+    kafka_errors,
+    topic_name,
+)
+
+#: Bytes of records that may be on their way, whatever their number.
+UNSENT_BYTES = 64 << 20
+#: One batch per partition and request. Greater ones compress better; smaller ones go earlier.
+BATCH_BYTES = 128 << 10
+PROBE_SECONDS = 2.0
+SAVE_SECONDS = 1.0
+
+
+class Sighting(NamedTuple):
+    """A reading, and where its source goes on after it (None: it cannot say)."""
+
+    reading: Reading
+    cursor: str | None
+
+
+class Source(Protocol):
+    """Where readings come from: files here, platforms in `streams.sources`."""
+
+    @property
+    def name(self) -> str:
+        """Under which its cursor is kept."""
+
+    def posts(self, cursor: str | None) -> Iterator[Sighting]:
+        """Every reading after `cursor` (None: from the beginning), each with where to go on."""
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """The records of one file. The cursor names the file's size, time and the records read."""
+
+    path: Path
+    format: str | None = None
+
+    @property
+    def name(self) -> str:
+        """file: and the whole path."""
+        return f"file:{self.path.absolute()}"
+
+    def posts(self, cursor: str | None) -> Iterator[Sighting]:
+        """A file that was changed since is read from its beginning."""
+        found = self.path.stat()
+        version = f"{found.st_size}:{found.st_mtime_ns}"
+        held, _, n_read = (cursor or "").rpartition(":")
+        skip = int(n_read) if held == version else 0
+        for number, reading in enumerate(read_file(self.path, self.format), 1):
+            if number > skip:
+                yield Sighting(reading, f"{version}:{number}")
+
+
+class Cursors:
+    """Where each source goes on, one small file each."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "cursors"
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def read(self, source: str) -> str | None:
+        """The cursor of a source; None before the first."""
+        try:
+            held: dict[str, str] = json.loads(self._path(source).read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        return held["cursor"]
+
+    def save(self, source: str, cursor: str) -> None:
+        """Replaces the cursor of a source, at once or not at all."""
+        path = self._path(source)
+        part = path.with_suffix(f".{os.getpid()}")
+        part.write_text(json.dumps({"source": source, "cursor": cursor}), "utf-8")
+        part.replace(path)
+
+    def _path(self, source: str) -> Path:
+        return self._folder / f"{blake2b(source.encode(), digest_size=8).hexdigest()}.json"
+
+
+@dataclass
+class Published:
+    """What became of the readings of a source. `acknowledged` counts those the brokers have."""
+
+    read: Counter[str] = field(default_factory=Counter)
+    acknowledged: int = 0
+    spooled: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+
+
+def key_of(reading: Reading) -> bytes | None:
+    """The key under which a reading travels: that of its content, so that shares lie beside it.
+
+    >>> key_of(Deletion(platform="x", kind="post", deleted_id="7"))
+    b'x:7'
+    """
+    if isinstance(reading, Post):
+        return f"{reading.platform}:{reading.root_id}".encode(errors="replace")
+    if isinstance(reading, Deletion):
+        return f"{reading.platform}:{reading.deleted_id}".encode(errors="replace")
+    return None
+
+
+def kind_of(reading: Reading) -> str:
+    """What a reading is, for counting."""
+    if isinstance(reading, Post):
+        return "post"
+    if isinstance(reading, Deletion):
+        return "deletion"
+    return "problem" if isinstance(reading, Problem) else "not a post"
+
+
+def encode_entry(reading: Reading) -> Entry:
+    """Key and value of a reading. One that is too large to travel goes as a Problem."""
+    value = encode_reading(reading)
+    if len(value) > RECORD_LIMIT_BYTES:
+        return None, encode_reading(_too_large(reading, RECORD_LIMIT_BYTES // 2))
+    return key_of(reading), value
+
+
+def _too_large(reading: Reading, keep_bytes: int) -> Problem:
+    raw: bytes = getattr(reading, "raw", b"")
+    reason = f"too large to travel: {len(raw):,} bytes of raw record; here are the first of them"
+    if isinstance(reading, Post):
+        source, position = reading.provenance or reading.platform, reading.post_id
+    else:
+        source, position = getattr(reading, "source", "unknown"), getattr(reading, "position", "")
+    return Problem(reason=reason, source=source, position=position, raw=raw[:keep_bytes])
+
+
+def new_producer(settings: Settings) -> KafkaProducer:
+    """A producer that loses nothing: idempotent, acknowledged by all replicas, compressed."""
+    return KafkaProducer(
+        **client_config(settings),
+        acks="all",
+        enable_idempotence=True,
+        compression_type="zstd",
+        linger_ms=settings.linger_ms,
+        batch_size=BATCH_BYTES,
+        max_request_size=RECORD_LIMIT_BYTES + 4096,
+        max_block_ms=int(settings.spool_seconds * 1000),
+        request_timeout_ms=10_000,
+        delivery_timeout_ms=60_000,
+        retry_backoff_ms=100,
+        reconnect_backoff_max_ms=1000,
+        allow_auto_create_topics=False,
+        metrics_enabled=False,
+    )
+
+
+def _shrunk(entry: Entry) -> Entry:
+    """What takes the place of a record that the brokers find too large."""
+    return None, encode_reading(_too_large(decode_reading(entry[1]), 64 << 10))
+
+
+class _Sent(NamedTuple):
+    future: Any
+    entry: Entry
+    cursor: str | None
+    sent_at: float
+
+
+class Publisher:
+    """Takes readings one by one and has them on the brokers, or on disk until they are back."""
+
+    def __init__(
+        self, settings: Settings, spool: Spool, result: Published, save: Callable[[str], None]
+    ) -> None:
+        self._settings = settings
+        self._topic = topic_name(settings, POSTS)
+        self._spool = spool
+        self._result = result
+        self._save = save
+        self._unsent: deque[_Sent] = deque()
+        self._n_unsent_bytes = 0
+        self._producer: KafkaProducer | None = None
+        self._probed_at = -PROBE_SECONDS
+        self._cursor: str | None = None  # acknowledged, not saved yet
+        self._spooled_cursor: str | None = None
+        self._saved_at = 0.0
+
+    def put(self, reading: Reading, cursor: str | None) -> None:
+        """Takes over one reading. Waits while too many are on their way.
+
+        Raises Unavailable when the brokers are away and the disk holds as much as it may.
+        """
+        entry = encode_entry(reading)
+        if not self._is_connected():
+            self._to_disk(entry, cursor)
+            return
+        self._send(entry, cursor)
+        while self._producer is not None and (
+            len(self._unsent) >= self._settings.unsent_posts or self._n_unsent_bytes > UNSENT_BYTES
+        ):
+            self._settle(wait=True)
+        if len(self._unsent) % 256 == 0:
+            self._settle(wait=False)
+
+    def finish(self) -> None:
+        """Returns when the brokers have everything. Raises Unavailable if they stay away."""
+        deadline = time.monotonic() + self._settings.retry_seconds
+        while self._unsent or not self._spool.is_empty:
+            if self._is_connected():
+                self._settle(wait=True)
+            elif time.monotonic() > deadline:
+                self.close()
+                raise Unavailable(
+                    f"brokers {self._settings.kafka} are away; what they have not taken waits in "
+                    f"{self._spool.folder} and goes with the next hoaxwatch ingest"
+                )
+            else:
+                time.sleep(0.2)
+        self._save_cursor(at_once=True)
+
+    def close(self) -> None:
+        """Lets go of the brokers; what is not acknowledged goes to disk."""
+        self._give_up()
+        self._save_cursor(at_once=True)
+
+    def _is_connected(self) -> bool:
+        """Whether there is a producer; now and then tries to have one, and empties the disk."""
+        if self._producer is not None:
+            return True
+        if time.monotonic() - self._probed_at < PROBE_SECONDS:
+            return False
+        try:
+            self._producer = new_producer(self._settings)
+            if not self._producer.partitions_for(self._topic):
+                raise KafkaError(f"topic {self._topic} has no partitions")
+            self._drain()
+        except KafkaError as error:
+            self._count_error(error)
+            self._give_up()
+        self._probed_at = time.monotonic()
+        return self._producer is not None
+
+    def _drain(self) -> None:
+        """What waits on disk, oldest first; a segment is removed when all of it is there."""
+        for segment, entries in self._spool.segments():
+            futures = [self._hand_over(entry) for entry in entries]
+            for entry, future in zip(entries, futures, strict=True):
+                try:
+                    future.get(timeout=self._settings.spool_seconds)
+                except MessageSizeTooLargeError:
+                    self._hand_over(_shrunk(entry)).get(timeout=self._settings.spool_seconds)
+            self._result.acknowledged += len(entries)
+            self._spool.remove(segment)
+        if self._spooled_cursor is not None:
+            self._cursor, self._spooled_cursor = self._spooled_cursor, None
+            self._save_cursor()
+
+    def _hand_over(self, entry: Entry) -> Any:
+        assert self._producer is not None
+        return self._producer.send(self._topic, key=entry[0], value=entry[1])
+
+    def _send(self, entry: Entry, cursor: str | None) -> None:
+        try:
+            future = self._hand_over(entry)
+        except KafkaError as error:  # no room and no answer for spool_seconds
+            self._count_error(error)
+            self._give_up()
+            self._to_disk(entry, cursor)
+            return
+        self._unsent.append(_Sent(future, entry, cursor, time.monotonic()))
+        self._n_unsent_bytes += len(entry[1])
+
+    def _settle(self, wait: bool) -> None:
+        """Takes note of what is acknowledged, in order; with `wait`, waits for the oldest."""
+        if wait and self._unsent:
+            self._wait_for(self._unsent[0])
+        while self._unsent and self._unsent[0].future.is_done:
+            if not self._unsent[0].future.succeeded():
+                self._count_error(self._unsent[0].future.exception)
+                self._give_up()  # a new producer sends it again, from disk
+                break
+            oldest = self._unsent.popleft()
+            self._n_unsent_bytes -= len(oldest.entry[1])
+            self._result.acknowledged += 1
+            self._cursor = oldest.cursor or self._cursor
+        self._save_cursor()
+
+    def _wait_for(self, oldest: _Sent) -> None:
+        patience = oldest.sent_at + self._settings.spool_seconds - time.monotonic()
+        try:
+            oldest.future.get(timeout=max(patience, 0.001))
+        except KafkaError as error:
+            if not oldest.future.is_done:  # nothing came for too long: the brokers are away
+                self._count_error(error)
+                self._give_up()
+
+    def _give_up(self) -> None:
+        """Puts everything that is not acknowledged on disk and lets go of the producer."""
+        if self._producer is not None:
+            self._producer.close(timeout=0)
+            self._producer = None
+        self._probed_at = time.monotonic()
+        while self._unsent:
+            left = self._unsent.popleft()
+            self._n_unsent_bytes -= len(left.entry[1])
+            self._to_disk(left.entry, left.cursor)
+        self._spool.roll()
+
+    def _to_disk(self, entry: Entry, cursor: str | None) -> None:
+        try:
+            self._spool.append(*entry)
+        except SpoolFull:
+            raise Unavailable(
+                f"brokers {self._settings.kafka} are away and {self._spool.folder} is full "
+                f"({self._settings.spool_bytes:,} bytes); start the brokers and run it again: it "
+                "goes on where it was"
+            ) from None
+        self._result.spooled += 1
+        self._spooled_cursor = cursor or self._spooled_cursor
+
+    def _save_cursor(self, at_once: bool = False) -> None:
+        """Never before everything up to it is acknowledged."""
+        if self._cursor is None or not (
+            at_once or time.monotonic() - self._saved_at > SAVE_SECONDS
+        ):
+            return
+        fail_point("ingest.before_ack")
+        self._save(self._cursor)
+        self._cursor = None
+        self._saved_at = time.monotonic()
+
+    def _count_error(self, error: BaseException | None) -> None:
+        self._result.errors[type(error).__name__] += 1
+
+
+def publish(
+    source: Source,
+    settings: Settings,
+    progress: Callable[[Published], None] | None = None,
+    *,
+    from_beginning: bool = False,
+) -> Published:
+    """Sends every reading of a source to topic `posts`, from where it stopped last time.
+
+    Returns when the brokers have acknowledged all of them. Raises Unavailable when they stay away:
+    what was read then waits on disk, and the next call sends it first. UsageError without a topic.
+    """
+    folder = settings.ingest_folder()
+    cursors = Cursors(folder)
+    result = Published()
+    with kafka_errors(settings), Spool(folder, settings.spool_bytes) as spool:
+        if spool.is_empty:
+            count_partitions(settings, POSTS)  # says at once that a topic or a broker is missing
+        publisher = Publisher(settings, spool, result, lambda at: cursors.save(source.name, at))
+        try:
+            cursor = None if from_beginning else cursors.read(source.name)
+            for reading, after in source.posts(cursor):
+                result.read[kind_of(reading)] += 1
+                publisher.put(reading, after)
+                if progress is not None and result.read.total() % 1000 == 0:
+                    progress(result)
+            publisher.finish()
+        finally:
+            publisher.close()
+    return result
+
+
+def send_all(entries: Sequence[Entry], settings: Settings) -> None:
+    """Sends ready records to topic `posts` and waits for the brokers."""
+    with kafka_errors(settings):
+        producer = new_producer(settings)
+        try:
+            topic = topic_name(settings, POSTS)
+            futures = [producer.send(topic, key=key, value=value) for key, value in entries]
+            producer.flush()
+            for future in futures:
+                future.get(timeout=60)
+        finally:
+            producer.close()
