@@ -10,13 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import blake2b
+from hashlib import blake2b, md5
 from typing import Any, NamedTuple
 
 import psycopg
 
-#: One tick at a time: two that overlapped could write an older count over a newer one.
+#: First half of the lock of a shard. Two ticks on the same hashtags come one after the other: if
+#: they overlapped, an older count could be written over a newer one.
 TRACK_LOCK = 0x74726163
+#: Hashtags are shared out by the shard of their name (a column of dirty_buckets). Every row that a
+#: tick writes belongs to one hashtag, so ticks on different shards never meet.
+N_SHARDS = 64
 
 _STAGING = """
 CREATE TEMP TABLE IF NOT EXISTS taken (
@@ -28,7 +32,9 @@ CREATE TEMP TABLE IF NOT EXISTS facts (
 """
 
 _TAKE = """
-WITH gone AS (DELETE FROM hoaxwatch.dirty_buckets RETURNING hashtag, hour)
+WITH gone AS (
+    DELETE FROM hoaxwatch.dirty_buckets WHERE shard = ANY (%s) RETURNING hashtag, hour
+)
 INSERT INTO taken SELECT DISTINCT hashtag, hour, date_trunc('day', hour) FROM gone
 """
 
@@ -81,23 +87,21 @@ FROM summed s JOIN per_author a USING (hashtag, bucket)
 CROSS JOIN (SELECT policy_id FROM hoaxwatch.verdict_policy WHERE active) p
 """
 
+# A pair belongs to the first of its two hashtags, and is counted with it. Whatever changes a pair
+# marks both, since both stand in the same content.
 _CLEAR_PAIRS = """
 WITH t AS (SELECT DISTINCT hashtag, day FROM taken)
-DELETE FROM hoaxwatch.hashtag_pairs r USING t
-WHERE r.day = t.day AND (r.hashtag_a = t.hashtag OR r.hashtag_b = t.hashtag)
+DELETE FROM hoaxwatch.hashtag_pairs r USING t WHERE r.day = t.day AND r.hashtag_a = t.hashtag
 """
 
 _COUNT_PAIRS = """
 INSERT INTO hoaxwatch.hashtag_pairs
-SELECT least(f.hashtag, o.hashtag), greatest(f.hashtag, o.hashtag), f.day, sum(f.n),
-       sum(f.originals)
+SELECT f.hashtag, o.hashtag, f.day, sum(f.n), sum(f.originals)
 FROM (SELECT hashtag, day, platform, root_id, count(*) AS n,
              count(*) FILTER (WHERE NOT is_share) AS originals
       FROM facts GROUP BY hashtag, day, platform, root_id) f
 JOIN hoaxwatch.content_hashtags o USING (platform, root_id)
-LEFT JOIN (SELECT DISTINCT hashtag, day FROM taken) t ON t.hashtag = o.hashtag AND t.day = f.day
--- a pair of two dirty tags would be met from both sides: count it from the first
-WHERE o.hashtag <> f.hashtag AND (t.hashtag IS NULL OR f.hashtag < o.hashtag)
+WHERE o.hashtag > f.hashtag
 GROUP BY 1, 2, 3
 """
 
@@ -170,15 +174,30 @@ def prepare(connection: psycopg.Connection) -> None:
     connection.execute(_STAGING)
 
 
-def take_dirty(cursor: psycopg.Cursor[Any]) -> dict[str, list[datetime]]:
-    """Takes all dirty buckets for this transaction: hashtag -> hours. Others wait at the lock."""
-    cursor.execute("SELECT pg_advisory_xact_lock(%s)", (TRACK_LOCK,))
-    if not cursor.execute(_TAKE).rowcount:
+def take_dirty(cursor: psycopg.Cursor[Any], shards: Sequence[int]) -> dict[str, list[datetime]]:
+    """Takes the dirty buckets of these shards for this transaction: hashtag -> hours.
+
+    Whoever wants one of the shards too waits until this transaction ends.
+    """
+    cursor.execute(
+        "SELECT pg_advisory_xact_lock(%s, shard) FROM unnest(%s::int[]) AS shard",
+        (TRACK_LOCK, sorted(shards)),
+    )
+    if not cursor.execute(_TAKE, (list(shards),)).rowcount:
         return {}
     taken: dict[str, list[datetime]] = {}
     for hashtag, hour in cursor.execute("SELECT hashtag, hour FROM taken ORDER BY hashtag, hour"):
         taken.setdefault(hashtag, []).append(hour)
     return taken
+
+
+def shard_of(hashtag: str) -> int:
+    """The shard of a hashtag in counting form, as the database computes it.
+
+    >>> shard_of("egu23")
+    5
+    """
+    return md5(hashtag.encode(), usedforsecurity=False).digest()[0] % N_SHARDS
 
 
 def recount_trends(cursor: psycopg.Cursor[Any]) -> int:

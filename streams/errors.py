@@ -13,3 +13,7 @@ class UsageError(Exception):
 
 class Unavailable(Exception):
     """Something that hoaxwatch depends on is down or full; nothing is lost. Exit code 3."""
+
+
+class Replaced(Exception):
+    """Another worker has taken over what this one was doing; it writes nothing and ends."""

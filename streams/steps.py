@@ -22,11 +22,12 @@ from graph.communities import Communities, infomap, louvain
 from graph.keys import index_keys
 from graph.users import UserNetwork, build_user_network
 from graph.windows import ClusterSpread, describe_clusters, plan_windows
-from storage import recount, writes
+from storage import positions, recount, writes
 from storage.database import Connection
 from storage.recount import Window, WindowRows, WindowShare
 from storage.rows import PostRows, rows_of
 from streams.channel import beside
+from streams.faults import fail_point
 from streams.records import Content, Deletion, NotAPost, Post, Problem, Reading, Verdict
 
 
@@ -155,11 +156,34 @@ class Tracked:
     n_windows: int = 0
 
 
-def track(connection: Connection, options: TrackOptions) -> Tracked:
-    """Recounts every dirty bucket and its cluster windows, in one transaction."""
+@dataclass(frozen=True)
+class Owned:
+    """The part of the hashtags that one of several workers counts: partitions of `n_partitions`,
+    each with the epoch at which it was taken. Workers with different partitions never meet."""
+
+    epochs: Mapping[int, int]
+    n_partitions: int
+
+    @property
+    def shards(self) -> list[int]:
+        """The shards of hashtags in these partitions."""
+        return [s for s in range(recount.N_SHARDS) if s % self.n_partitions in self.epochs]
+
+
+ALL_SHARDS = range(recount.N_SHARDS)
+
+
+def track(connection: Connection, options: TrackOptions, owned: Owned | None = None) -> Tracked:
+    """Recounts every dirty bucket and its cluster windows, in one transaction.
+
+    `owned` restricts it to a worker's part. Raises streams.errors.Replaced, before anything is
+    written, if another worker has taken one of the partitions since.
+    """
     n_windows = 0
     with connection.transaction(), connection.cursor() as cursor:
-        taken = recount.take_dirty(cursor)
+        if owned is not None:
+            positions.hold_partitions(cursor, owned.epochs)
+        taken = recount.take_dirty(cursor, ALL_SHARDS if owned is None else owned.shards)
         if not taken:
             return Tracked()
         policy_id = recount.active_policy(cursor)
@@ -176,6 +200,7 @@ def track(connection: Connection, options: TrackOptions) -> Tracked:
             for rows in found:
                 recount.add_windows(cursor, rows)
                 n_windows += len(rows)
+        fail_point("track.before_commit")
     return Tracked(len(taken), n_rows, n_windows)
 
 
