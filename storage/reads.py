@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg.rows import class_row, dict_row
 
-from storage.writes import contents_from
-from streams.records import Content
+from storage.rows import decompress
+from storage.writes import QUARANTINE_ID, contents_from
+from streams.records import Content, SeenAs
 
 Grain = str  # "hour" or "day"
 
@@ -595,11 +596,89 @@ def read_quarantine(connection: psycopg.Connection, limit: int) -> list[dict[str
     """Reasons for quarantine with how often and a first example each."""
     cursor = connection.cursor(row_factory=dict_row)
     return cursor.execute(
-        "SELECT source, reason, count(*) AS records, min(position) AS first_position"
+        "SELECT source, reason, count(*) AS records, min(position) AS first_position,"
+        f" (array_agg({QUARANTINE_ID} ORDER BY position))[1] AS first_id"
         " FROM hoaxwatch.quarantine GROUP BY source, reason ORDER BY records DESC, source, reason"
         " LIMIT %s",
         (limit,),
     ).fetchall()
+
+
+class QuarantinedRow(NamedTuple):
+    """One record that was put aside, with its bytes as they were received."""
+
+    id: str
+    source: str
+    position: str
+    reason: str
+    received_at: datetime
+    raw: bytes
+
+
+def read_quarantined(
+    connection: psycopg.Connection,
+    limit: int | None = None,
+    ids: Sequence[str] | None = None,
+    source: str | None = None,
+    reason: str | None = None,
+    after: str = "",
+) -> list[QuarantinedRow]:
+    """Records in quarantine by id; of these ids (or their beginnings), of a source (its file or its
+    format), with a reason that contains these words, behind an id: each None is any."""
+    found = connection.execute(
+        f"SELECT q.id, source, position, reason, received_at, raw FROM ("
+        f"  SELECT {QUARANTINE_ID} AS id, * FROM hoaxwatch.quarantine) q"
+        " WHERE id > %(after)s"
+        " AND (%(ids)s::text[] IS NULL OR EXISTS ("
+        "   SELECT FROM unnest(%(ids)s::text[]) AS i WHERE starts_with(q.id, i)))"
+        " AND (%(source)s::text IS NULL OR source = %(source)s"
+        "   OR split_part(source, ':', 1) = %(source)s"
+        "   OR substr(source, strpos(source, ':') + 1) = %(source)s)"
+        " AND (%(reason)s::text IS NULL OR strpos(reason, %(reason)s) > 0)"
+        " ORDER BY id LIMIT %(limit)s",
+        {
+            "ids": None if ids is None else list(ids),
+            "source": source,
+            "reason": reason,
+            "after": after,
+            "limit": limit,
+        },
+    )
+    return [
+        QuarantinedRow(id_, source_, position, reason_, received_at, decompress(raw))
+        for id_, source_, position, reason_, received_at, raw in found
+    ]
+
+
+class PayloadRow(NamedTuple):
+    """A raw record as it was received."""
+
+    platform: str
+    post_id: str
+    raw: bytes
+    source: str | None
+    #: Of the post it belongs to, which the record itself does not say.
+    provenance: tuple[str, ...]
+    seen_as: SeenAs
+
+
+def read_payloads(
+    connection: psycopg.Connection, after: tuple[str, str], n_posts: int
+) -> list[PayloadRow]:
+    """All raw records of the next `n_posts` posts behind a (platform, post id), by post."""
+    found = connection.execute(
+        "SELECT k.platform, k.post_id, y.raw, y.source, p.provenance, p.seen_as FROM ("
+        "  SELECT DISTINCT platform, post_id FROM hoaxwatch.payloads"
+        "  WHERE (platform, post_id) > (%s, %s) ORDER BY platform, post_id LIMIT %s) k"
+        " JOIN hoaxwatch.payloads y USING (platform, post_id)"
+        " JOIN hoaxwatch.posts p USING (platform, post_id)"
+        " ORDER BY k.platform, k.post_id, y.payload_hash",
+        (*after, n_posts),
+    )
+    return [
+        PayloadRow(platform, post_id, decompress(raw), source, tuple(provenance), seen_as)
+        for platform, post_id, raw, source, provenance, seen_as in found
+    ]
 
 
 def read_runs(connection: psycopg.Connection, limit: int) -> list[dict[str, Any]]:

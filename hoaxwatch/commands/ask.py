@@ -281,22 +281,3 @@ def trace_lines(post: dict[str, Any]) -> list[str]:
     if post["waiting_buckets"]:
         lines.append("    (some of these wait to be recounted: hoaxwatch run again)")
     return lines
-
-
-def quarantine(
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Rows.")] = 20,
-    project: options.Project = None,
-    database: options.Database = None,
-    as_json: options.Json = False,
-    as_csv: options.Csv = False,
-) -> None:
-    """Show which records could not be read or stored, and why."""
-    with connected(settings_of(project, database)) as connection:
-        rows = reads.read_quarantine(connection, limit)
-    columns = [
-        Column("records", lambda row: number(row["records"]), is_number=True),
-        Column("source", lambda row: str(row["source"])),
-        Column("reason", lambda row: shorten(row["reason"], 80)),
-        Column("first at", lambda row: str(row["first_position"])),
-    ]
-    show_rows(rows, output_of(as_json, as_csv), columns, "Quarantine", "quarantine is empty")

@@ -42,6 +42,9 @@ class Format(Protocol):
     def read(self, stream: io.BufferedIOBase, source: str) -> Iterator[Reading]:
         """Each record of the stream as one Reading, embedded posts before what embeds them."""
 
+    def remap(self, raw: bytes, source: str) -> Iterator[Reading]:
+        """What the `raw` of a Post or Problem of this format is today."""
+
     def example(self) -> bytes:
         """A small invented file of this format."""
 
@@ -90,7 +93,7 @@ def read_file(path: str | Path, format: str | None = None) -> Iterator[Reading]:
     """
     name = format or sniff_format(path)
     module = load_format(name)
-    source = f"{name}:{clean_text(plain_name(path))}"
+    source = source_of(path, name)
     with open_file(path) as stream:
         n_readings = 0
         try:
@@ -100,6 +103,20 @@ def read_file(path: str | Path, format: str | None = None) -> Iterator[Reading]:
         except DAMAGE as error:
             position = f"after {n_readings} records"
             yield Problem(reason=describe_damage(error), source=source, position=position)
+
+
+def source_of(path: str | Path, format: str) -> str:
+    """What posts and problems of a file say where they are from: "format:file name".
+
+    >>> source_of("archive/day1.csv.xz", "twitwi")
+    'twitwi:day1.csv'
+    """
+    return f"{format}:{clean_text(plain_name(path))}"
+
+
+def remap_raw(raw: bytes, source: str) -> Iterator[Reading]:
+    """What a stored raw record is today, read by the format that `source` begins with."""
+    return load_format(source.partition(":")[0]).remap(raw, source)
 
 
 def _is_pipe(path: str | Path) -> bool:

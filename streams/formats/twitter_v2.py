@@ -125,6 +125,11 @@ def parse_line(line: bytes, source: str, position: str) -> Iterator[Reading]:
     yield from map(clean_record, readings) if is_odd else readings
 
 
+def remap(raw: bytes, source: str) -> Iterator[Reading]:
+    """What the `raw` of a Post or Problem is today: it is a line of its own."""
+    return parse_line(raw, source, "stored")
+
+
 def parse_record(record: object, source: str, position: str) -> Iterator[Reading]:
     """What a decoded line holds; embedded posts come first, then each item, then the errors."""
     if isinstance(record, list):

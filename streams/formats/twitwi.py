@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import compress
@@ -120,7 +120,7 @@ def row_parser(header: list[str], source: str) -> Callable[[list[str]], Post]:
     """The function that makes a Post of a row with these columns; it raises BadField.
 
     A row must have as many cells as the header. `raw` is the row as a JSON object of its
-    non-empty cells in the header's order, which `parse_raw` reads again.
+    non-empty cells in the header's order, which `remap` reads again.
     """
     place = {name: i for i, name in reversed(list(enumerate(header)))}
     absent = len(header)  # the place of an empty cell behind the row
@@ -134,10 +134,13 @@ def row_parser(header: list[str], source: str) -> Callable[[list[str]], Post]:
     return parse_row
 
 
-def parse_raw(raw: bytes, source: str) -> Post:
-    """The post whose `raw` this is, mapped again. Raises BadField."""
-    cells: Mapping[str, str] = msgspec.json.decode(raw, type=dict[str, str])
-    return row_parser(list(cells), source)(list(cells.values()))
+def remap(raw: bytes, source: str) -> Iterator[Reading]:
+    """What the `raw` of a Post or Problem is today: a row as JSON object of its cells."""
+    try:
+        cells = msgspec.json.decode(raw, type=dict[str, str])
+        yield row_parser(list(cells), source)(list(cells.values()))
+    except (BadField, msgspec.MsgspecError) as error:
+        yield Problem(reason=str(error), source=source, position="stored", raw=raw)
 
 
 def parse_hashtags(cell: str, text: str) -> tuple[str, ...]:

@@ -93,7 +93,7 @@ def test_every_answer_in_every_form(
         ).fetchone() or ("",)
     assert "share of" in answer(capsys, ["trace", post_id, *at])
     assert json.loads(answer(capsys, ["trace", post_id, *at, "--json"]))[0]["post_id"] == post_id
-    assert json.loads(answer(capsys, ["quarantine", *at, "--json"]))[0]["records"] == 1
+    assert json.loads(answer(capsys, ["quarantine", "list", *at, "--json"]))[0]["records"] == 1
     assert json.loads(answer(capsys, ["db", "status", *at, "--json"]))["posts"] > 0
 
     page = tmp_path / "report.html"

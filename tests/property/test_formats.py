@@ -76,7 +76,7 @@ def test_each_row_is_one_reading(rows: list[tuple[list[str], dict[int, str]]]) -
     for reading in readings:
         assert_safe(reading)
         if isinstance(reading, Post):
-            assert twitwi.parse_raw(reading.raw, "s") == reading
+            assert list(twitwi.remap(reading.raw, "s")) == [reading]
 
 
 @given(columns=st.permutations(range(len(HEADER))), n_columns=st.integers(3, len(HEADER)))
