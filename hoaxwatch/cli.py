@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hoaxwatch.commands import ask, brokers, config, database, demo, pipeline, quarantine
+from hoaxwatch.commands import ask, brokers, config, database, demo, pipeline, quarantine, worker
 from hoaxwatch.show import notes
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ app.command("formats")(pipeline.formats)
 app.command("detectors")(pipeline.detectors)
 app.command("psql", context_settings={"ignore_unknown_options": True})(database.psql)
 app.command("ingest")(brokers.ingest)
+app.command("worker")(worker.worker)
 app.command("lag")(brokers.lag)
 app.add_typer(brokers.topics_app, name="topics")
 app.add_typer(quarantine.app, name="quarantine")
@@ -71,6 +72,7 @@ def run(arguments: list[str]) -> int:
     from storage.embedded import DatabaseUnavailable
     from streams.errors import Unavailable, UsageError
     from streams.formats.opening import InputError
+    from streams.records import NewerRecord
     from streams.settings import SettingsError
 
     try:
@@ -78,7 +80,7 @@ def run(arguments: list[str]) -> int:
         return result if isinstance(result, int) else OK
     except (UsageError, InputError, SettingsError, UnknownDetector, BrokenWeights) as error:
         return _failed(str(error), USAGE)
-    except (Unavailable, DatabaseUnavailable) as error:
+    except (Unavailable, DatabaseUnavailable, NewerRecord) as error:
         return _failed(str(error), DEPENDENCY_DOWN)
     except (KeyboardInterrupt, typer.Abort):
         return _failed("stopped; what was stored is whole: run the same command again", INTERRUPTED)

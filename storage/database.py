@@ -126,11 +126,21 @@ def database_errors(dsn: str) -> Iterator[None]:
         raise UsageError(
             f"database {where}: {first}; give a user that owns the database"
         ) from error
-    except psycopg.OperationalError as error:
+    except (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout) as error:
         if isinstance(error, psycopg.errors.ProgramLimitExceeded):
             raise
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise Unavailable(f"database {where} went away ({first}); {again}") from error
+
+
+def limit_waits(connection: psycopg.Connection, idle_seconds: int) -> None:
+    """Has the server end this session if its client falls silent in the middle of a transaction.
+
+    Others wait for the locks of such a one. A client that was only asleep finds its connection
+    gone and its transaction undone, and begins again.
+    """
+    connection.execute(f"SET idle_in_transaction_session_timeout = '{idle_seconds}s'")
+    connection.execute("SET statement_timeout = '600s'")
 
 
 def migrate(connection: psycopg.Connection) -> list[str]:
@@ -200,7 +210,7 @@ def open_database(settings: Settings) -> Iterator[str]:
     Raises Unavailable and UsageError with what to do.
     """
     if settings.database is not None:
-        dsn = settings.database.get_secret_value()
+        dsn = given_dsn(settings)
         _bring_up_to_date(dsn)
         yield dsn
         return
@@ -208,6 +218,16 @@ def open_database(settings: Settings) -> Iterator[str]:
         dsn = server.dsn()
         _bring_up_to_date(dsn)
         yield dsn
+
+
+def given_dsn(settings: Settings) -> str:
+    """The DSN of a server of one's own, with the certificates it is verified by."""
+    assert settings.database is not None
+    dsn = settings.database.get_secret_value()
+    if settings.database_ca_file is None:
+        return dsn
+    authority = str(settings.database_ca_file)
+    return make_conninfo(dsn, sslmode="verify-full", sslrootcert=authority)
 
 
 def embedded_folder(settings: Settings) -> Path:

@@ -204,13 +204,15 @@ def note_lone_try(connection: psycopg.Connection, span: Span, holder: str) -> in
     """
     with connection.transaction():
         row = connection.execute(
-            "SELECT lone_tries FROM hoaxwatch.offsets_in_work"
+            "SELECT lone_tries, holder FROM hoaxwatch.offsets_in_work"
             " WHERE topic = %s AND partition = %s AND first_offset = %s FOR UPDATE",
             (span.topic, span.partition, span.first),
         ).fetchone()
-        before = 0 if row is None else int(row[0])
+        tries, noted_by = (0, "") if row is None else row
+        # tried by this very process: it did not die of it, the database went away
+        before = int(tries) - 1 if noted_by == holder and tries else int(tries)
         connection.execute(
-            "INSERT INTO hoaxwatch.offsets_in_work VALUES (%s, %s, %s, %s, %s, %s)"
+            "INSERT INTO hoaxwatch.offsets_in_work AS w VALUES (%s, %s, %s, %s, %s, %s)"
             " ON CONFLICT (topic, partition) DO UPDATE SET first_offset = excluded.first_offset,"
             " end_offset = excluded.end_offset, lone_tries = excluded.lone_tries,"
             " holder = excluded.holder",

@@ -290,6 +290,11 @@ def commit_at_once(connection: psycopg.Connection) -> None:
     connection.execute("RESET synchronous_commit")
 
 
+def commit_this_at_once(cursor: psycopg.Cursor[Any]) -> None:
+    """The commit of this transaction waits for the disk, and so for all that came before it."""
+    cursor.execute("SET LOCAL synchronous_commit TO DEFAULT")
+
+
 def _copy(cursor: psycopg.Cursor[Any], table: str, lines: Iterable[Row]) -> None:
     with cursor.copy(f"COPY {table} FROM STDIN") as copy:
         for line in lines:

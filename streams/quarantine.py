@@ -12,9 +12,11 @@ from storage import reads, writes
 from storage.database import Connection
 from streams import steps
 from streams.formats.registry import FORMATS, remap_raw
-from streams.records import Problem, Reading
+from streams.records import Problem, Reading, decode_reading
 
 PAGE_RECORDS = 1000
+#: Begins the source of a record that could not be decoded as it came from the brokers.
+WIRE = "wire"
 
 
 @dataclass
@@ -66,6 +68,11 @@ def replay(
 
 def _read_again(row: reads.QuarantinedRow) -> list[Reading]:
     name = row.source.partition(":")[0]
+    if name == WIRE:
+        try:
+            return [decode_reading(row.raw)]
+        except ValueError:
+            return []
     if name not in FORMATS or not row.raw:
         return []
     return list(remap_raw(row.raw, row.source))

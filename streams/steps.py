@@ -48,14 +48,22 @@ class Recorded:
         self.problems += other.problems
 
 
+#: Topic, partition and offset of a record on the brokers.
+Place = tuple[str, int, int]
+
+
 @dataclass(frozen=True)
 class Batch:
-    """Readings with the rows that their posts make: what can be done without the database."""
+    """Readings with the rows that their posts make: what can be done without the database.
+
+    `places`, if they came from the brokers: where each lies there.
+    """
 
     readings: Sequence[Reading]
     posts: Sequence[Post]
     rows: PostRows
     received_at: datetime
+    places: Sequence[Place] = ()
 
 
 #: A post may be dated so far ahead of when it was collected: clocks differ.
@@ -86,11 +94,11 @@ def _problem_of(post: Post, reason: str) -> Problem:
     )
 
 
-def prepare(readings: Sequence[Reading], now: datetime) -> Batch:
+def prepare(readings: Sequence[Reading], now: datetime, places: Sequence[Place] = ()) -> Batch:
     """The batch of these readings, ready to be recorded."""
     readings = [check_time(reading, now) for reading in readings]
     posts = [reading for reading in readings if isinstance(reading, Post)]
-    return Batch(readings, posts, rows_of(posts, now), now)
+    return Batch(readings, posts, rows_of(posts, now), now, places)
 
 
 def record(
@@ -110,12 +118,13 @@ def record(
                 raise
             reason = f"cannot be stored: {str(error).splitlines()[0]}"
             problem = _problem_of(reading, reason)
-            alone = prepare([problem], batch.received_at)
+            alone = prepare([problem], batch.received_at, batch.places)
             return _record_at_once(connection, alone, detector, tombstone_key)
     result = Recorded()
     middle = len(batch.readings) // 2
-    for half in (batch.readings[:middle], batch.readings[middle:]):
-        result.add(record(connection, prepare(half, batch.received_at), detector, tombstone_key))
+    for part in (slice(middle), slice(middle, None)):
+        half = prepare(batch.readings[part], batch.received_at, batch.places[part])
+        result.add(record(connection, half, detector, tombstone_key))
     return result
 
 
@@ -144,16 +153,22 @@ def _record_at_once(
             result.outcomes.update(writes.upsert_posts(cursor, rows))
             result.pending = writes.read_pending_of_batch(cursor, detector.name, detector.version)
         writes.add_quarantined(cursor, problems, batch.received_at)
+        positions.count_records(cursor, positions.spans_of(batch.places), result.outcomes)
     return result
 
 
 def classify(detector: Detector, contents: Sequence[Content]) -> list[Verdict]:
-    """One verdict per content. Raises ValueError if the detector breaks its contract."""
+    """One verdict per content. Raises ValueError if the detector breaks its contract: another
+    number of verdicts, or a score that is none."""
     verdicts = detector.score(contents)
     if len(verdicts) != len(contents):
         raise ValueError(
             f"detector {detector.name} gave {len(verdicts)} verdicts for {len(contents)} contents"
         )
+    for verdict in verdicts:
+        score = 0.0 if verdict.state == "abstained" else verdict.score
+        if score is None or not 0 <= score <= 1:
+            raise ValueError(f"detector {detector.name} gave the score {verdict.score}")
     return verdicts
 
 

@@ -1,0 +1,182 @@
+"""The steps as Faust agents: take, call, send, acknowledge. No decision is made here.
+
+One app and consumer group per role. `noack_take` gives a batch and acknowledges nothing; work runs
+in one thread beside the event loop, which goes on telling the brokers that we live.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import faust
+import mode
+
+from streams.faults import fail_point
+from streams.metrics import Metrics
+from streams.settings import Settings
+from streams.topics import (
+    ACTIVITY,
+    CLASSIFY,
+    POSTS,
+    RECORD_LIMIT_BYTES,
+    TRACK,
+    addresses,
+    group_name,
+    sasl_login,
+    topic_name,
+)
+from streams.workers import Classifier, Taken, Tracker, partitions_of
+
+T = TypeVar("T")
+
+#: Runs a function in the role's one thread; a failure ends the process.
+InThread = Callable[[Callable[[], T]], Awaitable[T]]
+
+LAG_SECONDS = 10.0
+COMMIT_SECONDS = 1.0
+
+
+def new_app(settings: Settings, role: str) -> faust.App:
+    """An app with every setting that matters given, whatever the defaults of a version are."""
+    session = settings.kafka_session_seconds
+    name = settings.worker_name
+    return faust.App(
+        group_name(settings, role),
+        broker=[f"kafka://{address}" for address in addresses(settings)],
+        broker_credentials=credentials(settings),
+        broker_client_id=f"hoaxwatch-{role}",
+        broker_session_timeout=session,
+        broker_heartbeat_interval=session / 6,
+        broker_request_timeout=max(30.0, 2 * session),
+        broker_rebalance_timeout=max(20.0, session),
+        broker_max_poll_interval=3600.0,  # a slow model does not make a member lost
+        broker_max_poll_records=500,
+        broker_commit_every=10_000,
+        broker_commit_interval=COMMIT_SECONDS,
+        consumer_group_instance_id=f"{role}-{name}" if name else None,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=RECORD_LIMIT_BYTES + 4096,
+        producer_acks=-1,
+        producer_compression_type="zstd",
+        producer_linger=0.0,
+        producer_max_request_size=RECORD_LIMIT_BYTES + 4096,
+        key_serializer="raw",
+        value_serializer="raw",
+        processing_guarantee="at_least_once",
+        stream_buffer_maxsize=max(4096, 2 * settings.take_posts),
+        stream_wait_empty=False,
+        stream_recovery_delay=0.0,
+        topic_allow_declare=False,  # topics are made by `hoaxwatch topics create`
+        topic_disable_leader=True,
+        store="memory://",
+        agent_supervisor=mode.CrashingSupervisor,
+        web_enabled=False,
+        worker_redirect_stdouts=False,
+        datadir=str(settings.home_folder() / "faust"),
+    )
+
+
+def credentials(settings: Settings) -> Any:
+    """How Faust logs in; None for plain brokers."""
+    context = None
+    if settings.kafka_security.endswith("SSL"):
+        file = settings.kafka_ca_file
+        context = ssl.create_default_context(cafile=str(file) if file else None)
+    if settings.kafka_security.startswith("SASL"):
+        user, password = sasl_login(settings)
+        return faust.SASLCredentials(
+            username=user, password=password, ssl_context=context, mechanism=settings.kafka_sasl
+        )
+    return faust.SSLCredentials(context) if context else None
+
+
+def classify_app(
+    settings: Settings, work: Classifier, in_thread: InThread[list[int]], metrics: Metrics, n: int
+) -> faust.App:
+    """Posts are stored and judged; then partitions of topic activity are told that there is work.
+
+    n: partitions of topic activity."""
+    app = new_app(settings, CLASSIFY)
+    posts = app.topic(topic_name(settings, POSTS), key_type=bytes, value_type=bytes)
+
+    @app.agent(posts, name=CLASSIFY)
+    async def classify(stream: Any) -> None:
+        async for events in stream.noack_take(settings.take_posts, within=settings.take_seconds):
+            taken = [taken_of(event) for event in events]
+            shards = await in_thread(lambda taken=taken: work(taken))  # type: ignore[misc]
+            await send_hints(app, settings, shards, n)
+            fail_point("classify.before_ack")
+            for event in events:
+                await stream.ack(event)
+
+    watch_lag(app, metrics)
+    return app
+
+
+def track_app(
+    settings: Settings, work: Tracker, in_thread: InThread[int], metrics: Metrics
+) -> faust.App:
+    """Hints gather for a moment, then the touched hashtags are counted again; and now and then
+    what no hint told of."""
+    app = new_app(settings, TRACK)
+    activity = app.topic(topic_name(settings, ACTIVITY), key_type=bytes, value_type=bytes)
+
+    @app.agent(activity, name=TRACK)
+    async def track(stream: Any) -> None:
+        async for events in stream.noack_take(10_000, within=settings.hint_seconds):
+            await in_thread(work)
+            fail_point("track.before_ack")
+            for event in events:
+                await stream.ack(event)
+
+    @app.timer(interval=settings.track_seconds, name="sweep")  # type: ignore[untyped-decorator]
+    async def sweep() -> None:
+        await in_thread(work)
+
+    @app.on_partitions_revoked.connect(weak=False)
+    async def revoked(app: faust.App, revoked: Any, **_: Any) -> None:
+        work.assigned = frozenset()
+
+    @app.on_partitions_assigned.connect(weak=False)
+    async def assigned(app: faust.App, assigned: Any, **_: Any) -> None:
+        name = topic_name(settings, ACTIVITY)
+        work.assigned = frozenset(tp.partition for tp in assigned if tp.topic == name)
+        app.add_future(in_thread(work))
+
+    watch_lag(app, metrics)
+    return app
+
+
+def taken_of(event: Any) -> Taken:
+    """What Faust calls an event, as a record."""
+    message = event.message
+    at = message.timestamp or 0.0
+    return Taken(message.topic, message.partition, message.offset, event.value, at)
+
+
+async def send_hints(app: faust.App, settings: Settings, shards: Sequence[int], n: int) -> None:
+    """Tells each partition that holds one of these shards; returns when the brokers have it."""
+    topic = topic_name(settings, ACTIVITY)
+    value = json.dumps({"shards": list(shards)}).encode()
+    sent = [
+        await app.producer.send(topic, None, value, partition, None, None)
+        for partition in partitions_of(shards, n)
+    ]
+    await asyncio.gather(*sent)
+
+
+def watch_lag(app: faust.App, metrics: Metrics) -> None:
+    """Keeps the gauge of how many records wait in this worker's partitions."""
+
+    @app.timer(interval=LAG_SECONDS, name="lag")  # type: ignore[untyped-decorator]
+    async def lag() -> None:
+        consumer: Any = app.consumer
+        behind = 0
+        for tp in consumer.assignment():
+            end, done = consumer.highwater(tp), consumer._committed_offset.get(tp)
+            behind += max(0, (end or 0) - (done or 0))
+        metrics.lag.set(behind)

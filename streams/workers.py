@@ -1,0 +1,475 @@
+"""What a worker does with the records it takes, without Faust and without Kafka.
+
+`Classifier` stores and judges a batch of records; `Tracker` recounts the hashtags of its
+partitions. Both keep one connection, wait for a database that is away, and are called from one
+thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from secrets import token_hex
+from typing import NamedTuple, TypeVar
+
+import structlog
+
+from detectors.detector import Detector
+from storage import positions, recount, writes
+from storage.database import Connection, connect, database_errors, limit_waits
+from storage.positions import OverlapsRecorded, Span, spans_of
+from streams import steps
+from streams.errors import Replaced, Unavailable, UsageError
+from streams.faults import fail_point
+from streams.metrics import Metrics
+from streams.quarantine import WIRE
+from streams.records import (
+    Content,
+    NewerRecord,
+    Post,
+    Problem,
+    Reading,
+    Verdict,
+    decode_reading,
+)
+from streams.settings import Settings
+from streams.steps import Owned, TrackOptions
+
+T = TypeVar("T")
+
+#: So often a record is tried alone before it is blamed for the death of the process.
+LONE_TRIES = 3
+#: So many records in a row that fail, each alone, are no bad records: something else is wrong.
+BAD_IN_A_ROW = 20
+IDLE_SECONDS = 30
+log = structlog.get_logger()
+
+
+class Taken(NamedTuple):
+    """A record as it came from the brokers. `written_at` is in seconds since 1970."""
+
+    topic: str
+    partition: int
+    offset: int
+    value: bytes | None
+    written_at: float
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        """Where it lies."""
+        return self[:3]
+
+    @property
+    def where(self) -> str:
+        """Where it lies, for people: topic[partition]@offset."""
+        return f"{self.topic}[{self.partition}]@{self.offset}"
+
+
+class GapInTopic(Exception):
+    """Records were jumped over that the brokers still have: the process must begin again."""
+
+
+class _Database:
+    """One connection, made when it is needed and made again when it breaks."""
+
+    def __init__(self, dsn: str, role: str, settings: Settings, metrics: Metrics) -> None:
+        self._dsn = dsn
+        self._role = role
+        self._settings = settings
+        self._metrics = metrics
+        self._connection: Connection | None = None
+
+    def run(self, work: Callable[[Connection], T], on_new: Callable[[Connection], None]) -> T:
+        """`work` with the connection, again from its beginning if the database goes away in it.
+
+        Raises Unavailable when it stays away for retry_seconds.
+        """
+        deadline: float | None = None
+        pause_seconds = 0.1
+        while True:
+            try:
+                if self._connection is None:
+                    self._connection = self._open()
+                    on_new(self._connection)
+                with database_errors(self._dsn):
+                    return work(self._connection)
+            except Unavailable as error:
+                self.close()
+                now = time.monotonic()
+                deadline = deadline or now + self._settings.retry_seconds
+                if now >= deadline:
+                    raise
+                self._metrics.database_errors.inc()
+                log.warning("the database is away", error=str(error))
+                time.sleep(pause_seconds)
+                pause_seconds = min(2 * pause_seconds, 2.0)
+            except BaseException:
+                self.close()
+                raise
+
+    def _open(self) -> Connection:
+        with database_errors(self._dsn):
+            connection = connect(self._dsn, role=self._role)
+            writes.prepare(connection)
+            recount.prepare(connection)
+            limit_waits(connection, IDLE_SECONDS)
+        return connection
+
+    def close(self) -> None:
+        """Lets go of the connection; what was not committed is undone."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+class Classifier:
+    """Stores and judges batches of records; a record that cannot be processed is quarantined alone.
+
+    Before work, the batch's offsets are noted; its last commit takes the note back. A note that was
+    left by a process that is gone means that a record may have killed it: those are gone through
+    one at a time, and the one that was tried alone three times without an end is quarantined.
+    """
+
+    def __init__(self, dsn: str, settings: Settings, detector: Detector, metrics: Metrics) -> None:
+        self._database = _Database(dsn, "hoaxwatch classify", settings, metrics)
+        self._dsn = dsn
+        self._settings = settings
+        self._detector = detector
+        self._metrics = metrics
+        self._key = settings.tombstone_key.get_secret_value()
+        self._holder = token_hex(8)
+        self._recorded: dict[tuple[str, int], int] = {}
+        self._suspects: dict[tuple[str, int], Span] = {}
+        self._begun: set[tuple[str, int]] = set()
+        self._n_bad_in_a_row = 0
+
+    def __call__(self, taken: Sequence[Taken]) -> list[int]:
+        """Has the records in the database when it returns; gives the shards that wait to be
+        counted. Raises Unavailable, NewerRecord; then nothing may be acknowledged."""
+        records = sorted({record.place: record for record in taken}.values())
+        shards = self._database.run(lambda c: self._work(c, records), self._start)
+        now = datetime.now(UTC).timestamp()
+        for record in records:
+            self._metrics.stored_after.observe(max(0.0, now - record.written_at))
+        self._metrics.done(len(records))
+        return shards
+
+    def _start(self, connection: Connection) -> None:
+        """What must be so on a new connection. What was known of the database is asked again."""
+        writes.commit_later(connection)  # but for the last commit of each batch
+        detector, threshold = self._detector, self._settings.threshold
+        writes.activate_policy(
+            connection,
+            detector.name,
+            detector.version,
+            detector.threshold if threshold is None else threshold,
+            self._settings.abstain_below,
+            datetime.now(UTC),
+        )
+        self._recorded.clear()
+
+    def _work(self, connection: Connection, records: Sequence[Taken]) -> list[int]:
+        self._look_for_gaps(connection, records)
+        for left in positions.note_work(connection, _spans(records), self._holder):
+            span = left.span
+            self._suspects.setdefault(span[:2], span)
+            log.warning(
+                "a process died over these records: they are tried one at a time",
+                where=f"{span.topic}[{span.partition}]@{span.first}",
+                n_records=span.end - span.first,
+            )
+        alone = [record for record in records if self._is_suspect(record)]
+        rest = [record for record in records if not self._is_suspect(record)]
+        for record in alone:
+            self._try_alone(connection, record)
+        if rest:
+            if alone:
+                for left in positions.note_work(connection, _spans(rest), self._holder):
+                    raise Unavailable(f"{left.span} is noted by another worker; begin again")
+            self._process(connection, rest, None)
+        return positions.read_dirty_shards(connection)
+
+    def _look_for_gaps(self, connection: Connection, records: Sequence[Taken]) -> None:
+        """Offsets follow each other. If some are missing, the client lost them: begin again.
+
+        Where a partition was only just taken up, they are gone for good: the topic has dropped
+        them. `stream_positions.skipped` counts those.
+        """
+        spans = _spans(records)
+        if any(span.first > self._recorded.get(span[:2], -1) for span in spans):
+            self._recorded = positions.read_positions(connection)
+        for span in spans:
+            expected = self._recorded.get(span[:2], span.first)
+            if span.first > expected and span[:2] in self._begun:
+                raise GapInTopic(
+                    f"{span.topic}[{span.partition}] goes on at {span.first}, not at {expected}; "
+                    "nothing is acknowledged: the worker begins again where it was"
+                )
+        self._begun |= {span[:2] for span in spans}
+
+    def _is_suspect(self, record: Taken) -> bool:
+        span = self._suspects.get(record.place[:2])
+        return span is not None and record.offset < span.end
+
+    def _try_alone(self, connection: Connection, record: Taken) -> None:
+        suspects = self._suspects[record.place[:2]]
+        span = Span(record.topic, record.partition, record.offset, suspects.end)
+        before = positions.note_lone_try(connection, span, self._holder)
+        self._metrics.died_before.inc()
+        if before >= LONE_TRIES:
+            self._quarantine_killer(connection, record, span)
+        else:
+            self._process(connection, [record], span)
+        if record.offset + 1 >= suspects.end:
+            del self._suspects[record.place[:2]]
+        else:
+            self._suspects[record.place[:2]] = span._replace(first=record.offset + 1)
+
+    def _process(
+        self, connection: Connection, records: Sequence[Taken], alone: Span | None
+    ) -> None:
+        """Stores the records; those that fail are found by halving, down to the bad one."""
+        try:
+            self._store(connection, records, [_decode(record) for record in records], alone)
+            self._n_bad_in_a_row = 0
+        except (Unavailable, UsageError, NewerRecord, OverlapsRecorded):
+            raise
+        except Exception as error:
+            if _is_of_machine(error) and len(records) == 1:
+                raise
+            if len(records) > 1:
+                middle = len(records) // 2
+                self._process(connection, records[:middle], None)
+                positions.note_work(connection, _spans(records[middle:]), self._holder)
+                self._process(connection, records[middle:], None)
+                return
+            self._n_bad_in_a_row += 1
+            if self._n_bad_in_a_row >= BAD_IN_A_ROW:
+                raise
+            reason = f"cannot be processed: {type(error).__name__}"
+            log.error(reason, where=records[0].where, exc_info=error)
+            self._store(connection, records, [_problem(records[0], reason)], alone)
+
+    def _store(
+        self,
+        connection: Connection,
+        records: Sequence[Taken],
+        readings: Sequence[Reading],
+        alone: Span | None,
+    ) -> None:
+        """Records, judges, and takes the note back. What was recorded before is counted no more."""
+        with database_errors(self._dsn):
+            if any(record.place[:2] not in self._recorded for record in records):
+                self._recorded = positions.read_positions(connection)
+            pairs = list(zip(records, readings, strict=True))
+            is_new = [r.offset >= self._recorded.get(r.place[:2], 0) for r in records]
+            pending: dict[tuple[str, str], Content] = {}
+            for wanted in (False, True):
+                part = [pair for pair, new in zip(pairs, is_new, strict=True) if new is wanted]
+                if part:
+                    pending |= self._record(connection, part, are_new=wanted)
+            verdicts: list[Verdict] = []
+            if pending:
+                fail_point("classify.before_model")
+                began = time.perf_counter()
+                verdicts = self._judge(list(pending.values()))
+                self._metrics.model.observe(time.perf_counter() - began)
+                fail_point("classify.after_model")
+            with connection.transaction(), connection.cursor() as cursor:
+                writes.commit_this_at_once(cursor)
+                if verdicts:
+                    judged = steps.judge(connection, verdicts, datetime.now(UTC))
+                    for state, n in judged.items():
+                        self._metrics.verdicts.labels(state).inc(n)
+                if alone is None:
+                    positions.clear_work(cursor, _spans(records), self._holder)
+                else:
+                    positions.move_on(cursor, alone, self._holder)
+                fail_point("classify.before_commit")
+            fail_point("classify.after_commit")
+
+    def _record(
+        self, connection: Connection, part: Sequence[tuple[Taken, Reading]], *, are_new: bool
+    ) -> dict[tuple[str, str], Content]:
+        places = [record.place for record, _ in part]
+        batch = steps.prepare([reading for _, reading in part], datetime.now(UTC), places)
+        try:
+            recorded = steps.record(connection, batch, self._detector, self._key)
+        except OverlapsRecorded:  # another worker was at the same records: look again
+            self._recorded.clear()
+            raise Unavailable("another worker recorded some of these records just now") from None
+        if are_new:
+            for outcome, n in recorded.outcomes.items():
+                self._metrics.records.labels(outcome).inc(n)
+        else:
+            self._metrics.met_again.inc(len(part))
+        for span in spans_of(places):
+            key = span[:2]
+            self._recorded[key] = max(self._recorded.get(key, 0), span.end)
+        for problem in recorded.problems:
+            log.warning("quarantined", reason=problem.reason, where=problem.position)
+        return {(c.platform, c.root_id): c for c in recorded.pending}
+
+    def _judge(self, contents: Sequence[Content]) -> list[Verdict]:
+        """A verdict for each. One that the detector fails on is abstained from, with the reason;
+        out of memory, a batch is halved."""
+        try:
+            verdicts = steps.classify(self._detector, contents)
+            self._n_bad_in_a_row = 0
+            return verdicts
+        except Exception as error:
+            if len(contents) > 1 and not _is_broken_device(error):
+                middle = len(contents) // 2
+                return self._judge(contents[:middle]) + self._judge(contents[middle:])
+            self._n_bad_in_a_row += 1
+            if _is_of_machine(error) or self._n_bad_in_a_row >= BAD_IN_A_ROW:
+                raise
+            content = contents[0]
+            log.error("the detector failed", post=content.root_id, error=type(error).__name__)
+            return [self._abstain(content, f"detector_failed: {type(error).__name__}")]
+
+    def _abstain(self, content: Content, reason: str) -> Verdict:
+        return Verdict(
+            platform=content.platform,
+            root_id=content.root_id,
+            input_hash=content.input_hash,
+            detector=self._detector.name,
+            version=self._detector.version,
+            state="abstained",
+            reason=reason,
+        )
+
+    def _quarantine_killer(self, connection: Connection, record: Taken, span: Span) -> None:
+        """Puts a record aside that killed the process each time it was alone. If it is stored by
+        now, it stays, and its content is abstained from: else each share of it would kill again."""
+        reason = f"the process died {LONE_TRIES} times over this record alone"
+        log.error(reason, where=record.where)
+        reading = _decode(record)
+        problem = _problem(record, reason)
+        pending: list[Content] = []
+        if isinstance(reading, Post):
+            held = (record.topic, record.partition)
+            self._recorded = positions.read_positions(connection)
+            if self._recorded.get(held, 0) > record.offset:  # stored: it died in the detector
+                batch = steps.prepare([reading], datetime.now(UTC), [record.place])
+                pending = steps.record(connection, batch, self._detector, self._key).pending
+        if pending:
+            verdicts = [self._abstain(content, "killed_process") for content in pending]
+            steps.judge(connection, verdicts, datetime.now(UTC))
+        self._store(connection, [record], [problem], span)
+
+    def close(self) -> None:
+        """Lets go of the database."""
+        self._database.close()
+
+
+def _spans(records: Iterable[Taken]) -> list[Span]:
+    return spans_of(record.place for record in records)
+
+
+def _decode(record: Taken) -> Reading:
+    """What a record says; a Problem if it is no reading. Raises NewerRecord."""
+    try:
+        return decode_reading(record.value)
+    except NewerRecord as error:
+        raise NewerRecord(f"{record.where}: {error}") from None
+    except ValueError as error:
+        return _wire_problem(record, f"not a record: {error}")
+
+
+def _problem(record: Taken, reason: str) -> Problem:
+    """The record put aside: as a record of its source, if it says which."""
+    reading = _decode(record)
+    if isinstance(reading, Post):
+        source = reading.provenance or reading.platform
+        position = f"post {reading.post_id}"
+        return Problem(reason=reason, source=source, position=position, raw=reading.raw)
+    return _wire_problem(record, reason)
+
+
+def _wire_problem(record: Taken, reason: str) -> Problem:
+    source = f"{WIRE}:{record.topic}"
+    return Problem(reason=reason, source=source, position=record.where, raw=record.value or b"")
+
+
+def _is_of_machine(error: BaseException) -> bool:
+    """Whether an error says something about the machine, not about a record."""
+    is_memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return is_memory or _is_broken_device(error)
+
+
+def _is_broken_device(error: BaseException) -> bool:
+    """A device that failed once fails until the process begins again."""
+    return "CUDA error" in str(error) or type(error).__name__ == "AcceleratorError"
+
+
+class Tracker:
+    """Recounts the hashtags of the partitions that this worker was given.
+
+    It becomes the owner of each with a new epoch; when another has taken one over since, a recount
+    writes nothing.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        settings: Settings,
+        options: TrackOptions,
+        n_partitions: int,
+        metrics: Metrics,
+    ) -> None:
+        self._database = _Database(dsn, positions.TRACK_ROLE, settings, metrics)
+        self._options = options
+        self._n_partitions = n_partitions
+        self._metrics = metrics
+        self._holder = token_hex(8)
+        self._epochs: dict[int, int] = {}
+        self.assigned: frozenset[int] = frozenset()
+
+    def __call__(self) -> int:
+        """One recount of what is dirty; returns how many hashtags. Raises Replaced, Unavailable."""
+        began = time.perf_counter()
+        assigned = self.assigned
+        try:
+            n_hashtags = self._database.run(lambda c: self._recount(c, assigned), self._start)
+        except Replaced:
+            self._epochs.clear()
+            if assigned <= self.assigned:  # nobody told us: we slept
+                raise
+            return 0
+        self._metrics.tick.observe(time.perf_counter() - began)
+        self._metrics.done(n_hashtags)
+        return n_hashtags
+
+    def _start(self, connection: Connection) -> None:
+        """With another connection we are another owner: a successor ends the connection noted."""
+        self._epochs.clear()
+        limit_waits(connection, 4 * IDLE_SECONDS)  # clusters are found in the middle of it
+
+    def _recount(self, connection: Connection, assigned: frozenset[int]) -> int:
+        for partition in self._epochs.keys() - assigned:
+            del self._epochs[partition]
+        missing = assigned - self._epochs.keys()
+        self._epochs |= positions.take_partitions(
+            connection, missing, self._holder, datetime.now(UTC)
+        )
+        if not self._epochs:
+            return 0
+        owned = Owned(dict(self._epochs), self._n_partitions)
+        tracked = steps.track(connection, self._options, owned)
+        fail_point("track.after_commit")
+        return tracked.n_hashtags
+
+    def close(self) -> None:
+        """Lets go of the database."""
+        self._database.close()
+
+
+def partitions_of(shards: Iterable[int], n_partitions: int) -> list[int]:
+    """The partitions of topic activity that hold these shards.
+
+    >>> partitions_of([3, 15, 4], 12)
+    [3, 4]
+    """
+    return sorted({shard % n_partitions for shard in shards})
