@@ -151,7 +151,7 @@ def _lock_positions(
         " ORDER BY p.topic, p.partition FOR UPDATE OF p",
         columns,
     )
-    return {row[:2]: row[2] for row in rows if row[:2] not in new}
+    return {row[:2]: None if row[:2] in new else row[2] for row in rows}
 
 
 def note_work(connection: psycopg.Connection, spans: Iterable[Span], holder: str) -> list[LeftOver]:

@@ -1,7 +1,9 @@
-"""The steps as Faust agents: take, call, send, acknowledge. No decision is made here.
+"""The steps as Faust agents: take, call, send, commit. No decision is made here.
 
-One app and consumer group per role. `noack_take` gives a batch and acknowledges nothing; work runs
-in one thread beside the event loop, which goes on telling the brokers that we live.
+One app and consumer group per role. `noack_take` gives a batch; work runs in one thread beside the
+event loop, which goes on telling the brokers that we live. Faust's own acknowledgement is off
+(`acks=False`): it commits offsets of records that no agent has seen (see README, "Why"). `commit`
+tells the brokers how far we are, after the work.
 """
 
 from __future__ import annotations
@@ -37,7 +39,6 @@ T = TypeVar("T")
 InThread = Callable[[Callable[[], T]], Awaitable[T]]
 
 LAG_SECONDS = 10.0
-COMMIT_SECONDS = 1.0
 
 
 def new_app(settings: Settings, role: str) -> faust.App:
@@ -55,8 +56,6 @@ def new_app(settings: Settings, role: str) -> faust.App:
         broker_rebalance_timeout=max(20.0, session),
         broker_max_poll_interval=3600.0,  # a slow model does not make a member lost
         broker_max_poll_records=500,
-        broker_commit_every=10_000,
-        broker_commit_interval=COMMIT_SECONDS,
         consumer_group_instance_id=f"{role}-{name}" if name else None,
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=RECORD_LIMIT_BYTES + 4096,
@@ -101,7 +100,7 @@ def classify_app(
 
     n: partitions of topic activity."""
     app = new_app(settings, CLASSIFY)
-    posts = app.topic(topic_name(settings, POSTS), key_type=bytes, value_type=bytes)
+    posts = app.topic(topic_name(settings, POSTS), key_type=bytes, value_type=bytes, acks=False)
 
     @app.agent(posts, name=CLASSIFY)
     async def classify(stream: Any) -> None:
@@ -110,8 +109,7 @@ def classify_app(
             shards = await in_thread(lambda taken=taken: work(taken))  # type: ignore[misc]
             await send_hints(app, settings, shards, n)
             fail_point("classify.before_ack")
-            for event in events:
-                await stream.ack(event)
+            await commit(app, events)
 
     watch_lag(app, metrics)
     return app
@@ -123,15 +121,14 @@ def track_app(
     """Hints gather for a moment, then the touched hashtags are counted again; and now and then
     what no hint told of."""
     app = new_app(settings, TRACK)
-    activity = app.topic(topic_name(settings, ACTIVITY), key_type=bytes, value_type=bytes)
+    activity = app.topic(topic_name(settings, ACTIVITY), key_type=bytes, value_type=bytes, acks=False)
 
     @app.agent(activity, name=TRACK)
     async def track(stream: Any) -> None:
         async for events in stream.noack_take(10_000, within=settings.hint_seconds):
             await in_thread(work)
             fail_point("track.before_ack")
-            for event in events:
-                await stream.ack(event)
+            await commit(app, events)
 
     @app.timer(interval=settings.track_seconds, name="sweep")  # type: ignore[untyped-decorator]
     async def sweep() -> None:
@@ -158,6 +155,18 @@ def taken_of(event: Any) -> Taken:
     return Taken(message.topic, message.partition, message.offset, event.value, at)
 
 
+async def commit(app: faust.App, events: Sequence[Any]) -> None:
+    """Tells the brokers that these records, and all before them in their partitions, are done.
+
+    Partitions that were given to another worker meanwhile are left out; the brokers refuse a
+    member that they have replaced."""
+    done: dict[Any, int] = {}
+    for event in events:
+        message = event.message
+        done[message.tp] = max(done.get(message.tp, 0), message.offset + 1)
+    await app.consumer._commit(done)
+
+
 async def send_hints(app: faust.App, settings: Settings, shards: Sequence[int], n: int) -> None:
     """Tells each partition that holds one of these shards; returns when the brokers have it."""
     topic = topic_name(settings, ACTIVITY)
@@ -177,6 +186,6 @@ def watch_lag(app: faust.App, metrics: Metrics) -> None:
         consumer: Any = app.consumer
         behind = 0
         for tp in consumer.assignment():
-            end, done = consumer.highwater(tp), consumer._committed_offset.get(tp)
-            behind += max(0, (end or 0) - (done or 0))
+            end, at = consumer.highwater(tp), await consumer.position(tp)
+            behind += max(0, (end or 0) - (at or 0))
         metrics.lag.set(behind)
