@@ -121,7 +121,9 @@ def track_app(
     """Hints gather for a moment, then the touched hashtags are counted again; and now and then
     what no hint told of."""
     app = new_app(settings, TRACK)
-    activity = app.topic(topic_name(settings, ACTIVITY), key_type=bytes, value_type=bytes, acks=False)
+    activity = app.topic(
+        topic_name(settings, ACTIVITY), key_type=bytes, value_type=bytes, acks=False
+    )
 
     @app.agent(activity, name=TRACK)
     async def track(stream: Any) -> None:
@@ -164,7 +166,8 @@ async def commit(app: faust.App, events: Sequence[Any]) -> None:
     for event in events:
         message = event.message
         done[message.tp] = max(done.get(message.tp, 0), message.offset + 1)
-    await app.consumer._commit(done)
+    consumer: Any = app.consumer
+    await consumer._commit(done)
 
 
 async def send_hints(app: faust.App, settings: Settings, shards: Sequence[int], n: int) -> None:

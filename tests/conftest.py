@@ -8,6 +8,8 @@
             HOAXWATCH_TEST_DSN names; `server.new_database()` is a context manager that gives a DSN
 `dsn`       an empty database of its own
 `database`  the same with the tables of hoaxwatch
+`kafka`     the addresses of a Kafka: the one that HOAXWATCH_TEST_KAFKA names, else one of
+            infra/kafka
 
 Databases are owned by a role that is no superuser, and dropped after the test.
 """
@@ -38,6 +40,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from infra.kafka.broker import Cluster, NoBroker
 from storage import embedded
 from storage.database import add_payload_partitions, connect, migrate
 
@@ -45,6 +48,7 @@ IS_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 REPOSITORY = Path(__file__).resolve().parents[1]
 DATA_VARIABLE = "HOAXWATCH_TEST_DATA"
 DSN_VARIABLE = "HOAXWATCH_TEST_DSN"
+KAFKA_VARIABLE = "HOAXWATCH_TEST_KAFKA"
 SERVERS = ("given",) if os.environ.get(DSN_VARIABLE) else ("embedded18", "debian15")
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 OWNER = "hoaxwatch"
@@ -190,6 +194,16 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
             running.drop_template()
 
 
+@pytest.fixture(scope="session")
+def one_server() -> Iterator[Server]:
+    """One running server, for tests that are not about what servers do differently."""
+    with (_given if SERVERS == ("given",) else _embedded18)() as running:
+        try:
+            yield running
+        finally:
+            running.drop_template()
+
+
 @pytest.fixture
 def dsn(server: Server) -> Iterator[str]:
     """The DSN of an empty database."""
@@ -202,6 +216,34 @@ def database(server: Server) -> Iterator[str]:
     """The DSN of a database with the tables of hoaxwatch, all empty."""
     with server.new_database() as name:
         yield name
+
+
+# Brokers
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The addresses of a Kafka for the whole session; tests have prefixes of their own on it."""
+    if given := os.environ.get(KAFKA_VARIABLE):
+        yield given
+        return
+    with running_cluster(1) as cluster:
+        yield cluster.bootstrap
+
+
+@contextmanager
+def running_cluster(n_brokers: int) -> Iterator[Cluster]:
+    """A Kafka of one's own. Skips where there is no Java or Maven."""
+    with _server_folder() as folder:
+        cluster = Cluster(folder / "kafka")
+        try:
+            cluster.start(n_brokers)
+            yield cluster
+        except NoBroker as error:
+            pytest.skip(f"no Kafka: {error}; or set {KAFKA_VARIABLE}")
+        finally:
+            if (folder / "kafka" / "cluster.json").exists():
+                cluster.stop()
 
 
 @contextmanager

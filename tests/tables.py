@@ -11,7 +11,11 @@ from typing import Any
 from storage.database import connect
 
 #: Tables and columns that say when something was done here, not what was posted.
-NOT_COMPARED = {"runs", "migrations"}
+NOT_COMPARED = {
+    *("runs", "migrations"),
+    # how records came, and who is at work
+    *("stream_positions", "stream_outcomes", "offsets_in_work", "track_owner"),
+}
 WALL_CLOCK = {"received_at", "scored_at", "created_at", "labelled_at"}
 
 

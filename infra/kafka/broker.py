@@ -130,6 +130,7 @@ class Cluster:
         self.folder = folder.absolute()
         self._notes = self.folder / "cluster.json"
         self._jars = jars
+        self._children: dict[int, subprocess.Popen[bytes]] = {}
 
     @property
     def bootstrap(self) -> str:
@@ -182,6 +183,8 @@ class Cluster:
 
     def pid(self, number: int) -> int | None:
         """The process of a broker; None if it does not run."""
+        if (child := self._children.get(number)) is not None and child.poll() is not None:
+            del self._children[number]
         try:
             pid = int((self._of(number) / "pid").read_text())
         except (FileNotFoundError, ValueError):
@@ -262,6 +265,7 @@ class Cluster:
                 cwd=own,
                 start_new_session=True,  # a Ctrl-C at the terminal is not for the broker
             )
+        self._children[number] = child
         (own / "pid").write_text(str(child.pid))
 
     def _wait_until_ready(self, number: int) -> None:
@@ -284,11 +288,12 @@ class Cluster:
 
     def _wait_until_gone(self, number: int, seconds: float) -> bool:
         deadline = time.monotonic() + seconds
-        while (pid := self.pid(number)) is not None:
-            _reap(pid)
+        while self.pid(number) is not None:
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.05)
+        if (child := self._children.pop(number, None)) is not None:
+            child.wait()
         return True
 
     def _is_broker(self, pid: int, number: int) -> bool:
@@ -301,14 +306,6 @@ class Cluster:
         if not words:  # a zombie has no words, and neither has a process in the middle of exec
             return state != "Z"
         return os.fsencode(self._of(number) / "server.properties") in words
-
-
-def _reap(pid: int) -> None:
-    """A child of ours that ended stays in the process table until somebody asks."""
-    try:
-        os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        return
 
 
 def _free_ports(n: int) -> list[int]:
