@@ -51,9 +51,12 @@ def test_deaths_at_random(scene: Scene, reference: str, seed: int) -> None:
     posts = make_posts(4000 if IS_LONG else 1500, seed=seed)
     for name in ("c1", "c2", "t1", "t2"):
         scene.start("classify" if name.startswith("c") else "track", name)
-    sender = threading.Thread(
-        target=lambda: [scene.send(posts[at : at + 100]) for at in range(0, len(posts), 100)]
-    )
+
+    def send_bit_by_bit() -> None:
+        for at in range(0, len(posts), 100):
+            scene.send(posts[at : at + 100])
+
+    sender = threading.Thread(target=send_bit_by_bit)
     sender.start()
     for _ in range(30 if IS_LONG else 8):
         time.sleep(chance.uniform(0.5, 2.5))
@@ -183,7 +186,7 @@ def test_only_what_is_bad_is_put_aside(scene: Scene, reference: str) -> None:
             "SELECT root_id, reason FROM hoaxwatch.verdicts WHERE state = 'abstained' ORDER BY 2"
         ).fetchall()
         n_posts = connection.execute("SELECT count(*) FROM hoaxwatch.posts").fetchone()
-        outcomes = dict(
+        outcomes: dict[str, int] = dict(
             connection.execute(
                 "SELECT outcome, sum(records)::int FROM hoaxwatch.stream_outcomes GROUP BY 1"
             ).fetchall()
