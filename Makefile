@@ -10,7 +10,7 @@ unexport PYTHONPATH
 
 RUN := .venv/bin/python -m
 
-.PHONY: help venv demo test lint bench clean
+.PHONY: help venv demo test faults lint bench clean
 
 help: ## list these targets
 	@echo "hoaxwatch; Python 3.11 to 3.13 is needed (PYTHON=... names one), everything else is installed into .venv"
@@ -24,6 +24,9 @@ demo: venv ## run the whole pipeline on made-up posts, print the result, write r
 
 test: venv ## all tests this machine can run, and which were skipped and why (ARGS=tests/unit)
 	@$(RUN) pytest -ra $(ARGS)
+
+faults: venv ## the fault tests in their long form (half an hour; ARGS=-k database)
+	@HOAXWATCH_TEST_LONG=1 $(RUN) pytest -ra tests/faults $(ARGS)
 
 lint: venv ## style, types, the direction of imports, installed packages
 	.venv/bin/ruff check .

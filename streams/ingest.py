@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError, MessageSizeTooLargeError
+from kafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLargeError
 
 from streams.errors import Unavailable
 from streams.faults import fail_point
@@ -29,6 +31,7 @@ from streams.spool import Entry, Spool, SpoolFull
 from streams.topics import (
     POSTS,
     RECORD_LIMIT_BYTES,
+    addresses,
     client_config,
     count_partitions,
     kafka_errors,
@@ -185,6 +188,18 @@ def _shrunk(entry: Entry) -> Entry:
     return None, encode_reading(_too_large(decode_reading(entry[1]), 64 << 10))
 
 
+def _knock(settings: Settings) -> None:
+    """Raises KafkaError unless something listens at one of the brokers' addresses.
+
+    A producer that finds nobody leaves its sockets open; none is made before somebody answers.
+    """
+    for address in addresses(settings):
+        host, _, port = address.rpartition(":")
+        with suppress(OSError), socket.create_connection((host.strip("[]"), int(port)), timeout=1):
+            return
+    raise KafkaConnectionError(f"nobody listens at {settings.kafka}")
+
+
 class _Sent(NamedTuple):
     future: Any
     entry: Entry
@@ -256,6 +271,7 @@ class Publisher:
         if time.monotonic() - self._probed_at < PROBE_SECONDS:
             return False
         try:
+            _knock(self._settings)
             self._producer = new_producer(self._settings)
             if not self._producer.partitions_for(self._topic):
                 raise KafkaError(f"topic {self._topic} has no partitions")

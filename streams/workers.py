@@ -171,8 +171,8 @@ class Classifier:
 
     def _work(self, connection: Connection, records: Sequence[Taken]) -> list[int]:
         self._look_for_gaps(connection, records)
-        for left in positions.note_work(connection, _spans(records), self._holder):
-            span = left.span
+        left_over = positions.note_work(connection, _spans(records), self._holder)
+        for span, _ in left_over:
             self._suspects.setdefault(span[:2], span)
             log.warning(
                 "a process died over these records: they are tried one at a time",
@@ -181,12 +181,16 @@ class Classifier:
             )
         alone = [record for record in records if self._is_suspect(record)]
         rest = [record for record in records if not self._is_suspect(record)]
-        for record in alone:
-            self._try_alone(connection, record)
+        if alone:
+            # should one of them kill us, the rest is not to be suspected
+            with connection.transaction(), connection.cursor() as cursor:
+                innocent = [s for s in _spans(rest) if s[:2] not in self._suspects]
+                positions.clear_work(cursor, innocent, self._holder)
+            for record in alone:
+                self._try_alone(connection, record)
+            if positions.note_work(connection, _spans(rest), self._holder):
+                raise Unavailable("another worker notes these records; begin again")
         if rest:
-            if alone:
-                for left in positions.note_work(connection, _spans(rest), self._holder):
-                    raise Unavailable(f"{left.span} is noted by another worker; begin again")
             self._process(connection, rest, None)
         return positions.read_dirty_shards(connection)
 
@@ -210,7 +214,7 @@ class Classifier:
 
     def _is_suspect(self, record: Taken) -> bool:
         span = self._suspects.get(record.place[:2])
-        return span is not None and record.offset < span.end
+        return span is not None and span.first <= record.offset < span.end
 
     def _try_alone(self, connection: Connection, record: Taken) -> None:
         suspects = self._suspects[record.place[:2]]

@@ -17,8 +17,8 @@ class CommitCutter:
     "done" (the server commits and nobody hears of it). The connection is closed both times.
     """
 
-    def __init__(self, folder: Path, to: Path, cut: list[str]) -> None:
-        self.cut = cut
+    def __init__(self, folder: Path, to: Path) -> None:
+        self.cut: list[str] = []
         self.n_cut = 0
         self._to = to / SOCKET_NAME
         self._listener = socket.socket(socket.AF_UNIX)
