@@ -32,7 +32,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import psycopg
@@ -40,9 +40,11 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from infra.kafka.broker import Cluster, NoBroker
 from storage import embedded
 from storage.database import add_payload_partitions, connect, migrate
+
+if TYPE_CHECKING:
+    from infra.kafka.broker import Cluster
 
 IS_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -234,6 +236,8 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @contextmanager
 def running_cluster(n_brokers: int) -> Iterator[Cluster]:
     """A Kafka of one's own. Skips where there is no Java or Maven."""
+    from infra.kafka.broker import Cluster, NoBroker
+
     with _server_folder() as folder:
         cluster = Cluster(folder / "kafka")
         try:

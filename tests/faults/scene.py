@@ -106,6 +106,7 @@ class Scene:
     replicas: int = 1
     take_posts: int = 50
     session_seconds: float = SESSION_SECONDS
+    windows: dict[str, int] = field(default_factory=lambda: dict(WINDOWS))
     workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     roles: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
     n_starts: Counter[str] = field(default_factory=Counter)
@@ -163,7 +164,7 @@ class Scene:
             "HOAXWATCH_CONFIG": str(self.folder / "none.toml"),
             "PYTHONPATH": str(REPOSITORY),
         }
-        told |= {f"HOAXWATCH_{name.upper()}": str(value) for name, value in WINDOWS.items()}
+        told |= {f"HOAXWATCH_{key.upper()}": str(value) for key, value in self.windows.items()}
         log = (self.folder / f"{name}.log").open("ab")
         self.workers[name] = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.worker", role],

@@ -1,0 +1,83 @@
+"""The same posts with and without brokers: equal tables, also shuffled and doubled."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hoaxwatch.simulate import make_world, write_samples
+from streams import local
+from streams.formats.registry import read_file
+from streams.records import Reading
+from streams.settings import read_settings
+from tests.faults.detector import FaultDetector
+from tests.faults.scene import Scene
+from tests.tables import assert_same, read_tables
+
+if TYPE_CHECKING:
+    from tests.conftest import Server
+
+_numbers = itertools.count()
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture
+def scene(one_server: Server, kafka: str, tmp_path: Path) -> Iterator[Scene]:
+    """A project on the session's broker, with an empty database."""
+    with one_server.new_database() as dsn:
+        prefix = f"k{os.getpid()}-{next(_numbers)}-"
+        made = Scene(kafka, dsn, tmp_path, prefix, partitions=6, take_posts=1000)
+        made.windows = {"window_hours": 24, "window_step_hours": 6, "cluster_min_users": 20}
+        made.set_up()
+        try:
+            yield made
+        finally:
+            made.stop()
+
+
+def without_brokers(server: Server, paths: Sequence[Path]) -> dict[str, list[Any]]:
+    """The tables of one local run."""
+    with server.new_database() as dsn:
+        settings = read_settings(detector="null", batch_posts=2000)
+        local.run(dsn, local.check_inputs(paths), FaultDetector(), settings)
+        return read_tables(dsn)
+
+
+def over_brokers(scene: Scene, readings: Sequence[Reading], n_workers: int) -> dict[str, list[Any]]:
+    """The tables after workers took the readings, shuffled and doubled."""
+    many = [*readings, *readings]
+    random.Random(n_workers).shuffle(many)
+    for number in range(n_workers):
+        scene.start("classify", f"c{number}")
+        scene.start("track", f"t{number}")
+    for at in range(0, len(many), 5000):
+        scene.send(many[at : at + 5000])
+    scene.wait(600)
+    scene.stop()
+    return read_tables(scene.dsn)
+
+
+@pytest.mark.parametrize("n_workers", [1, 3])
+def test_an_invented_world(
+    scene: Scene, one_server: Server, tmp_path: Path, n_workers: int
+) -> None:
+    paths = write_samples(make_world(seed=1), tmp_path)
+    readings = [reading for path in paths for reading in read_file(path)]
+    found = over_brokers(scene, readings, n_workers)
+    assert_same(found, without_brokers(one_server, paths))
+
+
+@pytest.mark.parametrize("n_workers", [1, 3])
+def test_real_tweets(scene: Scene, one_server: Server, data: Path, n_workers: int) -> None:
+    paths = sorted((data / "tweets_2023_csv").glob("*.csv.xz"))
+    readings = [reading for path in paths for reading in read_file(path)]
+    assert len(readings) == 30157
+    found = over_brokers(scene, readings, n_workers)
+    assert len(found["posts"]) == 27537
+    assert_same(found, without_brokers(one_server, paths))
