@@ -169,7 +169,7 @@ class Scene:
         self.workers[name] = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.worker", role],
             cwd=REPOSITORY,
-            env={**os.environ, **told, **environment},
+            env={**os.environ, **{k: v for k, v in (told | environment).items() if v}},
             stdout=log,
             stderr=log,
         )
