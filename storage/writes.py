@@ -39,6 +39,8 @@ _STAGED = {
     # posts that this batch added, and those that were there before, as they were
     "stage_added": 'platform text COLLATE "C", post_id text COLLATE "C"',
     "stage_known": "LIKE hoaxwatch.posts",
+    # posts that others may share, and that are new here or have another author or time now
+    "stage_shared": 'platform text COLLATE "C", post_id text COLLATE "C", root_id text COLLATE "C"',
     # contents whose words, tags or links are new to the database
     "stage_changed": 'platform text COLLATE "C", root_id text COLLATE "C", is_new boolean',
     # (content, hour) pairs whose buckets must be counted again
@@ -55,9 +57,11 @@ _INSERT_NEW_POSTS = """
 WITH added AS (
     INSERT INTO hoaxwatch.posts SELECT * FROM stage_posts ORDER BY platform, post_id
     ON CONFLICT (platform, post_id) DO NOTHING
-    RETURNING platform, post_id, root_id, date_trunc('hour', posted_at) AS hour
+    RETURNING platform, post_id, root_id, date_trunc('hour', posted_at) AS hour, kind
 ), noted AS (
     INSERT INTO stage_added SELECT platform, post_id FROM added
+), shared AS (
+    INSERT INTO stage_shared SELECT platform, post_id, root_id FROM added WHERE kind <> 'share'
 )
 INSERT INTO stage_touched SELECT platform, root_id, hour FROM added
 """
@@ -108,7 +112,8 @@ WITH merged AS (
         payload_hash = m.payload_hash, provenance = m.provenance
     FROM merged m JOIN stage_known k USING (platform, post_id)
     WHERE p.platform = m.platform AND p.post_id = m.post_id AND (k.*) IS DISTINCT FROM (m.*)
-    RETURNING p.platform, p.root_id, p.posted_at, k.root_id AS old_root, k.posted_at AS old_posted,
+    RETURNING p.platform, p.post_id, p.root_id, p.posted_at,
+              k.root_id AS old_root, k.posted_at AS old_posted,
               (p.root_id, p.posted_at, p.author_id, p.kind)
               IS DISTINCT FROM (k.root_id, k.posted_at, k.author_id, k.kind) AS moved
 ), touched AS (
@@ -116,8 +121,32 @@ WITH merged AS (
     SELECT platform, root_id, date_trunc('hour', posted_at) FROM updated WHERE moved
     UNION ALL
     SELECT platform, old_root, date_trunc('hour', old_posted) FROM updated WHERE moved
+), shared AS (
+    INSERT INTO stage_shared
+    SELECT platform, post_id, root_id FROM updated WHERE moved
+    UNION SELECT platform, post_id, old_root FROM updated WHERE moved
 )
 SELECT count(*) FROM updated
+"""
+
+# Who is shared is a fact of the original: it comes late, and windows of any later day change. The
+# lock makes an original and its share that come at the same time do so one after the other, so that
+# the second sees the first.
+_LOCK_CONTENT = """
+SELECT FROM hoaxwatch.content c WHERE (c.platform, c.root_id) IN (
+    SELECT p.platform, p.root_id FROM stage_added a JOIN stage_posts p USING (platform, post_id)
+    UNION SELECT platform, root_id FROM stage_shared
+) ORDER BY c.platform, c.root_id FOR NO KEY UPDATE
+"""
+
+_TOUCH_SHARES = """
+INSERT INTO stage_touched
+SELECT DISTINCT s.platform, s.root_id, date_trunc('hour', s.posted_at)
+FROM (SELECT DISTINCT * FROM stage_shared) o CROSS JOIN LATERAL (
+    SELECT * FROM hoaxwatch.posts s
+    WHERE s.platform = o.platform AND s.root_id = o.root_id AND s.kind = 'share'
+      AND s.share_of = o.post_id OFFSET 0
+) s
 """
 
 _INSERT_NEW_CONTENT = """
@@ -335,6 +364,8 @@ def upsert_posts(cursor: psycopg.Cursor[Any], batch: PostRows) -> Counter[str]:
     n_changed = 0
     if n_new_contents < len(batch.contents):
         n_changed = cursor.execute(_MERGE_KNOWN_CONTENT).rowcount
+    cursor.execute(_LOCK_CONTENT)
+    cursor.execute(_TOUCH_SHARES)
     if n_changed:
         cursor.execute(_TOUCH_CHANGED_CONTENT)
         cursor.execute(_MARK_TOUCHED)

@@ -190,6 +190,16 @@ class Scene:
         self.workers[name].kill()
         self.workers[name].wait()
 
+    def end(self, name: str) -> None:
+        """Tells a worker to stop and waits until it has."""
+        process = self.workers.pop(name)
+        process.terminate()
+        try:
+            process.wait(timeout=45)
+        finally:
+            process.kill()
+            process.wait()
+
     def signal(self, name: str, kind: signal.Signals) -> None:
         """Sends any signal."""
         self.workers[name].send_signal(kind)

@@ -122,8 +122,7 @@ def test_rebalances_in_a_row(scene: Scene, reference: str) -> None:
             scene.start(role, f"{role}-guest", HOAXWATCH_WORKER_NAME="")
         time.sleep(5)
         for role in ("classify", "track"):
-            scene.signal(f"{role}-guest", signal.SIGTERM)
-        time.sleep(1)
+            scene.end(f"{role}-guest")
     scene.wait()
     scene.check(posts, reference)
 

@@ -140,6 +140,23 @@ def test_a_share_before_its_original_gets_its_tags_later(connection: Connection)
     assert found == [("new", 2, 1, 1, 2, 2)]
 
 
+def test_an_original_that_comes_late_is_in_the_windows_of_its_shares(
+    connection: Connection,
+) -> None:
+    """Who is shared is known from the original alone; its shares are days later."""
+    late = {"posted_at": NOON + timedelta(days=5), "observed_at": NOON + timedelta(days=6)}
+    shares = [share(f"2{n}", of="1", hashtags=("t",), **late) for n in range(4)]
+    take(connection, shares)
+    assert rows(connection, "SELECT n_users FROM hoaxwatch.networks") == []
+    take(connection, [post("1", hashtags=("t",))])
+    found = rows(connection, "SELECT DISTINCT n_users, n_shares FROM hoaxwatch.networks")
+    assert found == [(5, 4)]
+    other = {"author": Author(author_id="zz"), "observed_at": NOON + timedelta(days=9)}
+    take(connection, [post("1", hashtags=("t",), **other)])
+    query = "SELECT DISTINCT author_id FROM hoaxwatch.cluster_members WHERE times_shared > 0"
+    assert rows(connection, query) == [("zz",)]
+
+
 def test_a_later_cut_copy_does_not_replace_the_whole_text(connection: Connection) -> None:
     take(connection, [post("1", text="the whole hoax")])
     take(connection, [share("2", of="1", observed_at=NOON + timedelta(days=9))])
