@@ -13,6 +13,7 @@ from psycopg.rows import class_row, dict_row
 from storage.counting import COUNTED, counts
 from storage.rows import decompress
 from storage.writes import QUARANTINE_ID, contents_from
+from streams.errors import UsageError
 from streams.records import Content, SeenAs
 
 Grain = str  # "hour" or "day"
@@ -521,6 +522,13 @@ def read_period_counts(
     return row
 
 
+def read_server_version(connection: psycopg.Connection) -> str:
+    """The version of PostgreSQL, as 18.4."""
+    row = connection.execute("SHOW server_version").fetchone()
+    assert row is not None
+    return str(row[0]).split()[0]
+
+
 def read_counts(connection: psycopg.Connection) -> StoredCounts:
     """How much the project holds, and over which time."""
     cursor = connection.cursor(row_factory=class_row(StoredCounts))
@@ -742,3 +750,23 @@ def read_trace(connection: psycopg.Connection, post_id: str) -> list[dict[str, A
             post,
         ).fetchall()[0]["n"]
     return posts
+
+
+def read_query(
+    connection: psycopg.Connection, query: str, parameters: Sequence[object] = ()
+) -> list[dict[str, Any]]:
+    """The rows of any query, as dictionaries, in a transaction that cannot write.
+
+    Raises UsageError with what the server says if the query is wrong or writes.
+    """
+    try:
+        with one_snapshot(connection):
+            cursor = connection.cursor(row_factory=dict_row)
+            # prepared: the server takes one statement then, so none can end the transaction first
+            cursor.execute(query.encode(), parameters or None, prepare=True)
+            return cursor.fetchall() if cursor.description else []
+    except (
+        *(psycopg.errors.SyntaxErrorOrAccessRuleViolation, psycopg.DataError),
+        *(psycopg.errors.ReadOnlySqlTransaction, psycopg.ProgrammingError),
+    ) as error:
+        raise UsageError(f"the query cannot be answered: {str(error).splitlines()[0]}") from None
