@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from hoaxwatch.commands import ask, brokers, config, database, demo, pipeline, quarantine, worker
+from hoaxwatch.commands import (
+    ask,
+    brokers,
+    config,
+    database,
+    demo,
+    doctor,
+    pipeline,
+    quarantine,
+    worker,
+)
 from hoaxwatch.show import notes
 
 app = typer.Typer(
@@ -29,6 +39,7 @@ app.command("trace")(ask.trace)
 app.command("remap")(pipeline.remap)
 app.command("formats")(pipeline.formats)
 app.command("detectors")(pipeline.detectors)
+app.command("doctor")(doctor.doctor)
 app.command("psql", context_settings={"ignore_unknown_options": True})(database.psql)
 app.command("ingest")(brokers.ingest)
 app.command("worker")(worker.worker)

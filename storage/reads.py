@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg.rows import class_row, dict_row
 
+from storage.counting import COUNTED, counts
 from storage.rows import decompress
 from storage.writes import QUARANTINE_ID, contents_from
+from streams.errors import UsageError
 from streams.records import Content, SeenAs
 
 Grain = str  # "hour" or "day"
@@ -277,39 +279,19 @@ def read_hashtags(
     ).fetchall()
 
 
-# The interval is that of hashtag_trends: each content is one draw, however often it was shared.
-_SPREADS = """
+_PERIOD_FACTS = """
 WITH facts AS (
-    SELECT h.hashtag, p.platform, p.root_id, p.author_id, p.kind, p.posted_at
+    SELECT h.hashtag, {bucket} AS bucket_start, p.posted_at, p.platform, p.root_id,
+           CASE WHEN p.author_id IS NOT NULL THEN p.platform || ':' || p.author_id END AS author,
+           p.kind = 'share' AS is_share, v.probability, v.likely_false
     FROM hoaxwatch.content_hashtags h JOIN hoaxwatch.posts p USING (platform, root_id)
+    JOIN hoaxwatch.content_verdict v USING (platform, root_id)
     WHERE h.hashtag = ANY (%(hashtags)s)
     AND p.posted_at >= coalesce(%(since)s, '-infinity'::timestamptz)
     AND p.posted_at < coalesce(%(until)s, 'infinity'::timestamptz)
-), authors AS (
-    SELECT hashtag, count(DISTINCT (platform, author_id)) FILTER (WHERE author_id IS NOT NULL)
-           AS authors
-    FROM facts GROUP BY hashtag
-), per_content AS (
-    SELECT f.hashtag, count(*) AS n, count(*) FILTER (WHERE f.kind = 'share') AS shares,
-           min(f.posted_at) AS first_at, max(f.posted_at) AS last_at,
-           v.probability AS p, v.likely_false
-    FROM facts f LEFT JOIN hoaxwatch.content_verdict v USING (platform, root_id)
-    GROUP BY f.hashtag, f.platform, f.root_id, v.probability, v.likely_false
-), summed AS (
-    SELECT hashtag, sum(n)::bigint AS posts, sum(shares)::bigint AS shares,
-           coalesce(sum(n) FILTER (WHERE p IS NOT NULL), 0)::bigint AS judged,
-           coalesce(sum(n) FILTER (WHERE likely_false), 0)::bigint AS likely_false,
-           sum(n * p) AS expected, sum(n * n * p * (1 - p)) AS variance,
-           min(first_at) AS first_seen_at, max(last_at) AS last_seen_at
-    FROM per_content GROUP BY hashtag
 )
-SELECT hashtag, posts, posts - shares AS originals, shares, authors, judged, likely_false,
-       (expected / nullif(judged, 0))::float8 AS expected_share,
-       greatest(0, (expected - 1.96 * sqrt(variance)) / nullif(judged, 0))::float8 AS expected_low,
-       least(1, (expected + 1.96 * sqrt(variance)) / nullif(judged, 0))::float8 AS expected_high,
-       first_seen_at, last_seen_at
-FROM summed JOIN authors USING (hashtag) ORDER BY posts DESC, hashtag
 """
+_COUNTED = ", ".join(f"{name}::float8" if name.startswith("expected") else name for name in COUNTED)
 
 
 def read_spreads(
@@ -320,8 +302,33 @@ def read_spreads(
 ) -> list[SpreadRow]:
     """These hashtags over a whole period, where authors are distinct; most used first."""
     cursor = connection.cursor(row_factory=class_row(SpreadRow))
+    query = (
+        _PERIOD_FACTS.format(bucket="NULL::timestamptz")
+        + f"SELECT hashtag, {_COUNTED} FROM ({counts('facts', 'hashtag')}) c"
+        " ORDER BY posts DESC, hashtag"
+    )
     return cursor.execute(
-        _SPREADS, {"hashtags": list(hashtags), "since": since, "until": until}
+        query.encode(), {"hashtags": list(hashtags), "since": since, "until": until}
+    ).fetchall()
+
+
+def read_days(
+    connection: psycopg.Connection,
+    hashtag: str,
+    zone: str,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[TrendRow]:
+    """The days of a hashtag as a time zone has them, counted from rows: authors are distinct in
+    each, and days with a change of clocks are 23 or 25 hours long."""
+    cursor = connection.cursor(row_factory=class_row(TrendRow))
+    query = (
+        _PERIOD_FACTS.format(bucket="date_trunc('day', p.posted_at, %(zone)s)")
+        + f"SELECT hashtag, bucket_start, {_COUNTED}"
+        f" FROM ({counts('facts', 'hashtag', 'bucket_start')}) c ORDER BY bucket_start"
+    )
+    return cursor.execute(
+        query.encode(), {"hashtags": [hashtag], "zone": zone, "since": since, "until": until}
     ).fetchall()
 
 
@@ -513,6 +520,13 @@ def read_period_counts(
     ).fetchone()
     assert row is not None
     return row
+
+
+def read_server_version(connection: psycopg.Connection) -> str:
+    """The version of PostgreSQL, as 18.4."""
+    row = connection.execute("SHOW server_version").fetchone()
+    assert row is not None
+    return str(row[0]).split()[0]
 
 
 def read_counts(connection: psycopg.Connection) -> StoredCounts:
@@ -736,3 +750,23 @@ def read_trace(connection: psycopg.Connection, post_id: str) -> list[dict[str, A
             post,
         ).fetchall()[0]["n"]
     return posts
+
+
+def read_query(
+    connection: psycopg.Connection, query: str, parameters: Sequence[object] = ()
+) -> list[dict[str, Any]]:
+    """The rows of any query, as dictionaries, in a transaction that cannot write.
+
+    Raises UsageError with what the server says if the query is wrong or writes.
+    """
+    try:
+        with one_snapshot(connection):
+            cursor = connection.cursor(row_factory=dict_row)
+            # prepared: the server takes one statement then, so none can end the transaction first
+            cursor.execute(query.encode(), parameters or None, prepare=True)
+            return cursor.fetchall() if cursor.description else []
+    except (
+        *(psycopg.errors.SyntaxErrorOrAccessRuleViolation, psycopg.DataError),
+        *(psycopg.errors.ReadOnlySqlTransaction, psycopg.ProgrammingError),
+    ) as error:
+        raise UsageError(f"the query cannot be answered: {str(error).splitlines()[0]}") from None

@@ -10,8 +10,9 @@ import os
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -79,6 +80,11 @@ class Settings(BaseSettings):
         default=20,
         ge=2,
         description="Windows with fewer connected users are not clustered (users).",
+    )
+    timezone: str = Field(
+        default="UTC",
+        description="Time zone of day tables and of times you give without one, as Europe/Berlin. "
+        "What is stored stays UTC.",
     )
     seed: int = Field(default=1, ge=0, description="Seed of community detection and layouts.")
     tombstone_key: SecretStr = Field(
@@ -178,6 +184,15 @@ class Settings(BaseSettings):
         le=65_535,
         description="Their port, or the next free one of twenty; 0: do not listen.",
     )
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_a_time_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("no time zone has this name; they look like Europe/Berlin") from None
+        return name
 
     @classmethod
     def settings_customise_sources(

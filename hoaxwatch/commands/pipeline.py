@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +18,16 @@ from rich.progress import (
 
 from detectors.registry import DETECTORS, load_detector
 from hoaxwatch.commands import options
-from hoaxwatch.show import Column, notes, number, output_of, percent, print_json, show_rows
+from hoaxwatch.show import (
+    Column,
+    counting,
+    notes,
+    number,
+    output_of,
+    percent,
+    print_json,
+    show_rows,
+)
 from storage.database import open_database
 from streams import local, steps
 from streams.formats.registry import FORMATS, load_format
@@ -81,21 +88,6 @@ class Watched:
     def _update(self) -> None:
         detail = f"{self._n_records:,} records, {self._n_contents:,} texts judged"
         self._bar.update(self._files, detail=detail)
-
-
-@contextmanager
-def counting(what: str) -> Iterator[Callable[[int], None]]:
-    """A counter on stderr for work of which nobody knows how much there is."""
-    with Progress(
-        SpinnerColumn(),
-        TextColumn("{task.completed:,.0f} {task.description}"),
-        TimeElapsedColumn(),
-        console=notes,
-        transient=True,
-        disable=not notes.is_terminal,
-    ) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda n: bar.update(task, completed=n)
 
 
 def run(
