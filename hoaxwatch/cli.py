@@ -44,6 +44,7 @@ app.command("psql", context_settings={"ignore_unknown_options": True})(database.
 app.command("ingest")(brokers.ingest)
 app.command("worker")(worker.worker)
 app.command("lag")(brokers.lag)
+app.command("stress")(brokers.stress)
 app.add_typer(brokers.topics_app, name="topics")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(database.app, name="db")

@@ -770,3 +770,14 @@ def read_query(
         *(psycopg.errors.ReadOnlySqlTransaction, psycopg.ProgrammingError),
     ) as error:
         raise UsageError(f"the query cannot be answered: {str(error).splitlines()[0]}") from None
+
+
+def read_received(connection: psycopg.Connection, platform: str) -> dict[str, datetime]:
+    """Stored post -> when its raw record was first taken up for storing."""
+    rows = connection.execute(
+        "SELECT p.post_id, min(y.received_at) FROM hoaxwatch.posts p"
+        " JOIN hoaxwatch.payloads y USING (platform, post_id)"
+        " WHERE p.platform = %s GROUP BY p.post_id",
+        (platform,),
+    )
+    return dict(rows.fetchall())

@@ -5,6 +5,7 @@ The brokers are spoken to by kafka-python here and in `ingest`, by aiokafka unde
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from kafka.errors import (
     AuthorizationError,
     GroupIdNotFoundError,
     KafkaError,
+    RetriableError,
     SaslAuthenticationFailedError,
     TopicAlreadyExistsError,
 )
@@ -249,10 +251,17 @@ def read_lag(settings: Settings) -> list[Lag]:
 
 
 def _committed(admin: KafkaAdminClient, group: str, topic: str) -> dict[int, int]:
-    try:
-        found = admin.list_group_offsets([group])[group]
-    except GroupIdNotFoundError:
-        return {}
+    deadline = time.monotonic() + CONNECT_SECONDS
+    while True:
+        try:
+            found = admin.list_group_offsets([group])[group]
+            break
+        except GroupIdNotFoundError:
+            return {}
+        except RetriableError:  # a new broker first has to make the topic of the groups
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.3)
     return {
         partition.partition: at.offset
         for partition, at in found.items()

@@ -11,6 +11,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from hoaxwatch.commands import options
 from hoaxwatch.show import Column, notes, number, output_of, print_json, show_rows
+from streams.errors import UsageError
 from streams.settings import Settings, read_settings
 
 Kafka = Annotated[str | None, typer.Option("--kafka", help="host:port,... of the brokers.")]
@@ -149,3 +150,46 @@ def arrival(newest: datetime | None, now: datetime, settings: Settings) -> str:
     if age_seconds > settings.quiet_seconds:
         return f"nothing is arriving: the newest post is {age_seconds / 60:.0f} minutes old"
     return f"the newest post came {max(0, age_seconds):.0f} seconds ago"
+
+
+def stress(
+    rate: Annotated[float, typer.Option("--rate", min=0.1, help="Posts a second.")],
+    posts: Annotated[int, typer.Option("--posts", min=1, help="How many.")],
+    p99: Annotated[
+        float | None, typer.Option("--p99", help="The greatest p99 that is good (seconds).")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Which posts.")] = 1,
+    patience: Annotated[
+        float, typer.Option("--patience", help="How long to wait for the workers (seconds).")
+    ] = 120.0,
+    project: options.Project = None,
+    database: options.Database = None,
+    kafka: Kafka = None,
+    as_json: options.Json = False,
+) -> int:
+    """Send invented posts at a rate and hold the tables against what was sent.
+
+    Workers of the project must be running, and the project must hold nothing else. Exit code 1 if
+    a post is lost, a count is wrong, or p99 is too great.
+    """
+    from hoaxwatch import stress as loop
+    from storage import reads
+
+    settings = read_settings(project=project, database=database, kafka=kafka)
+    with options.connected(settings) as connection:
+        if reads.read_counts(connection).posts:
+            raise UsageError(
+                f"project {settings.project} holds posts; give an empty one: --project stress"
+            )
+        found = loop.run(connection, settings, posts, rate, seed, patience, notes.print)
+    breaches = found.breaches(p99)
+    if as_json:
+        print_json({**vars(found), "breaches": breaches})
+    else:
+        times = ", ".join(f"{name} {seconds:.3f} s" for name, seconds in found.seconds.items())
+        print(f"{number(posts)} posts at {found.posts_per_second:,.0f} a second")
+        print(f"from sent to taken up by a worker: {times or 'nothing arrived'}")
+        for line in breaches[:20]:
+            print(f"WRONG: {line}")
+        print("good" if not breaches else f"{number(len(breaches))} breaches")
+    return 1 if breaches else 0

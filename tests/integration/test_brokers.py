@@ -1,0 +1,179 @@
+"""Commands that speak with a broker, and the parent that starts a worker again."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streams.formats.registry import load_format
+from streams.ingest import Cursors, FileSource, Published, publish
+from streams.metrics import Metrics, serve_metrics
+from streams.service import keep_working
+from streams.settings import Settings, read_settings
+from streams.topics import create_topics, read_lag, read_newest, read_topics
+from tests.house.repository import ROOT
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def settings(kafka: str, tmp_path: Path) -> Iterator[Settings]:
+    """A project of its own on the session's broker."""
+    prefix = f"i{os.getpid()}-{next(_numbers)}-"
+    yield read_settings(kafka=kafka, kafka_prefix=prefix, kafka_partitions=3, home=tmp_path / "h")
+
+
+def hoaxwatch(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
+    told = {
+        "HOAXWATCH_KAFKA": settings.kafka or "",
+        "HOAXWATCH_KAFKA_PREFIX": settings.kafka_prefix,
+        "HOAXWATCH_KAFKA_PARTITIONS": str(settings.kafka_partitions),
+        "HOAXWATCH_HOME": str(settings.home),
+        "PYTHONPATH": str(ROOT),
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "hoaxwatch", *arguments],
+        env={**os.environ, **told},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def test_topics_are_made_once_and_listed(settings: Settings) -> None:
+    assert [row.partitions for row in read_topics(settings)] == [None, None]
+    done = hoaxwatch(settings, "topics", "create")
+    assert (done.returncode, done.stderr.count("made")) == (0, 2)
+    assert hoaxwatch(settings, "topics", "create").stderr.count("is there") == 2
+    rows = json.loads(hoaxwatch(settings, "topics", "list", "--json").stdout)
+    assert [(row["partitions"], row["records"]) for row in rows] == [(3, 0), (3, 0)]
+
+
+def test_ingest_goes_on_where_it_was(settings: Settings, tmp_path: Path) -> None:
+    create_topics(settings)
+    file = tmp_path / "a.csv"
+    file.write_bytes(load_format("twitwi").example())
+    first = hoaxwatch(settings, "ingest", str(file), "--json")
+    assert first.returncode == 0, first.stderr
+    told = json.loads(first.stdout)
+    n = sum(told["read"].values())
+    assert told["acknowledged"] == n > 0
+    assert json.loads(hoaxwatch(settings, "ingest", str(file), "--json").stdout)["read"] == {}
+    again = json.loads(hoaxwatch(settings, "ingest", str(file), "--again", "--json").stdout)
+    assert again["acknowledged"] == n
+    lag = hoaxwatch(settings, "lag", "--json")
+    assert lag.returncode == 0, lag.stderr
+    assert [row["lag"] for row in json.loads(lag.stdout)] == [2 * n, 0]
+    assert "the newest post came" in lag.stderr
+
+
+def test_a_cursor_is_saved_after_the_acknowledgement_alone(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_topics(settings)
+    file = tmp_path / "a.csv"
+    file.write_bytes(load_format("twitwi").example())
+    source = FileSource(file)
+    saved: list[tuple[str, int]] = []
+
+    def save(self: Cursors, name: str, cursor: str) -> None:
+        saved.append((cursor, sum(row.end for row in read_lag(settings)[:1])))
+
+    monkeypatch.setattr(Cursors, "save", save)
+    result = publish(source, settings)
+    assert isinstance(result, Published)
+    assert saved[-1][0].endswith(f":{result.acknowledged}")
+    assert all(on_broker >= int(cursor.rpartition(":")[2]) for cursor, on_broker in saved)
+
+
+def test_a_missing_topic_and_a_missing_broker_say_what_to_do(settings: Settings) -> None:
+    done = hoaxwatch(settings, "ingest", "README.md", "--format", "twitwi")
+    assert done.returncode == 2
+    assert "hoaxwatch topics create" in done.stderr
+    away = settings.model_copy(update={"kafka": "127.0.0.1:1"})
+    done = hoaxwatch(away, "lag")
+    assert done.returncode == 3
+    assert "do not answer" in done.stderr
+    nowhere = settings.model_copy(update={"kafka": ""})
+    done = hoaxwatch(nowhere, "topics", "list")
+    assert done.returncode == 2
+    assert "HOAXWATCH_KAFKA" in done.stderr
+
+
+def test_nothing_is_arriving_on_an_empty_topic(settings: Settings) -> None:
+    create_topics(settings)
+    assert read_newest(settings, "posts") is None
+    assert "nothing is arriving" in hoaxwatch(settings, "lag").stderr
+
+
+def test_metrics_and_health_are_served_on_loopback() -> None:
+    metrics = Metrics("classify")
+    well: list[bool] = [True]
+    ports = [serve_metrics(metrics, "127.0.0.1", 29464, lambda: well[0]) for _ in range(2)]
+    assert ports == [29464, 29465]
+    assert serve_metrics(metrics, "127.0.0.1", 0, lambda: True) is None
+    metrics.records.labels("new").inc(3)
+    url = "http://127.0.0.1:29464"
+    with urllib.request.urlopen(f"{url}/metrics", timeout=5) as answer:
+        assert 'hoaxwatch_records_total{outcome="new"} 3.0' in answer.read().decode()
+    with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
+        assert json.loads(answer.read())["role"] == "classify"
+    well[0] = False
+    with pytest.raises(urllib.error.HTTPError, match="503"):
+        urllib.request.urlopen(f"{url}/health", timeout=5)
+
+
+CHILD = """
+import sys, time
+from pathlib import Path
+note = Path(sys.argv[1])
+n = len(note.read_text()) if note.exists() else 0
+note.write_text("x" * (n + 1))
+if n == 2: time.sleep(60)
+sys.exit(int(sys.argv[2]))
+"""
+
+PARENT = """
+import sys
+from streams.service import keep_working
+sys.exit(keep_working([sys.executable, "-c", sys.argv[1], *sys.argv[2:]]))
+"""
+
+
+def test_the_parent_starts_a_worker_again_and_stops_with_it(tmp_path: Path) -> None:
+    note = tmp_path / "starts"
+    parent: Any = subprocess.Popen(
+        [sys.executable, "-c", PARENT, CHILD, str(note), "1"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+    )
+    while not note.exists() or len(note.read_text()) < 3:
+        assert parent.poll() is None
+        time.sleep(0.1)
+    parent.send_signal(signal.SIGTERM)
+    assert parent.wait(timeout=30) == 0
+
+
+@pytest.mark.parametrize("code", [0, 2])
+def test_the_parent_starts_nothing_again_that_cannot_help(tmp_path: Path, code: int) -> None:
+    note = tmp_path / "starts"
+    before = {kind: signal.getsignal(kind) for kind in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        assert keep_working([sys.executable, "-c", CHILD, str(note), str(code)]) == code
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+    assert note.read_text() == "x"
