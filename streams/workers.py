@@ -252,7 +252,7 @@ class Classifier:
             if self._n_bad_in_a_row >= BAD_IN_A_ROW:
                 raise
             reason = f"cannot be processed: {type(error).__name__}"
-            log.error(reason, where=records[0].where, exc_info=error)
+            log.error(reason, where=records[0].where)  # its message may hold words of the post
             self._store(connection, records, [_problem(records[0], reason)], alone)
 
     def _store(

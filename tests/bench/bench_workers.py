@@ -43,9 +43,9 @@ from tests.faults.scene import make_posts
 AGENT = """
 import sys, faust, mode, psycopg
 from streams.records import decode_reading
-kafka, dsn, topic, group = sys.argv[1:]
+kafka, dsn, topic, group, folder = sys.argv[1:]
 app = faust.App(group, broker="kafka://" + kafka, web_enabled=False, topic_disable_leader=True,
-                consumer_auto_offset_reset="earliest", value_serializer="raw", key_serializer="raw")
+                datadir=folder, consumer_auto_offset_reset="earliest", value_serializer="raw", key_serializer="raw")
 connection = psycopg.connect(dsn, autocommit=True)
 @app.agent(app.topic(topic, value_type=bytes))
 async def store(stream):
@@ -209,6 +209,7 @@ def main(n_posts: int, repeats: int) -> None:
                         " PRIMARY KEY (platform, post_id))"
                     )
                 agent = [sys.executable, "-c", AGENT, bootstrap, dsn, topic, f"a{number}"]
+                agent.append(str(folder / "faust"))
                 rates["agent"].append(rate_of(agent, {"PYTHONPATH": "."}, dsn, "bare", few))
             median = {name: statistics.median(found) for name, found in rates.items()}
             at = settings.model_copy(update={"kafka_prefix": "l-", "project": "late"})

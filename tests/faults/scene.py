@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -277,9 +277,11 @@ class Scene:
             process.wait()
 
 
-def count_by_hand(posts: Iterable[Post]) -> dict[tuple[str, str], int]:
-    """(hashtag, day) -> posts."""
+def count_by_hand(posts: Collection[Post]) -> dict[tuple[str, str], int]:
+    """(hashtag, day) -> posts. A share counts under the hashtags of its original."""
+    tags = {post.post_id: {tag.lower() for tag in post.hashtags} for post in posts}
     counts: Counter[tuple[str, str]] = Counter()
     for post in posts:
-        counts.update((tag, f"{post.posted_at:%Y-%m-%d}") for tag in set(post.hashtags))
+        root = post.share_of or post.post_id
+        counts.update((tag, f"{post.posted_at:%Y-%m-%d}") for tag in tags[root])
     return dict(counts)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,12 +17,14 @@ import pytest
 from storage import embedded
 from storage.database import add_payload_partitions, connect, migrate
 from storage.keeper import find_postmaster
-from streams import ingest
+from streams import ingest, topics
+from streams.formats.registry import load_format, read_file
 from streams.ingest import Published, Publisher
+from streams.records import Post
 from streams.spool import Spool
 from tests.conftest import _server_folder, running_cluster
 from tests.faults.proxy import CommitCutter
-from tests.faults.scene import START, Scene, make_posts
+from tests.faults.scene import REPOSITORY, START, Scene, make_posts
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -62,6 +66,30 @@ def test_a_broker_that_is_killed_and_comes_back(scene: Scene, reference: str) ->
         scene.wait()
         scene.n_sent = scene.n_recorded()
         scene.check(posts, reference)
+
+
+def test_an_ingest_that_dies_before_it_saves_its_cursor(scene: Scene, reference: str) -> None:
+    """What was acknowledged goes a second time; it counts once."""
+    file = scene.folder / "posts.csv"
+    file.write_bytes(load_format("twitwi").example())
+    posts = [reading for reading in read_file(file) if isinstance(reading, Post)]
+    told = {
+        "HOAXWATCH_KAFKA": scene.kafka,
+        "HOAXWATCH_KAFKA_PREFIX": scene.prefix,
+        "HOAXWATCH_HOME": str(scene.folder),
+        "HOAXWATCH_FAIL_FOLDER": str(scene.folder),
+        "HOAXWATCH_FAIL_POINTS": "ingest.before_ack",
+    }
+    command = [sys.executable, "-m", "hoaxwatch", "ingest", str(file)]
+    for code in (-signal.SIGKILL, 0, 0):
+        done = subprocess.run(command, env={**os.environ, **told}, cwd=REPOSITORY, check=False)
+        assert done.returncode == code
+    scene.n_sent = topics.read_lag(scene.settings)[0].end
+    assert scene.n_sent == 2 * len(posts)
+    scene.start("classify", "c1")
+    scene.start("track", "t1")
+    scene.wait()
+    scene.check(posts, reference)
 
 
 def count_posts(scene: Scene) -> int:
