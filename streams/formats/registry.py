@@ -24,6 +24,8 @@ from streams.records import Problem, Reading
 FORMATS = {
     "twitwi": "streams.formats.twitwi",
     "twitter_v2": "streams.formats.twitter_v2",
+    "instagram_graph": "streams.formats.instagram_graph",
+    "bluesky": "streams.formats.bluesky",
 }
 
 #: Less confidence than this is a guess, and we do not guess.
@@ -41,6 +43,13 @@ class Format(Protocol):
 
     def read(self, stream: io.BufferedIOBase, source: str) -> Iterator[Reading]:
         """Each record of the stream as one Reading, embedded posts before what embeds them."""
+
+    def remap(self, raw: bytes, source: str) -> Iterator[Reading]:
+        """What the `raw` of a post of this format says to today's mapper.
+
+        It is the same post but for what `raw` does not hold: a post found inside another is
+        "collected", and a share has its own words instead of its original's.
+        """
 
     def example(self) -> bytes:
         """A small invented file of this format."""

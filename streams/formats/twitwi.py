@@ -140,6 +140,14 @@ def parse_raw(raw: bytes, source: str) -> Post:
     return row_parser(list(cells), source)(list(cells.values()))
 
 
+def remap(raw: bytes, source: str) -> Iterator[Reading]:
+    """What a post's `raw` says, read again."""
+    try:
+        yield parse_raw(raw, source)
+    except (BadField, msgspec.DecodeError) as error:
+        yield Problem(reason=str(error), source=source, position="raw", raw=raw)
+
+
 def parse_hashtags(cell: str, text: str) -> tuple[str, ...]:
     """The tags of a pipe-separated cell, as the text writes them.
 
