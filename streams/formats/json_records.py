@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from streams.formats.cleaning import clean_record, parse_moment
-from streams.formats.opening import CHUNK_BYTES, DAMAGE, LINE_LIMIT_BYTES, split_lines
+from streams.formats.opening import CHUNK_BYTES, DAMAGE, LINE_LIMIT_BYTES, Ahead, split_lines
 from streams.records import Problem, Reading
 
 Json = dict[str, object]
@@ -170,7 +170,7 @@ def split_json(
     >>> list(split_json(io.BytesIO(b'[{"a":1},\n {"a":[2]}]')))
     [('line 1[0]', b'{"a":1}'), ('line 2[1]', b'{"a":[2]}')]
     """
-    ahead = _Ahead(stream)
+    ahead = Ahead(stream)
     if is_lines(ahead.head):
         for number, line in enumerate(split_lines(ahead, limit_bytes), 1):
             if line is None or line.strip():
@@ -203,36 +203,6 @@ def is_lines(head: bytes) -> bool:
         elif mark == b'"':
             return True  # a text that the end of the line breaks
     return not newline or rest.startswith(b'{"')
-
-
-class _Ahead(io.BufferedIOBase):
-    """A stream whose first line was looked at and is given again; damage is met in its place."""
-
-    def __init__(self, stream: io.BufferedIOBase) -> None:
-        self._stream = stream
-        self._damage: BaseException | None = None
-        self.head = b""
-        while len(self.head) < CHUNK_BYTES and b"\n" not in self.head.lstrip():
-            try:
-                chunk = stream.read1(CHUNK_BYTES)
-            except DAMAGE as error:
-                self._damage = error
-                break
-            if not chunk:
-                break
-            self.head += chunk
-        self._left = self.head
-
-    def readable(self) -> bool:
-        return True
-
-    def read1(self, size: int | None = -1, /) -> bytes:
-        if self._left:
-            given, self._left = self._left, b""
-            return given
-        if self._damage:
-            raise self._damage
-        return self._stream.read1(-1 if size is None else size)
 
 
 #: What matters between records: brackets, newlines, whole texts, and a quote that begins one which

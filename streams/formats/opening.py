@@ -145,6 +145,36 @@ def describe_damage(error: BaseException) -> str:
     return f"file_damaged: {' '.join(str(error).split()) or type(error).__name__}"
 
 
+class Ahead(io.BufferedIOBase):
+    """A stream whose first line was looked at and is given again; damage is met in its place."""
+
+    def __init__(self, stream: io.BufferedIOBase) -> None:
+        self._stream = stream
+        self._damage: BaseException | None = None
+        self.head = b""
+        while len(self.head) < CHUNK_BYTES and b"\n" not in self.head.lstrip():
+            try:
+                chunk = stream.read1(CHUNK_BYTES)
+            except DAMAGE as error:
+                self._damage = error
+                break
+            if not chunk:
+                break
+            self.head += chunk
+        self._left = self.head
+
+    def readable(self) -> bool:
+        return True
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        if self._left:
+            given, self._left = self._left, b""
+            return given
+        if self._damage:
+            raise self._damage
+        return self._stream.read1(-1 if size is None else size)
+
+
 class _ZstdFrames(io.RawIOBase):
     """The content of all zstd frames of a file, one after the other.
 

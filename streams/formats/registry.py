@@ -24,6 +24,8 @@ from streams.records import Problem, Reading
 FORMATS = {
     "twitwi": "streams.formats.twitwi",
     "twitter_v2": "streams.formats.twitter_v2",
+    "twitter_v1": "streams.formats.twitter_v1",
+    "ira": "streams.formats.ira",
     "instagram_graph": "streams.formats.instagram_graph",
     "bluesky": "streams.formats.bluesky",
 }

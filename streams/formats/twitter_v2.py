@@ -35,7 +35,9 @@ from streams.formats.platform_x import (
     SNOWFLAKE_EPOCH,
     is_id,
     snowflake_time,
+    status_of,
     strip_share_prefix,
+    write_out,
 )
 from streams.records import (
     COPY_IN_SHARE,
@@ -221,7 +223,7 @@ def parse_links(tweet: Json) -> tuple[str, ...]:
         link = text_of(url.get("unwound_url")) or text_of(url.get("expanded_url"))
         shown = text_of(url.get("display_url")) or ""
         is_media = "media_key" in url or shown.startswith(("pic.twitter.com/", "pic.x.com/"))
-        if link and not is_media and _status_of(link) not in own:
+        if link and not is_media and status_of(link) not in own:
             links.append(link)
     return tuple(dict.fromkeys(links))
 
@@ -471,9 +473,7 @@ def _written(tweet: Json) -> str | None:
     """The longest text the object has, with the three characters that X escapes written out."""
     note = object_of(tweet.get("note_tweet") or tweet.get("note_post"))
     text = text_of(note.get("text")) or text_of(tweet.get("text"))
-    if text is None or "&" not in text:
-        return text
-    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    return None if text is None else write_out(text)
 
 
 def _completeness(tweet: Json, text: str, x_id: str) -> int:
@@ -588,18 +588,6 @@ def _entities(tweet: Json, key: str) -> list[Json]:
     note = object_of(tweet.get("note_tweet") or tweet.get("note_post"))
     entities = object_of(note.get("entities")) or object_of(tweet.get("entities"))
     return objects_of(entities.get(key))
-
-
-def _status_of(link: str) -> str | None:
-    """The id of the post of X that a link points at.
-
-    >>> _status_of("https://twitter.com/a/status/12/photo/1"), _status_of("https://a.org/status/1")
-    ('12', None)
-    """
-    host, _, path = link.partition("//")[2].partition("/")
-    if host not in ("twitter.com", "x.com", "mobile.twitter.com", "www.twitter.com"):
-        return None
-    return path.partition("/status/")[2].partition("/")[0].partition("?")[0] or None
 
 
 def _id(value: object, field: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from streams.formats.derived_ids import TEXT_PREFIX
 from streams.formats.opening import InputError
 from streams.formats.registry import (
     FORMATS,
@@ -83,7 +84,9 @@ def check(readings: list[Reading]) -> None:
             assert reading.post_id and reading.root_id and reading.platform and reading.raw
             assert all(moment.utcoffset() == timedelta() for moment in moments_of(reading))
             assert (reading.kind == "share") == (reading.share_of is not None)
-            assert reading.root_id == (reading.share_of or reading.post_id)
+            by_text = reading.root_id.startswith(TEXT_PREFIX)  # the source names no roots
+            assert by_text or reading.root_id == (reading.share_of or reading.post_id)
+            assert reading.share_of in (None, reading.root_id)
             assert not any(tag.startswith("#") or not tag for tag in reading.hashtags)
             assert len(set(reading.hashtags)) == len(reading.hashtags)
 
