@@ -207,8 +207,8 @@ def example() -> bytes:
     """A small invented file of this format: an original, a share of it, a quote, a repetition."""
     header = "external_author_id,author,content,language,publish_date,following,followers,updates,"
     rows = (
-        "9001,ADA,Snow in May! #WeatherCat https://t.co/a,English,10/25/2016 0:05,80,250,9,,0,Lake",
-        "9002,BO,Snow in May! #WeatherCat https://t.co/a,English,10/25/2016 0:09,7,8,9,RETWEET,1,Lake",
+        "9001,ADA,Snow in May! #Cat https://t.co/a,English,10/25/2016 0:05,80,250,9,,0,Lake",
+        "9002,BO,Snow in May! #Cat https://t.co/a,English,10/25/2016 0:09,7,8,9,RETWEET,1,Lake",
         '9003,CY,"Look, boots",English,10/25/2016 0:10,5,6,7,QUOTE_TWEET,0,Lake',
         "9001,ADA,Снег,Russian,10/25/2016 0:11,80,250,10,,0,Lake",
         "9001,ADA,Снег,Russian,10/25/2016 0:11,80,250,11,,0,Lake",

@@ -28,6 +28,12 @@ FORMATS = {
     "ira": "streams.formats.ira",
     "instagram_graph": "streams.formats.instagram_graph",
     "bluesky": "streams.formats.bluesky",
+    "fourcat": "streams.formats.fourcat",
+    "zeeschuimer": "streams.formats.zeeschuimer",
+    "crowdtangle": "streams.formats.crowdtangle",
+    "instaloader": "streams.formats.instaloader",
+    "instagrapi": "streams.formats.instagrapi",
+    "mastodon": "streams.formats.mastodon",
 }
 
 #: Less confidence than this is a guess, and we do not guess.
