@@ -27,6 +27,7 @@ from streams.records import Deletion, NotAPost, Post, Problem, Reading, Record
 #: The first draw builds hypothesis's tables of Unicode, which takes seconds.
 SLOW = settings(
     deadline=None,
+    max_examples=60,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 
@@ -80,6 +81,8 @@ ROWS = {name: rows_of(load_format(name).example()) for name in CSV_FORMATS}
 REAL = {
     "twitwi": "tweets_2023_csv/30_04_2023__2023-05-02_tweets_Kogler.csv.xz",
     "twitter_v2": "tweets_v2_jsonl/noflat.jsonl.xz",
+    "twitter_v1": "tweets_v1_jsonl/sample.jsonl.xz",
+    "ira": "ira_2016/ira_2016-10-25_2016-11-11.csv.xz",
 }
 _data = os.environ.get("HOAXWATCH_TEST_DATA")
 if _data:

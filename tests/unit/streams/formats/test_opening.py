@@ -104,7 +104,7 @@ def test_what_cannot_be_opened_is_said_in_one_line(tmp_path: Path) -> None:
         "": "empty",
         tmp_path: r"is a directory; give its files, for example .*/\*\.jsonl",
         tmp_path / "missing.csv": "does not exist",
-        tmp_path / "a.zip": "unpack it",
+        tmp_path / "a.zip": "holds files",
         tmp_path / "a.zip" / "b": "cannot be read",
         "a\0b": "cannot be read",
         "x" * 5_000: "cannot be read",
