@@ -313,8 +313,8 @@ class Mapped:
         """The post of a row. Raises BadField, with the column's name."""
         found = _Found({f: _value_at(row, name) for f, name in self._map.columns.items()})
         platform = found.text("platform") or self._map.platform or ""
-        if not platform:
-            raise BadField(f"{self._column('platform')}: missing")
+        if not _PLATFORM.fullmatch(platform):
+            raise BadField(f"{self._column('platform')}: {platform[:40]!r} is not a name")
         posted_at = self._parse_time(found.text("posted_at"))
         if posted_at is None or posted_at < FIRST_DAYS.get(platform, _FIRST_DAY):
             told = found.text("posted_at")[:40]
@@ -441,6 +441,7 @@ class Mapped:
         )
 
 
+_PLATFORM = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
 _NUMBER = re.compile(r"\d{1,13}(\.\d+)?", re.ASCII)
 _BOOLEANS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 

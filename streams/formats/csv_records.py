@@ -9,7 +9,7 @@ from itertools import compress
 
 import msgspec
 
-from streams.formats.cleaning import BadField
+from streams.formats.cleaning import BadField, clean_text
 from streams.formats.opening import split_lines
 from streams.records import NotAPost, Problem, Reading
 
@@ -60,7 +60,8 @@ def read_csv(
                 yield parse_row(row)
             except BadField as error:
                 raw = encode_cells(header, row)
-                yield Problem(reason=str(error), source=source, position=position, raw=raw)
+                reason = clean_text(str(error))
+                yield Problem(reason=reason, source=source, position=position, raw=raw)
 
 
 def read_header(head: bytes, delimiter: str = ",") -> frozenset[str]:
@@ -91,7 +92,7 @@ def remap_row(
         cells = msgspec.json.decode(raw, type=dict[str, str])
         yield make_parser(list(cells), source)(list(cells.values()))
     except (BadField, msgspec.DecodeError, UnicodeDecodeError) as error:
-        yield Problem(reason=str(error), source=source, position="raw", raw=raw)
+        yield Problem(reason=clean_text(str(error)), source=source, position="raw", raw=raw)
 
 
 _encode = msgspec.json.Encoder().encode

@@ -118,8 +118,9 @@ def parse_status(status: Json, seen_as: SeenAs, source: str) -> Post:
     quote_of = status_id(quoted) if quoted and not share_of else None
     content = original if text_of(original.get("content")) is not None else status
     html = text_of(content.get("content"))
-    if html is None:
+    if html is None and share_of is None:
         raise BadField("content: missing")
+    html = html or ""
     kind: Kind = "original"
     if share_of:
         kind = "share"
@@ -316,7 +317,7 @@ class _Parser:
     def _parse_item(self, item: object, source: str, position: str) -> Iterator[Reading]:
         if not isinstance(item, dict):
             yield problem_of("not a JSON object", item, source, position)
-        elif "account" in item and ("content" in item or "created_at" in item):
+        elif "created_at" in item and ("content" in item or "reblog" in item):
             yield from self._parse_status(item, source, position)
         elif "acct" in item or ("username" in item and "followers_count" in item):
             yield NotAPost(what="user")

@@ -67,8 +67,9 @@ def parse_tweet(
     original = object_of(tweet.get("retweeted_status"))
     content = original if written(original) is not None else tweet
     text = written(content)
-    if text is None:
+    if text is None and share_of is None:
         raise BadField("text: missing")
+    text = text or ""
     kind: Kind = "original"
     completeness = CUT if is_cut(tweet) else WHOLE
     if share_of:
