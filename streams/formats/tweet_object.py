@@ -169,7 +169,7 @@ def parse_links(tweet: Json) -> tuple[str, ...]:
     Left out are the links that X itself writes into a text: to the tweet itself, and to the one it
     quotes. Links to media are no `urls` here.
     """
-    own = {_id_of(tweet, "id"), _nested_id_or_none(tweet)}
+    own = {_id_of(tweet, "id"), _nested_id_or_none(tweet)} - {None}
     links = []
     for url in _entities(tweet, "urls"):
         link = text_of(url.get("expanded_url")) or text_of(url.get("url"))
