@@ -170,7 +170,7 @@ def check_map(column_map: ColumnMap, shown: str) -> ColumnMap:
     for field in _NEEDED:
         if field not in column_map.columns:
             raise InputError(f"{shown}: name the column that is {field}: {field} = '...'")
-    if "post_id" not in column_map.columns and "author_id" not in column_map.columns:
+    if not column_map.columns.keys() & {"post_id", "author_id", "author_handle"}:
         raise InputError(f"{shown}: name the column that is post_id, or at least author_id")
     if not column_map.platform and "platform" not in column_map.columns:
         raise InputError(f"{shown}: say whose posts these are: platform = 'x'")
