@@ -84,7 +84,7 @@ def read(stream: io.BufferedIOBase, source: str) -> Iterator[Reading]:
 
 
 def remap(raw: bytes, source: str) -> Iterator[Reading]:
-    """What a post's `raw` says, read again."""
+    """What the `raw` of a Post or Problem is today."""
     yield from parse_json(raw, source, "raw", parse_record)
 
 

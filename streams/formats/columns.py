@@ -125,7 +125,7 @@ def read(stream: io.BufferedIOBase, source: str) -> Iterator[Reading]:
 
 
 def remap(raw: bytes, source: str) -> Iterator[Reading]:
-    """What a post's `raw` says, read again by the map that is in it."""
+    """What the `raw` of a Post or Problem is today by the map that is in it."""
     yield from parse_json(raw, source, "raw", _parse_raw)
 
 
@@ -260,10 +260,11 @@ class Mapped:
         if begins_with_json(ahead.head):
             yield from read_json(ahead, source, self._record_parser())
         else:
-            yield from read_csv(ahead, source, self._row_parser, _delimiter_of(self._map))
+            delimiter = _delimiter_of(self._map)
+            yield from read_csv(ahead, source, self._row_parser, delimiter, self._encode_row)
 
     def remap(self, raw: bytes, source: str) -> Iterator[Reading]:
-        """What a post's `raw` says, read again by this map."""
+        """What the `raw` of a Post or Problem is today by this map."""
         yield from parse_json(raw, source, "raw", self._parse_own)
 
     def _parse_own(self, record: object, source: str, position: str) -> Iterator[Reading]:
@@ -303,7 +304,8 @@ class Mapped:
                 yield from each_of(record, source, position, parse_record)
             elif isinstance(record, dict):
                 row = record
-                yield _guarded(lambda: self._parse(row, ids, source), row, source, position)
+                stored = self._stored(row)
+                yield _guarded(lambda: self._parse(row, ids, source), stored, source, position)
             else:
                 yield problem_of("not a JSON object", record, source, position)
 
@@ -338,9 +340,7 @@ class Mapped:
             share_of = text_root(text or post_id)
         is_share = kind == "share"
         tags = [tag.strip("#＃ ") for tag in self._list(found, "hashtags")]
-        stored: Json = {"row": row}
-        if self._map is not OUR_NAMES:
-            stored["columns"] = self._as_json
+        stored = self._stored(row)
         if not told_id:
             stored["post_id"] = post_id
         return Post(
@@ -369,6 +369,14 @@ class Mapped:
             provenance=source,
             raw=encode_json(stored),
         )
+
+    def _stored(self, row: Json) -> Json:
+        """A row with the map that it is read by, which `remap` reads again."""
+        return {"row": row} if self._map is OUR_NAMES else {"row": row, "columns": self._as_json}
+
+    def _encode_row(self, header: Row, row: Row) -> bytes:
+        cells: Json = {name: cell for name, cell in zip(header, row, strict=True) if cell}
+        return encode_json(self._stored(cells))
 
     def _column(self, field: str) -> str:
         """The name of a field's column, for messages."""

@@ -26,10 +26,12 @@ def read_csv(
     source: str,
     make_parser: Callable[[Row, str], RowParser],
     delimiter: str = ",",
+    encode_row: Callable[[Row, Row], bytes] | None = None,
 ) -> Iterator[Reading]:
     """Each row as one reading, by the parser that `make_parser(header, source)` makes.
 
-    A bad row is a Problem, which names the field. Bytes that are not UTF-8 become U+FFFD: a broken
+    A bad row is a Problem, which names the field; its `raw` is what `encode_row(header, row)` makes
+    of it, else `encode_cells`. Bytes that are not UTF-8 become U+FFFD: a broken
     emoji is no reason to lose a post. A header that occurs again, as in files put together with
     `cat`, is a NotAPost.
     """
@@ -59,7 +61,7 @@ def read_csv(
             try:
                 yield parse_row(row)
             except BadField as error:
-                raw = encode_cells(header, row)
+                raw = (encode_row or encode_cells)(header, row)
                 reason = clean_text(str(error))
                 yield Problem(reason=reason, source=source, position=position, raw=raw)
 

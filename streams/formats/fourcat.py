@@ -73,7 +73,7 @@ def read(stream: io.BufferedIOBase, source: str) -> Iterator[Reading]:
 
 
 def remap(raw: bytes, source: str) -> Iterator[Reading]:
-    """What a post's `raw` says, read again: a row's cells, or an item."""
+    """What the `raw` of a Post or Problem is today: a row's cells, or an item."""
     if b'"__import_meta"' in raw:
         yield from parse_json(raw, source, "raw", parse_record)
     else:

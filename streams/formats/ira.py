@@ -116,7 +116,7 @@ def read(stream: io.BufferedIOBase, source: str) -> Iterator[Reading]:
 
 
 def remap(raw: bytes, source: str) -> Iterator[Reading]:
-    """What a post's `raw` says, read again, under the id it got when its file was read."""
+    """What the `raw` of a Post or Problem is today, under the id it got when its file was read."""
     yield from remap_row(raw, source, row_parser)
 
 

@@ -60,9 +60,9 @@ class Format(Protocol):
         """Each record of the stream as one Reading, embedded posts before what embeds them."""
 
     def remap(self, raw: bytes, source: str) -> Iterator[Reading]:
-        """What the `raw` of a post of this format says to today's mapper.
+        """What the `raw` of a Post or Problem of this format is today.
 
-        It is the same post but for what `raw` does not hold: a post found inside another is
+        A post is the same but for what `raw` does not hold: one found inside another is
         "collected", and a share has its own words instead of its original's.
         """
 
@@ -134,7 +134,7 @@ def read_file(path: str | Path, format: str | None = None) -> Iterator[Reading]:
         yield from _read_archive(path, format)
         return
     module = load_format(format or sniff_format(path))
-    source = f"{module.NAME}:{clean_text(plain_name(path))}"
+    source = source_of(path, module.NAME)
     with open_file(path) as stream:
         yield from _read_to_damage(module, stream, source)
 
@@ -194,6 +194,20 @@ def _module_of(archive: Archive, member: Member) -> Format | None:
     with archive.open(member) as stream:
         name = guess_format(read_head(stream))
     return None if name is None else load_format(name)
+
+
+def source_of(path: str | Path, format: str) -> str:
+    """What posts and problems of a file say where they are from: "format:file name".
+
+    >>> source_of("archive/day1.csv.xz", "twitwi"), source_of("a.csv", "columns:MAP.toml")
+    ('twitwi:day1.csv', 'columns:a.csv')
+    """
+    return f"{format.partition(':')[0]}:{clean_text(plain_name(path))}"
+
+
+def remap_raw(raw: bytes, source: str) -> Iterator[Reading]:
+    """What a stored raw record is today, read by the format that `source` begins with."""
+    return load_format(source.partition(":")[0]).remap(raw, source)
 
 
 def _is_pipe(path: str | Path) -> bool:

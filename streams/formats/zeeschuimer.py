@@ -26,7 +26,7 @@ from streams.formats.json_records import (
     unix_moment_of,
 )
 from streams.formats.tweet_object import nested_tweets, parse_tweet
-from streams.formats.x_web import MADE_OF, as_tweet_object, is_web_tweet, own_web_object, unwrap
+from streams.formats.x_web import as_tweet_object, is_web_tweet, own_web_object, unwrap
 from streams.records import NotAPost, Post, Problem, Reading, SeenAs
 
 NAME = "zeeschuimer"
@@ -54,7 +54,7 @@ def read(stream: io.BufferedIOBase, source: str) -> Iterator[Reading]:
 
 
 def remap(raw: bytes, source: str) -> Iterator[Reading]:
-    """What a post's `raw` says, read again."""
+    """What the `raw` of a Post or Problem is today."""
     yield from parse_json(raw, source, "raw", parse_record)
 
 
@@ -102,14 +102,14 @@ def parse_caught(
         try:
             yield parse(item, encode(item), source, seen_at)
         except BadField as error:
-            yield problem_of(str(error), {**around, "data": item}, source, position)
+            yield Problem(reason=str(error), source=source, position=position, raw=encode(item))
     else:
         platform = (text_of(meta.get("source_platform")) or "unknown")[:40]
         if platform in ("x.com", "twitter.com") and unwrap(item).get("__typename"):
             yield NotAPost(what=f"no tweet: {text_of(item['__typename'])}")
             return
         reason = f"source_platform: an item of {platform!r} that is no post of X or Instagram"
-        yield problem_of(reason, {**around, "data": item}, source, position)
+        yield Problem(reason=reason, source=source, position=position, raw=encode(item))
 
 
 def example() -> bytes:
@@ -237,4 +237,4 @@ def _parse_tweet(
     try:
         return parse_tweet(tweet, raw, source, seen_at, seen_as)
     except BadField as error:
-        return problem_of(str(error), tweet.get(MADE_OF), source, position)
+        return Problem(reason=str(error), source=source, position=position, raw=raw)

@@ -135,6 +135,19 @@ def test_raw_maps_to_the_same_post_again(format: Format) -> None:
             assert again.raw == post.raw
 
 
+def test_raw_of_a_problem_is_the_same_problem_again(format: Format) -> None:
+    """What quarantine keeps can be tried again with a corrected reader."""
+    moments = (b"2023", b"2020", b"2015", b"2016", b"1682")
+    example = format.example()
+    for moment in moments:
+        example = example.replace(moment, b"1970" if moment != b"1682" else b"0000")
+    problems = [reading for reading in read(format, example) if isinstance(reading, Problem)]
+    assert problems
+    for problem in problems:
+        *_, again = format.remap(problem.raw, problem.source)
+        assert isinstance(again, Problem) and again.reason == problem.reason
+
+
 def test_raw_that_is_broken_is_a_problem(format: Format) -> None:
     for raw in (b"", b"{", b"null", b"{}", b"[1]", b"\xff", b'{"a": 1}', b'{"id": null}'):
         readings = list(format.remap(raw, "s"))

@@ -12,17 +12,20 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
 
 from hoaxwatch import cli
 from hoaxwatch.simulate import make_world, write_samples
-from storage import embedded
+from storage import embedded, reads
 from storage.database import connect
 from tests.tables import assert_same, read_tables
 
@@ -93,7 +96,7 @@ def test_every_answer_in_every_form(
         ).fetchone() or ("",)
     assert "share of" in answer(capsys, ["trace", post_id, *at])
     assert json.loads(answer(capsys, ["trace", post_id, *at, "--json"]))[0]["post_id"] == post_id
-    assert json.loads(answer(capsys, ["quarantine", *at, "--json"]))[0]["records"] == 1
+    assert json.loads(answer(capsys, ["quarantine", "list", *at, "--json"]))[0]["records"] == 1
     assert json.loads(answer(capsys, ["db", "status", *at, "--json"]))["posts"] > 0
 
     page = tmp_path / "report.html"
@@ -101,6 +104,36 @@ def test_every_answer_in_every_form(
     html = page.read_text("utf-8")
     assert tag in html.lower()
     assert "http://" not in html.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_days_of_a_time_zone(
+    database: str, samples: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = ["--database", database, "--json"]
+    answer(capsys, ["run", *samples, *at])
+    ask = ["trends", "-t", "watertruth", *at]
+    days = json.loads(answer(capsys, [*ask, "--tz", "UTC"]))
+    hours = json.loads(answer(capsys, [*ask, "--by", "hour"]))
+    for zone in ("Europe/Berlin", "America/St_Johns", "Pacific/Kiritimati"):
+        found = json.loads(answer(capsys, [*ask, "--tz", zone]))
+        assert sum(day["posts"] for day in found) == sum(day["posts"] for day in days)
+        starts = [datetime.fromisoformat(day["bucket_start"]) for day in found]
+        assert all((start.hour, start.minute) == (0, 0) for start in starts)
+        if zone != "America/St_Johns":  # whole hours off: the stored hours add up to it
+            by_hours = Counter[str]()
+            for hour in hours:
+                start = datetime.fromisoformat(hour["bucket_start"]).astimezone(ZoneInfo(zone))
+                by_hours[f"{start:%Y-%m-%d}"] += hour["posts"]
+            assert by_hours == {day["bucket_start"][:10]: day["posts"] for day in found}
+    with connect(database) as connection:  # days of UTC counted the other way are the stored ones
+        assert reads.read_days(connection, "watertruth", "UTC") == reads.read_trends(
+            connection, "watertruth", "day"
+        )
+    only = json.loads(
+        answer(capsys, [*ask, "--tz", "Pacific/Kiritimati", "--since", found[1]["bucket_start"]])
+    )
+    assert only == found[1:]
+    fails(capsys, [*ask, "--tz", "Europe/Atlantis"], USAGE, "timezone", "Europe/Berlin")
 
 
 def test_score_needs_no_database(capsys: pytest.CaptureFixture[str]) -> None:

@@ -120,6 +120,10 @@ def check(format: Format, readings: list[Reading]) -> None:
         if isinstance(reading, Post):
             again = [again for again in format.remap(reading.raw, "s") if isinstance(again, Post)]
             assert [post.post_id for post in again] == [reading.post_id]
+        if isinstance(reading, Problem) and reading.raw:
+            *_, still = format.remap(reading.raw, "s")
+            assert isinstance(still, Problem | NotAPost), "what no reader can read stays so"
+            assert_safe(still)
 
 
 def without_places(readings: list[Reading]) -> Iterator[object]:
