@@ -313,7 +313,13 @@ class Mapped:
 
     def _parse(self, row: Json, ids: PostIds, source: str, own_id: str | None = None) -> Post:
         """The post of a row. Raises BadField, with the column's name."""
-        found = _Found({f: _value_at(row, name) for f, name in self._map.columns.items()})
+        found = _Found(
+            {
+                field: _value_at(row, name)
+                for field, name in self._map.columns.items()
+                if name in row or "." in name
+            }
+        )
         platform = found.text("platform") or self._map.platform or ""
         if not _PLATFORM.fullmatch(platform):
             raise BadField(f"{self._column('platform')}: {platform[:40]!r} is not a name")
