@@ -173,6 +173,7 @@ def _sniff_archive(path: str | Path) -> str:
 def _read_archive(path: str | Path, format: str | None) -> Iterator[Reading]:
     """The records of all files of an archive, each by its own format if none is given."""
     chosen = None if format in (None, ZIP) else load_format(format or "")
+    n_readings = 0
     with Archive(path) as archive:
         for member in archive.members():
             place = f"{Path(path).name}/{member.name}"
@@ -185,7 +186,13 @@ def _read_archive(path: str | Path, format: str | None) -> Iterator[Reading]:
                     continue
                 with archive.open(member) as stream:
                     source = f"{module.NAME}:{clean_text(place)}"
-                    yield from _read_to_damage(module, stream, source)
+                    for reading in _read_to_damage(module, stream, source):
+                        yield reading
+                        n_readings += 1
+            except InputError as error:  # a map of columns does not fit this file
+                if not n_readings:
+                    raise
+                yield Problem(reason=f"file: {error}", source=source, position="file")
             except DAMAGE as error:
                 yield Problem(reason=describe_damage(error), source=source, position="file")
 

@@ -191,6 +191,26 @@ def test_garbage_between_records_costs_no_more_than_itself(format: Format) -> No
     assert sum(isinstance(reading, Problem) for reading in readings) == 1
 
 
+@pytest.mark.parametrize("name", ["nul", "surrogate", "bad utf-8", "10 MB"])
+def test_poison_costs_at_most_its_post(format: Format, name: str) -> None:
+    example = format.example()
+    is_json = example.startswith((b"{", b"["))
+    poison = {
+        "nul": b"\\u0000" if is_json else b"\0",
+        "surrogate": b"\\ud83d" if is_json else b"\xed\xa0\xbd",
+        "bad utf-8": b"\xff\xf0\x9f",
+        "10 MB": b"x" * 10_000_000,
+    }[name]
+    readings = read(format, example.replace(b"Snow", b"Sn" + poison + b"ow"))
+    check(readings)
+    assert len(readings) == len(read(format, example))
+    n_problems = sum(isinstance(reading, Problem) for reading in readings)
+    assert (n_problems > 0) == (name == "10 MB" and not is_json), "a cell of a CSV has a limit"
+    texts = [reading.text for reading in readings if isinstance(reading, Post)]
+    if n_problems == 0:
+        assert any("Sn\ufffd" in text or "Snxxx" in text for text in texts)
+
+
 def test_cut_anywhere_never_raises(format: Format) -> None:
     example = format.example()
     whole = read(format, example)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -253,6 +254,29 @@ def test_a_map_that_does_not_fit_the_file(example_map: Path, tmp_path: Path) -> 
             list(read_file(path, f"columns:{example_map}"))
         assert "the file has no column 'Tweet ID'" in str(caught.value)
         assert str(caught.value).endswith(hint)
+
+
+def test_the_guide_shows_the_example_and_every_field() -> None:
+    guide = (Path(columns.__file__).parent / "README.md").read_text()
+    assert f"```toml\n{MAP_EXAMPLE}```" in guide
+    assert all(f"`{field}`" in guide for field in columns.FIELDS)
+
+
+def test_a_map_that_does_not_fit_one_file_of_an_archive(example_map: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    row = "1001;24.04.2023 12:40;Snow;ada;;7\n"
+    for names, n_posts in ((("good", "bad"), 1), (("bad", "good"), 0)):
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in names:
+                archive.writestr(name, HEADER + row if name == "good" else "a;b\n1;2\n")
+        readings = read_file(path, f"columns:{example_map}")
+        if n_posts:
+            post, problem = readings
+            assert isinstance(post, Post) and isinstance(problem, Problem)
+            assert "the file has no column 'Tweet ID'" in problem.reason
+        else:
+            with pytest.raises(InputError):
+                next(readings)
 
 
 def test_other_formats_take_no_map() -> None:
