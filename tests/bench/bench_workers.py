@@ -45,7 +45,8 @@ import sys, faust, mode, psycopg
 from streams.records import decode_reading
 kafka, dsn, topic, group, folder = sys.argv[1:]
 app = faust.App(group, broker="kafka://" + kafka, web_enabled=False, topic_disable_leader=True,
-                datadir=folder, consumer_auto_offset_reset="earliest", value_serializer="raw", key_serializer="raw")
+                datadir=folder, consumer_auto_offset_reset="earliest", value_serializer="raw",
+                key_serializer="raw")
 connection = psycopg.connect(dsn, autocommit=True)
 @app.agent(app.topic(topic, value_type=bytes))
 async def store(stream):
