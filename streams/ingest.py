@@ -15,6 +15,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -115,11 +116,14 @@ class Cursors:
 
 @dataclass
 class Published:
-    """What became of the readings of a source. `acknowledged` counts those the brokers have."""
+    """What became of the readings of a source. `acknowledged` counts those the brokers have,
+    `spooled` those that went to disk, where `spool_bytes` wait now."""
 
     read: Counter[str] = field(default_factory=Counter)
     acknowledged: int = 0
+    acknowledged_at: datetime | None = None
     spooled: int = 0
+    spool_bytes: int = 0
     errors: Counter[str] = field(default_factory=Counter)
 
 
@@ -228,6 +232,7 @@ class Publisher:
         self._topic = topic_name(settings, POSTS)
         self._spool = spool
         self._result = result
+        self._result.spool_bytes = spool.n_bytes
         self._save = save
         self._unsent: deque[_Sent] = deque()
         self._n_unsent_bytes = 0
@@ -302,8 +307,9 @@ class Publisher:
                     future.get(timeout=self._settings.spool_seconds)
                 except MessageSizeTooLargeError:
                     self._hand_over(_shrunk(entry)).get(timeout=self._settings.spool_seconds)
-            self._result.acknowledged += len(entries)
+            self._note_acknowledged(len(entries))
             self._spool.remove(segment)
+            self._result.spool_bytes = self._spool.n_bytes
         if self._spooled_cursor is not None:
             self._cursor, self._spooled_cursor = self._spooled_cursor, None
             self._save_cursor()
@@ -327,6 +333,7 @@ class Publisher:
         """Takes note of what is acknowledged, in order; with `wait`, waits for the oldest."""
         if wait and self._unsent:
             self._wait_for(self._unsent[0])
+        n_acknowledged = 0
         while self._unsent and self._unsent[0].future.is_done:
             if not self._unsent[0].future.succeeded():
                 self._count_error(self._unsent[0].future.exception)
@@ -334,8 +341,10 @@ class Publisher:
                 break
             oldest = self._unsent.popleft()
             self._n_unsent_bytes -= len(oldest.entry[1])
-            self._result.acknowledged += 1
+            n_acknowledged += 1
             self._cursor = oldest.cursor or self._cursor
+        if n_acknowledged:
+            self._note_acknowledged(n_acknowledged)
         self._save_cursor()
 
     def _wait_for(self, oldest: _Sent) -> None:
@@ -369,6 +378,7 @@ class Publisher:
                 "goes on where it was"
             ) from None
         self._result.spooled += 1
+        self._result.spool_bytes = self._spool.n_bytes
         self._spooled_cursor = cursor or self._spooled_cursor
 
     def _save_cursor(self, at_once: bool = False) -> None:
@@ -382,6 +392,10 @@ class Publisher:
         self._cursor = None
         self._saved_at = time.monotonic()
 
+    def _note_acknowledged(self, n: int) -> None:
+        self._result.acknowledged += n
+        self._result.acknowledged_at = datetime.now(UTC)
+
     def _count_error(self, error: BaseException | None) -> None:
         self._result.errors[type(error).__name__] += 1
 
@@ -392,15 +406,17 @@ def publish(
     progress: Callable[[Published], None] | None = None,
     *,
     from_beginning: bool = False,
+    result: Published | None = None,
 ) -> Published:
     """Sends every reading of a source to topic `posts`, from where it stopped last time.
 
-    Returns when the brokers have acknowledged all of them. Raises Unavailable when they stay away:
-    what was read then waits on disk, and the next call sends it first. UsageError without a topic.
+    Returns `result`, or counts of its own, when the brokers have acknowledged all of them. Raises
+    Unavailable when they stay away: what was read then waits on disk, and the next call sends it
+    first. UsageError without a topic.
     """
     folder = settings.ingest_folder()
     cursors = Cursors(folder)
-    result = Published()
+    result = result or Published()
     with kafka_errors(settings), Spool(folder, settings.spool_bytes) as spool:
         if spool.is_empty:
             count_partitions(settings, POSTS)  # says at once that a topic or a broker is missing

@@ -1,20 +1,32 @@
-"""What a worker tells Prometheus, and its /metrics and /health."""
+"""What workers and ingest tell Prometheus, and their /metrics and /health."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from socketserver import ThreadingMixIn
-from typing import Any
+from typing import Any, Protocol
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make_wsgi_app
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 #: From 5 ms, what one batch takes at least, to 10 minutes, after which people ask.
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 600)
 SIZES = (1, 4, 16, 64, 256, 1000, 4000, 10_000)
+
+
+class Served(Protocol):
+    """What /metrics and /health are made of."""
+
+    role: str
+    registry: CollectorRegistry
+
+    @property
+    def last_done_at(self) -> datetime | None:
+        """When something was last completed."""
 
 
 class Metrics:
@@ -68,6 +80,68 @@ class Metrics:
         self.last_done_at = datetime.now(UTC)
 
 
+class Ingested(Protocol):
+    """What ingest counts by itself (`streams.ingest.Published`)."""
+
+    @property
+    def read(self) -> Mapping[str, int]:
+        """Records read, by what they are."""
+
+    @property
+    def errors(self) -> Mapping[str, int]:
+        """Deliveries that failed, by their error."""
+
+    acknowledged: int
+    acknowledged_at: datetime | None
+    spooled: int
+    spool_bytes: int
+
+
+class IngestMetrics:
+    """The numbers of one ingest process, made from its counts when somebody asks."""
+
+    def __init__(self, counts: Ingested) -> None:
+        self.role = "ingest"
+        self.registry = CollectorRegistry()
+        self._counts = counts
+        self.registry.register(self)
+
+    @property
+    def last_done_at(self) -> datetime | None:
+        """When the brokers last acknowledged something."""
+        return self._counts.acknowledged_at
+
+    def collect(self) -> Iterator[Metric]:
+        """What prometheus-client asks for."""
+        counts = self._counts
+        read = CounterMetricFamily(
+            "hoaxwatch_ingest_read", "Records read, by what they are.", labels=["kind"]
+        )
+        for kind, n in dict(counts.read).items():
+            read.add_metric([kind], n)
+        errors = CounterMetricFamily(
+            "hoaxwatch_ingest_errors",
+            "Deliveries that failed and are tried again.",
+            labels=["error"],
+        )
+        for error, n in dict(counts.errors).items():
+            errors.add_metric([error], n)
+        yield from (read, errors)
+        yield CounterMetricFamily(
+            "hoaxwatch_ingest_acknowledged",
+            "Records that the brokers have.",
+            value=counts.acknowledged,
+        )
+        yield CounterMetricFamily(
+            "hoaxwatch_ingest_spooled",
+            "Records that went to disk, since the brokers were away.",
+            value=counts.spooled,
+        )
+        yield GaugeMetricFamily(
+            "hoaxwatch_spool_bytes", "Bytes that wait on disk.", value=counts.spool_bytes
+        )
+
+
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
@@ -77,9 +151,7 @@ class _Quiet(WSGIRequestHandler):
         """Nothing: a scrape every few seconds is no news."""
 
 
-def serve_metrics(
-    metrics: Metrics, host: str, port: int, is_well: Callable[[], bool]
-) -> int | None:
+def serve_metrics(metrics: Served, host: str, port: int, is_well: Callable[[], bool]) -> int | None:
     """Serves /metrics and /health in a thread, at `port` or the next free one of twenty.
 
     Returns the port; None if `port` is 0 or none is free.

@@ -56,6 +56,7 @@ def ingest(
     format: Annotated[
         str | None, typer.Option("--format", help="What the files are; default: looked at.")
     ] = None,
+    columns: options.Columns = None,
     again: Annotated[
         bool, typer.Option("--again", help="Send files again that were sent before.")
     ] = False,
@@ -68,12 +69,15 @@ def ingest(
     Stopped in the middle, the same command goes on where it was. While the brokers are away, posts
     wait on disk and go when they are back.
     """
-    from streams.formats.registry import sniff_format
     from streams.ingest import FileSource, Published, publish
+    from streams.local import check_inputs
+    from streams.metrics import IngestMetrics, serve_metrics
 
     settings = read_settings(project=project, kafka=kafka)
-    sources = [FileSource(Path(file), format or sniff_format(file)) for file in files]
+    inputs = check_inputs([Path(file) for file in files], options.format_of(format, columns))
     total = Published()
+    metrics = IngestMetrics(total)
+    serve_metrics(metrics, settings.metrics_host, settings.metrics_port, lambda: True)
     with Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -83,16 +87,13 @@ def ingest(
         disable=not notes.is_terminal,
     ) as bar:
         task = bar.add_task("", total=None)
-        for source in sources:
+        for file in inputs:
 
-            def show(so_far: Published, name: str = source.path.name) -> None:
+            def show(so_far: Published, name: str = file.path.name) -> None:
                 bar.update(task, description=f"{name}: {number(so_far.read.total())} records")
 
-            done = publish(source, settings, show, from_beginning=again)
-            total.read += done.read
-            total.errors += done.errors
-            total.acknowledged += done.acknowledged
-            total.spooled += done.spooled
+            source = FileSource(file.path, file.format)
+            publish(source, settings, show, from_beginning=again, result=total)
     if as_json:
         print_json(
             {

@@ -23,6 +23,10 @@ Database = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
+Columns = Annotated[
+    str | None,
+    typer.Option("--columns", help="A TOML file that says what the columns of a CSV are."),
+]
 Since = Annotated[
     str | None, typer.Option("--since", help="From this day or time on, as 2023-04-24.")
 ]
@@ -57,6 +61,19 @@ def parse_time(text: str | None, option: str, zone: str = "UTC") -> datetime | N
         return moment.astimezone(UTC)
     except OverflowError:
         raise UsageError(f"{option} {text!r} is beyond the calendar") from None
+
+
+def format_of(format: str | None, columns: str | None) -> str | None:
+    """What --format and --columns say together.
+
+    >>> format_of("twitwi", None), format_of(None, "MAP.toml")
+    ('twitwi', 'columns:MAP.toml')
+    """
+    if columns is None:
+        return format
+    if format not in (None, "columns"):
+        raise UsageError(f"--columns is for other files than --format {format}: give only one")
+    return f"columns:{columns}"
 
 
 def settings_of(project: str | None, database: str | None, timezone: str | None = None) -> Settings:

@@ -11,14 +11,16 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import generate_latest
 
 from streams.formats.registry import load_format
 from streams.ingest import Cursors, FileSource, Published, publish
-from streams.metrics import Metrics, serve_metrics
+from streams.metrics import IngestMetrics, Metrics, serve_metrics
 from streams.service import keep_working
 from streams.settings import Settings, read_settings
 from streams.topics import create_topics, read_lag, read_newest, read_topics
@@ -134,6 +136,22 @@ def test_metrics_and_health_are_served_on_loopback() -> None:
     well[0] = False
     with pytest.raises(urllib.error.HTTPError, match="503"):
         urllib.request.urlopen(f"{url}/health", timeout=5)
+
+
+def test_ingest_tells_what_it_read_and_what_waits_on_disk() -> None:
+    counts = Published(spooled=2, spool_bytes=90)
+    counts.read["post"] += 7
+    counts.errors["KafkaTimeoutError"] += 1
+    metrics = IngestMetrics(counts)
+    text = generate_latest(metrics.registry).decode()
+    counts.acknowledged, counts.acknowledged_at = 5, datetime(2026, 3, 2, tzinfo=UTC)
+    later = generate_latest(metrics.registry).decode()
+    assert 'hoaxwatch_ingest_read_total{kind="post"} 7.0' in text
+    assert 'hoaxwatch_ingest_errors_total{error="KafkaTimeoutError"} 1.0' in text
+    assert "hoaxwatch_spool_bytes 90.0" in text
+    assert "hoaxwatch_ingest_acknowledged_total 0.0" in text
+    assert "hoaxwatch_ingest_acknowledged_total 5.0" in later
+    assert metrics.last_done_at == counts.acknowledged_at
 
 
 CHILD = """
