@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,8 @@ from tests.tables import assert_same, read_tables
 
 if TYPE_CHECKING:
     from tests.conftest import Server
+
+Inputs = Callable[[pytest.FixtureRequest, Path], Path]
 
 _numbers = itertools.count()
 pytestmark = pytest.mark.timeout(900)
@@ -41,11 +43,27 @@ def scene(one_server: Server, kafka: str, tmp_path: Path) -> Iterator[Scene]:
             made.stop()
 
 
+def invented_world(request: pytest.FixtureRequest, folder: Path) -> Path:
+    """The demo's samples, with their bad records."""
+    write_samples(make_world(seed=1), folder)
+    return folder
+
+
+def tweets_2023(request: pytest.FixtureRequest, folder: Path) -> Path:
+    """Real tweets of a week, some of them collected twice."""
+    data: Path = request.getfixturevalue("data")
+    return data / "tweets_2023_csv"
+
+
+#: Folders of files, and how many records and posts each holds. A further one is a line more.
+INPUTS: dict[Inputs, tuple[int, int]] = {invented_world: (4029, 2247), tweets_2023: (30157, 27537)}
+
+
 def without_brokers(server: Server, paths: Sequence[Path]) -> dict[str, list[Any]]:
-    """The tables of one local run."""
+    """The tables of one local run, which reads each file twice and not in order."""
     with server.new_database() as dsn:
         settings = read_settings(detector="null", batch_posts=2000)
-        local.run(dsn, local.check_inputs(paths), FaultDetector(), settings)
+        local.run(dsn, local.check_inputs([*reversed(paths), *paths]), FaultDetector(), settings)
         return read_tables(dsn)
 
 
@@ -64,20 +82,18 @@ def over_brokers(scene: Scene, readings: Sequence[Reading], n_workers: int) -> d
 
 
 @pytest.mark.parametrize("n_workers", [1, 3])
-def test_an_invented_world(
-    scene: Scene, one_server: Server, tmp_path: Path, n_workers: int
+@pytest.mark.parametrize("inputs", INPUTS, ids=lambda inputs: inputs.__name__)
+def test_the_tables_are_the_same(
+    scene: Scene,
+    one_server: Server,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    inputs: Inputs,
+    n_workers: int,
 ) -> None:
-    paths = write_samples(make_world(seed=1), tmp_path)
+    folder = inputs(request, tmp_path / "files")
+    paths = sorted(path for path in folder.iterdir() if path.is_file())
     readings = [reading for path in paths for reading in read_file(path)]
     found = over_brokers(scene, readings, n_workers)
-    assert_same(found, without_brokers(one_server, paths))
-
-
-@pytest.mark.parametrize("n_workers", [1, 3])
-def test_real_tweets(scene: Scene, one_server: Server, data: Path, n_workers: int) -> None:
-    paths = sorted((data / "tweets_2023_csv").glob("*.csv.xz"))
-    readings = [reading for path in paths for reading in read_file(path)]
-    assert len(readings) == 30157
-    found = over_brokers(scene, readings, n_workers)
-    assert len(found["posts"]) == 27537
+    assert (len(readings), len(found["posts"])) == INPUTS[inputs]
     assert_same(found, without_brokers(one_server, paths))
