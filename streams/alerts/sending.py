@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 
 from storage import outbox
 from storage.database import Connection, connect, database_errors
+from storage.outbox import Alert
 from streams.alerts.log import LogSink
 from streams.alerts.sink import Sink
+from streams.faults import fail_point
 
 
 class AlertSender:
@@ -25,9 +27,12 @@ class AlertSender:
         with database_errors(self._dsn):
             if self._connection is None:
                 self._connection = connect(self._dsn, role="hoaxwatch alert")
-            return outbox.send_waiting(
-                self._connection, self._sink.send, self.BATCH, datetime.now(UTC)
-            )
+            return outbox.send_waiting(self._connection, self._send, self.BATCH, datetime.now(UTC))
+
+    def _send(self, alert: Alert) -> None:
+        fail_point("alert.before_send")
+        self._sink.send(alert)
+        fail_point("alert.before_commit")
 
     def close(self) -> None:
         """Lets go of the database."""

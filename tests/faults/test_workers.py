@@ -5,28 +5,30 @@ Long forms run with HOAXWATCH_TEST_LONG=1 (`make faults`): more posts, more deat
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
 import threading
 import time
+from collections import Counter
 
 import msgspec
 import pytest
 
 from storage.database import connect
 from streams import topics
+from streams.faults import FAIL_POINTS
 from streams.records import RECORD_VERSION, Post, encode_reading
 from tests.faults.detector import FAILS, KILLS
 from tests.faults.scene import SESSION_SECONDS, Scene, make_posts
 
 IS_LONG = bool(os.environ.get("HOAXWATCH_TEST_LONG"))
 SEEDS = range(10 if IS_LONG else 1)
-CLASSIFY_POINTS = [
-    f"classify.{at}"
-    for at in ("before_model", "after_model", "before_commit", "after_commit", "before_ack")
-]
-TRACK_POINTS = [f"track.{at}" for at in ("before_commit", "after_commit", "before_ack")]
+CLASSIFY_POINTS, TRACK_POINTS, ALERT_POINTS = (
+    [point for point in FAIL_POINTS if point.startswith(role)]
+    for role in ("classify.", "track.", "alert.")
+)
 
 pytestmark = pytest.mark.timeout(3600 if IS_LONG else 300)
 
@@ -42,6 +44,24 @@ def test_a_death_at_each_point(scene: Scene, reference: str) -> None:
     assert died_at == {*CLASSIFY_POINTS, *TRACK_POINTS}
     assert scene.n_starts["c1"] == len(CLASSIFY_POINTS) + 1
     scene.check(posts, reference)
+
+
+def test_alerts_of_a_worker_that_dies(scene: Scene) -> None:
+    """Each goes out; twice only what was sent and not stamped."""
+    with connect(scene.dsn) as connection:
+        connection.cursor().executemany(
+            "INSERT INTO hoaxwatch.alerts (rule, subject, summary, evidence, created_at)"
+            " VALUES ('r', %s, 's', '{}', now())",
+            [(f"tag:{number}",) for number in range(20)],
+        )
+        scene.start("alert", "a1", HOAXWATCH_FAIL_POINTS=",".join(ALERT_POINTS))
+        waiting = "SELECT count(*) FROM hoaxwatch.alerts WHERE sent_at IS NULL"
+        scene.wait_for(lambda: connection.execute(waiting).fetchone() == (0,), 60)
+    scene.stop()
+    assert scene.n_starts["a1"] == len(ALERT_POINTS) + 1
+    lines = map(json.loads, (scene.folder / "a1.log").read_text().splitlines())
+    sent = Counter(line["subject"] for line in lines if line["event"] == "alert")
+    assert sent == {f"tag:{number}": 1 + (number == 0) for number in range(20)}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
