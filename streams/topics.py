@@ -149,8 +149,11 @@ def kafka_errors(settings: Settings) -> Iterator[None]:
         ) from error
     except (KafkaError, OSError) as error:
         said = " ".join(str(error).split()) or type(error).__name__
+        # a broker that refuses a login or a certificate may just hang up
+        secured = settings.kafka_security != "PLAINTEXT"
+        too = ", kafka_user, kafka_password and kafka_ca_file" if secured else ""
         raise Unavailable(
-            f"brokers {where} do not answer ({said}); start them or check HOAXWATCH_KAFKA"
+            f"brokers {where} do not answer ({said}); start them or check HOAXWATCH_KAFKA{too}"
         ) from error
 
 

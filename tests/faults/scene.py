@@ -107,6 +107,7 @@ class Scene:
     take_posts: int = 50
     session_seconds: float = SESSION_SECONDS
     windows: dict[str, int] = field(default_factory=lambda: dict(WINDOWS))
+    login: dict[str, Any] = field(default_factory=dict)
     workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     roles: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
     n_starts: Counter[str] = field(default_factory=Counter)
@@ -125,6 +126,7 @@ class Scene:
             spool_seconds=2.0,
             retry_seconds=60.0,
             linger_ms=5,
+            **self.login,
         )
 
     def set_up(self) -> None:
@@ -164,7 +166,8 @@ class Scene:
             "HOAXWATCH_CONFIG": str(self.folder / "none.toml"),
             "PYTHONPATH": str(REPOSITORY),
         }
-        told |= {f"HOAXWATCH_{key.upper()}": str(value) for key, value in self.windows.items()}
+        given = self.windows | self.login
+        told |= {f"HOAXWATCH_{key.upper()}": str(value) for key, value in given.items()}
         log = (self.folder / f"{name}.log").open("ab")
         self.workers[name] = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.worker", role],
