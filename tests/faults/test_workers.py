@@ -12,16 +12,19 @@ import signal
 import threading
 import time
 from collections import Counter
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
 
+from storage import writes
 from storage.database import connect
-from streams import topics
+from streams import steps, topics
 from streams.faults import FAIL_POINTS
 from streams.records import RECORD_VERSION, Post, encode_reading
-from tests.faults.detector import FAILS, KILLS
-from tests.faults.scene import SESSION_SECONDS, Scene, make_posts
+from tests.faults.detector import FAILS, KILLS, FaultDetector
+from tests.faults.scene import SESSION_SECONDS, Scene, make_posts, reference_tables
+from tests.tables import assert_same, read_tables
 
 IS_LONG = bool(os.environ.get("HOAXWATCH_TEST_LONG"))
 SEEDS = range(10 if IS_LONG else 1)
@@ -221,6 +224,25 @@ def test_only_what_is_bad_is_put_aside(scene: Scene, reference: str) -> None:
     ]
     assert n_posts == (len(posts),)
     assert outcomes == {"new": len(posts), "quarantined": 4}
+
+
+def test_what_no_hint_told_of_is_counted(scene: Scene, reference: str) -> None:
+    """Hints that were lost, and runs without brokers on the same database."""
+    posts = make_posts(100, seed=10)
+    with connect(scene.dsn) as connection:
+        writes.prepare(connection)
+        now = datetime.now(UTC)
+        key = scene.settings.tombstone_key.get_secret_value()
+        detector = FaultDetector()
+        recorded = steps.record(connection, steps.prepare(posts, now), detector, key)
+        steps.judge(connection, steps.classify(detector, recorded.pending), now)
+        writes.activate_policy(connection, detector.name, detector.version, 0.5, 0.0, now)
+    scene.start("track", "t1")
+    scene.wait()
+    assert all(row.end == 0 for row in topics.read_lag(scene.settings))
+    scene.stop()
+    expected = reference_tables(reference, posts, scene.settings)
+    assert_same(read_tables(scene.dsn), expected)
 
 
 def test_a_newer_record_ends_the_worker(scene: Scene) -> None:
