@@ -89,11 +89,8 @@ class _Database:
         pause_seconds = 0.1
         while True:
             try:
-                if self._connection is None:
-                    self._connection = self._open()
-                    on_new(self._connection)
                 with database_errors(self._dsn):
-                    return work(self._connection)
+                    return work(self._connection or self._open(on_new))
             except Unavailable as error:
                 self.close()
                 now = time.monotonic()
@@ -108,13 +105,13 @@ class _Database:
                 self.close()
                 raise
 
-    def _open(self) -> Connection:
-        with database_errors(self._dsn):
-            connection = connect(self._dsn, role=self._role)
-            writes.prepare(connection)
-            recount.prepare(connection)
-            limit_waits(connection, IDLE_SECONDS)
-        return connection
+    def _open(self, on_new: Callable[[Connection], None]) -> Connection:
+        self._connection = connect(self._dsn, role=self._role)
+        writes.prepare(self._connection)
+        recount.prepare(self._connection)
+        limit_waits(self._connection, IDLE_SECONDS)
+        on_new(self._connection)
+        return self._connection
 
     def close(self) -> None:
         """Lets go of the connection; what was not committed is undone."""

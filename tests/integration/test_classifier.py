@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from storage import positions
 from storage.database import connect
@@ -15,6 +17,8 @@ from streams.metrics import Metrics
 from streams.records import Content, Verdict, encode_reading
 from streams.settings import read_settings
 from streams.workers import BAD_IN_A_ROW, Classifier, Taken
+from tests.conftest import _server_folder
+from tests.faults.proxy import CommitCutter
 from tests.faults.scene import make_posts
 from tests.marker import MarkerDetector
 
@@ -109,6 +113,21 @@ def test_a_detector_that_fails_on_everything_blames_nobody(database: str) -> Non
         work(taken())
     work.close()
     assert counts(database)[1:] == (0, 0, 0)
+
+
+def test_a_database_that_goes_away_while_a_worker_sets_up(database: str) -> None:
+    """Its first commits are cut: the policy's, then the note's; each is done again."""
+    with _server_folder() as folder:
+        cutter = CommitCutter(folder, Path(str(conninfo_to_dict(database)["host"])))
+        cutter.cut += ["lost", "done", "done", "lost"]
+        settings = read_settings(retry_seconds=30.0)
+        dsn = make_conninfo(database, host=str(folder))
+        work = Classifier(dsn, settings, MarkerDetector(), Metrics("classify"))
+        work(taken())
+        work.close()
+        cutter.close()
+        assert cutter.n_cut == 4
+    assert counts(database) == (len(POSTS), len(POSTS), 0, 0)
 
 
 def test_a_post_that_cannot_be_stored_is_found_among_the_others(database: str) -> None:
