@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import random
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +20,7 @@ from streams.formats.registry import read_file
 from streams.records import Reading
 from streams.settings import read_settings
 from tests.faults.detector import FaultDetector
-from tests.faults.scene import Scene
+from tests.faults.scene import REPOSITORY, Scene
 from tests.tables import assert_same, read_tables
 
 if TYPE_CHECKING:
@@ -97,3 +100,33 @@ def test_the_tables_are_the_same(
     found = over_brokers(scene, readings, n_workers)
     assert (len(readings), len(found["posts"])) == INPUTS[inputs]
     assert_same(found, without_brokers(one_server, paths))
+
+
+def stress(scene: Scene, seed: int, patience: int) -> tuple[int, dict[str, Any]]:
+    """Exit code and answer of the closed loop on this scene."""
+    told = {
+        "HOAXWATCH_KAFKA": scene.kafka,
+        "HOAXWATCH_KAFKA_PREFIX": scene.prefix,
+        "HOAXWATCH_DATABASE": scene.dsn,
+        "HOAXWATCH_HOME": str(scene.folder),
+    }
+    command = [sys.executable, "-m", "hoaxwatch", "stress", "--rate", "200", "--posts", "400"]
+    command += ["--seed", str(seed), "--patience", str(patience), "--json"]
+    done = subprocess.run(
+        command, env={**os.environ, **told}, cwd=REPOSITORY, stdout=subprocess.PIPE, check=False
+    )
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_the_closed_loop(scene: Scene) -> None:
+    """One process with all roles loses nothing; without workers the loop says so."""
+    code, told = stress(scene, seed=1, patience=1)
+    assert (code, told["lost"]) == (1, 400)
+    assert told["breaches"][0] == "400 of 400 posts lost"
+    scene.prefix += "2-"  # what was sent is not to arrive late
+    scene.set_up()
+    scene.start("all", "w1")
+    code, told = stress(scene, seed=2, patience=120)
+    assert (code, told["breaches"]) == (0, [])
+    assert told["n_posts"] == 400
+    assert set(told["seconds"]) == {"p50", "p95", "p99"}
