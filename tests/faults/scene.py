@@ -31,6 +31,8 @@ from tests.tables import assert_same, read_tables
 REPOSITORY = Path(__file__).resolve().parents[2]
 START = datetime(2026, 3, 2, tzinfo=UTC)
 SESSION_SECONDS = 6.0
+#: After so long something is not slow but wrong, however busy the machine.
+PATIENCE_SECONDS = 300.0
 #: What the workers are told by environment, and the reference run by argument.
 WINDOWS = {"window_hours": 24, "window_step_hours": 24, "cluster_min_users": 5}
 
@@ -198,7 +200,7 @@ class Scene:
         process = self.workers.pop(name)
         process.terminate()
         try:
-            process.wait(timeout=45)
+            process.wait(timeout=PATIENCE_SECONDS)
         finally:
             process.kill()
             process.wait()
@@ -207,11 +209,17 @@ class Scene:
         """Sends any signal."""
         self.workers[name].send_signal(kind)
 
-    def wait(self, seconds: float = 150.0, *, mend: bool = True) -> None:
+    def wait(self, seconds: float = PATIENCE_SECONDS, *, mend: bool = True) -> None:
         """Returns when everything sent is recorded and counted, restarting what died meanwhile."""
         self.wait_for(lambda: self._is_done(), seconds, mend=mend)
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float, *, mend: bool = True) -> None:
+    def wait_for(
+        self,
+        condition: Callable[[], bool],
+        seconds: float = PATIENCE_SECONDS,
+        *,
+        mend: bool = True,
+    ) -> None:
         """Returns when the condition holds."""
         deadline = time.monotonic() + seconds
         while not condition():

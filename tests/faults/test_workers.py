@@ -23,7 +23,13 @@ from streams import steps, topics
 from streams.faults import FAIL_POINTS
 from streams.records import RECORD_VERSION, Post, encode_reading
 from tests.faults.detector import FAILS, KILLS, FaultDetector
-from tests.faults.scene import SESSION_SECONDS, Scene, make_posts, reference_tables
+from tests.faults.scene import (
+    PATIENCE_SECONDS,
+    SESSION_SECONDS,
+    Scene,
+    make_posts,
+    reference_tables,
+)
 from tests.tables import assert_same, read_tables
 
 IS_LONG = bool(os.environ.get("HOAXWATCH_TEST_LONG"))
@@ -33,7 +39,7 @@ CLASSIFY_POINTS, TRACK_POINTS, ALERT_POINTS = (
     for role in ("classify.", "track.", "alert.")
 )
 
-pytestmark = pytest.mark.timeout(3600 if IS_LONG else 300)
+pytestmark = pytest.mark.timeout(3600 if IS_LONG else 900)
 
 
 def test_a_death_at_each_point(scene: Scene, reference: str) -> None:
@@ -59,7 +65,7 @@ def test_alerts_of_a_worker_that_dies(scene: Scene) -> None:
         )
         scene.start("alert", "a1", HOAXWATCH_FAIL_POINTS=",".join(ALERT_POINTS))
         waiting = "SELECT count(*) FROM hoaxwatch.alerts WHERE sent_at IS NULL"
-        scene.wait_for(lambda: connection.execute(waiting).fetchone() == (0,), 60)
+        scene.wait_for(lambda: connection.execute(waiting).fetchone() == (0,))
     scene.stop()
     assert scene.n_starts["a1"] == len(ALERT_POINTS) + 1
     lines = map(json.loads, (scene.folder / "a1.log").read_text().splitlines())
@@ -96,7 +102,7 @@ def test_a_sleep_longer_than_the_session(scene: Scene, reference: str) -> None:
     for name in ("c1", "c2", "t1", "t2"):
         scene.start("classify" if name.startswith("c") else "track", name)
     scene.send(posts[:600])
-    scene.wait_for(lambda: scene.n_recorded() > 50, 60)
+    scene.wait_for(lambda: scene.n_recorded() > 50)
     for name in ("c1", "t1"):
         scene.signal(name, signal.SIGSTOP)
     scene.send(posts[600:])
@@ -114,7 +120,7 @@ def test_a_slow_model(scene: Scene, reference: str) -> None:
     scene.send(posts)
     scene.start("classify", "c1")
     scene.start("track", "t1")
-    scene.wait_for(lambda: (scene.folder / "scored").exists(), 150)
+    scene.wait_for(lambda: (scene.folder / "scored").exists())
     (scene.folder / "slow").unlink()
     scene.wait()
     assert scene.n_starts["c1"] == 1
@@ -166,7 +172,7 @@ def test_ten_times_shuffled_and_from_the_beginning_again(scene: Scene, reference
     scene.kill("c1")
     scene.start("classify", "c1", HOAXWATCH_PROJECT="again")
     again = scene.settings.model_copy(update={"project": "again"})
-    scene.wait_for(lambda: topics.read_lag(again)[0].lag == 0, 60)
+    scene.wait_for(lambda: topics.read_lag(again)[0].lag == 0)
     with connect(scene.dsn) as connection:
         after = connection.execute(
             "SELECT outcome, sum(records) FROM hoaxwatch.stream_outcomes GROUP BY 1 ORDER BY 1"
@@ -197,7 +203,7 @@ def test_only_what_is_bad_is_put_aside(scene: Scene, reference: str) -> None:
     scene.send([unstorable, *posts[50:]])
     scene.start("classify", "c1")
     scene.start("track", "t1")
-    scene.wait(240)
+    scene.wait()
     scene.stop()
     with connect(scene.dsn) as connection:
         reasons = [
@@ -250,7 +256,7 @@ def test_a_newer_record_ends_the_worker(scene: Scene) -> None:
     newer = bytes([RECORD_VERSION + 1]) + encode_reading(make_posts(1)[0])[1:]
     scene.send_bytes([newer])
     process = scene.start("classify", "c1")
-    assert process.wait(timeout=60) == 3
+    assert process.wait(timeout=PATIENCE_SECONDS) == 3
     assert "upgrade hoaxwatch" in (scene.folder / "c1.log").read_text()
     with connect(scene.dsn) as connection:
         assert connection.execute("SELECT count(*) FROM hoaxwatch.quarantine").fetchone() == (0,)
