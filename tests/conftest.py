@@ -233,18 +233,28 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield cluster.bootstrap
 
 
+def skip_without_brokers() -> None:
+    """Skips where a broker cannot be had: no Java, or no Maven to fetch Kafka with."""
+    from infra.kafka.broker import NoBroker, fetch_jars, find_java
+
+    try:
+        find_java()
+        fetch_jars()
+    except NoBroker as error:
+        pytest.skip(f"no Kafka: {error}; or set {KAFKA_VARIABLE}")
+
+
 @contextmanager
 def running_cluster(n_brokers: int) -> Iterator[Cluster]:
-    """A Kafka of one's own. Skips where there is no Java or Maven."""
-    from infra.kafka.broker import Cluster, NoBroker
+    """A Kafka of one's own."""
+    from infra.kafka.broker import Cluster
 
+    skip_without_brokers()
     with _server_folder() as folder:
         cluster = Cluster(folder / "kafka")
         try:
             cluster.start(n_brokers)
             yield cluster
-        except NoBroker as error:
-            pytest.skip(f"no Kafka: {error}; or set {KAFKA_VARIABLE}")
         finally:
             if (folder / "kafka" / "cluster.json").exists():
                 cluster.stop()

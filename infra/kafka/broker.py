@@ -35,7 +35,7 @@ POM = Path(__file__).with_name("pom.xml")
 #: Below the range from which Linux takes the ports of outgoing connections: a broker that is down
 #: keeps its number.
 PORTS = range(20_000, 32_000)
-READY_SECONDS = 90.0
+READY_SECONDS = 180.0
 STOP_SECONDS = 30.0
 
 #: As small as a broker gets: one directory, few threads, no waiting for a group's first members.

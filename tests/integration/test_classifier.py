@@ -11,10 +11,12 @@ import msgspec
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from storage import positions
+from storage import positions, writes
 from storage.database import connect
+from streams import quarantine, steps
 from streams.metrics import Metrics
-from streams.records import Content, Verdict, encode_reading
+from streams.quarantine import WIRE
+from streams.records import Content, Problem, Verdict, encode_reading
 from streams.settings import read_settings
 from streams.workers import BAD_IN_A_ROW, Classifier, Taken
 from tests.conftest import _server_folder
@@ -146,3 +148,19 @@ def test_a_post_that_cannot_be_stored_is_found_among_the_others(database: str) -
     assert outcomes == {"new": len(POSTS) - 1, "quarantined": 1}
     assert counts(database) == (len(POSTS) - 1, len(POSTS) - 1, 0, 1)
     assert in_work == (0,)
+
+
+def test_a_record_that_can_be_read_by_now_leaves_quarantine(database: str) -> None:
+    """What came over the wire is tried again as such; what is no record stays."""
+    now = datetime.now(UTC)
+    held = [
+        Problem(reason="not a record", source=f"{WIRE}:posts", position=f"posts[0]@{at}", raw=raw)
+        for at, raw in enumerate([encode_reading(POSTS[0]), b"{no record}"])
+    ]
+    detector = MarkerDetector()
+    with connect(database) as connection:
+        writes.prepare(connection)
+        steps.record(connection, steps.prepare(held, now), detector, "key")
+        replayed = quarantine.replay(connection, detector, now, "key")
+    assert (replayed.n_records, replayed.n_released) == (2, 1)
+    assert counts(database) == (1, 0, 0, 1)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 import yaml
 
-from infra.kafka.broker import Cluster, NoBroker
+from infra.kafka.broker import Cluster
 from streams import ingest, topics
 from streams.settings import read_settings
-from tests.conftest import _server_folder
+from tests.conftest import _server_folder, skip_without_brokers
 from tests.faults.scene import make_posts
 from tests.house.repository import ROOT
 
@@ -44,13 +43,11 @@ class ComposeBroker(Cluster):
 
 
 def test_it_takes_posts() -> None:
+    skip_without_brokers()
     with _server_folder() as folder:
         cluster = ComposeBroker(folder / "kafka")
         try:
             kafka = cluster.start()
-        except NoBroker as error:
-            pytest.skip(f"no Kafka: {error}")
-        try:
             settings = read_settings(kafka=kafka, home=folder)
             assert all(topics.create_topics(settings).values())
             ingest.send_all([ingest.encode_entry(post) for post in make_posts(20)], settings)

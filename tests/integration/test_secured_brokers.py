@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 from kafka.admin import KafkaAdminClient, ScramMechanism, UserScramCredentialUpsertion
 
-from infra.kafka.broker import Cluster, NoBroker, _free_ports, find_java
+from infra.kafka.broker import Cluster, _free_ports, find_java
 from streams import topics
 from streams.errors import Unavailable, UsageError
 from streams.settings import Settings, read_settings
-from tests.conftest import KAFKA_VARIABLE, _server_folder
+from tests.conftest import _server_folder, skip_without_brokers
 from tests.faults.scene import Scene, make_posts
 
 if TYPE_CHECKING:
@@ -69,13 +69,11 @@ def make_certificate(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def secured() -> Iterator[tuple[str, Path]]:
     """The address of the secured door, and the authority that vouches for it."""
+    skip_without_brokers()
     with _server_folder() as folder:
         cluster = SecuredCluster(folder / "kafka")
         try:
             plain = cluster.start()
-        except NoBroker as error:
-            pytest.skip(f"no Kafka: {error}; {KAFKA_VARIABLE} is of no use here")
-        try:
             admin = KafkaAdminClient(bootstrap_servers=plain)
             admin.alter_user_scram_credentials(
                 [UserScramCredentialUpsertion(USER, ScramMechanism.SCRAM_SHA_512, PASSWORD)]
