@@ -199,7 +199,7 @@ class Cluster:
         ports = _free_ports(2 * n_brokers)
         pairs = list(zip(ports[::2], ports[1::2], strict=True))
         voters = ",".join(f"{i}@127.0.0.1:{c}" for i, (_, c) in enumerate(pairs, 1))
-        cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        cluster_id = _new_cluster_id()
         for number, (port, controller) in enumerate(pairs, 1):
             own = self._of(number)
             own.mkdir(exist_ok=True)
@@ -306,6 +306,13 @@ class Cluster:
         if not words:  # a zombie has no words, and neither has a process in the middle of exec
             return state != "Z"
         return os.fsencode(self._of(number) / "server.properties") in words
+
+
+def _new_cluster_id() -> str:
+    """22 letters. None begins with a dash: Kafka's tool would take it for an option."""
+    while (made := urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()).startswith("-"):
+        pass
+    return made
 
 
 def _free_ports(n: int) -> list[int]:

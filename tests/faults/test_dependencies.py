@@ -199,7 +199,8 @@ def test_a_database_slower_than_the_source_fills_no_memory(scene: Scene) -> None
             "CREATE TRIGGER be_slow AFTER INSERT ON hoaxwatch.posts"
             " FOR EACH STATEMENT EXECUTE FUNCTION hoaxwatch.be_slow()"
         )
-    scene.send([with_raw(post) for post in posts])
+    for at in range(0, len(posts), 1000):
+        scene.send([with_raw(post) for post in posts[at : at + 1000]])
     process = scene.start("classify", "c1")
     scene.wait_for(lambda: scene.n_recorded() > 50)
     first = resident_bytes(process.pid)
