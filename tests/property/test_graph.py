@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.communities import Communities, infomap, louvain, modularity, renumber
+from graph.communities import Communities, infomap, leiden, louvain, modularity, renumber
 from graph.hashtags import build_hashtag_network
 from graph.propagation import build_propagation, cascade_sizes, summarise_cascades
-from graph.users import UserNetwork, build_user_network
+from graph.users import UserNetwork, build_user_network, build_user_network_of_ids
 from graph.virality import expected_share, structural_virality, wilson_interval
 
 Row = tuple[str, int, str | None, str | None]
@@ -102,6 +102,13 @@ def test_user_network_does_not_depend_on_order_or_repetition(
     same(network_of(tables[0]), network_of(tables[1]))
 
 
+@given(st.lists(st.tuples(st.integers(-1, 9), st.integers(-1, 9)), max_size=40))
+def test_accounts_that_are_numbers_make_the_same_network(pairs: list[tuple[int, int]]) -> None:
+    shared, sharers = (np.array([pair[i] for pair in pairs], dtype=np.int64) for i in (0, 1))
+    first, second = ([str(x) if x >= 0 else None for x in pair] for pair in (shared, sharers))
+    same(build_user_network_of_ids(shared, sharers), build_user_network(first, second))
+
+
 @given(shares)
 def test_every_share_is_counted_in_one_place(table: list[Share]) -> None:
     network = network_of(table, with_ids=False)
@@ -115,7 +122,7 @@ def test_every_share_is_counted_in_one_place(table: list[Share]) -> None:
 
 
 @given(shuffled_shares(), st.integers(1, 2**31))
-@pytest.mark.parametrize("find", [louvain, infomap])
+@pytest.mark.parametrize("find", [louvain, leiden, infomap])
 def test_same_shares_and_seed_give_the_same_communities(
     find: Callable[..., Communities], tables: tuple[list[Share], list[Share]], seed: int
 ) -> None:
