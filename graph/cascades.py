@@ -86,9 +86,8 @@ def build_forest(
 
     parent_ids: the post that each one was found through; None, "" or its own id if there is none.
     A post id counts once: of rows with the same id the one with the earliest time is kept, then one
-    with a parent that was seen and is older than the post, one with a parent not seen, one without,
-    one with a parent that is not older, then a known user. So neither repetition nor order changes
-    the result.
+    with an older parent, with a parent not seen, without one, with one of the same moment, with a
+    younger one, then one with a known user. So neither repetition nor order changes the result.
 
     posted_at_us: int (n,), microseconds since 1970, UTC.
     Cost: O(n log n), and a numpy step for each level of the deepest tree.
@@ -141,11 +140,11 @@ def build_forest(
 
 
 def _unlikeliness(own: Ids, named: Ids, times: Ids, n_ids: int) -> Ids:
-    """0: a parent that was seen and is older; 1: not seen; 2: none; 3: one that is not older."""
+    """0: an older parent; 1: one not seen; 2: none; 3: one of the same moment; 4: a younger one."""
     never = int(np.iinfo(np.int64).max)
     time_of = np.full(n_ids + 1, never, dtype=np.int64)  # the last place is for UNKNOWN
     np.minimum.at(time_of, own, times)
-    unlikeliness = np.where(time_of[named] >= times, 3, 0)
+    unlikeliness = np.select([time_of[named] < times, time_of[named] == times], [0, 3], 4)
     unlikeliness[time_of[named] == never] = 1
     unlikeliness[named == UNKNOWN] = 2
     return unlikeliness
