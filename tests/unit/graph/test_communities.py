@@ -316,7 +316,7 @@ def large() -> UserNetwork:
 
 def test_a_large_network_is_partitioned_as_well_as_by_igraph() -> None:
     network = large()
-    assert len(network.undirected[2]) >= LARGE_LINKS
+    assert len(network.weight) >= LARGE_LINKS
     found = louvain(network, seed=3)
     assert found.version.startswith("scikit-network ")
     assert found.parameters == {"resolution": 1.0, "tolerance": LARGE_TOLERANCE}
@@ -328,6 +328,15 @@ def test_a_large_network_is_partitioned_as_well_as_by_igraph() -> None:
     again, other = louvain(network, seed=3), louvain(network, seed=4)
     assert found.membership.tolist() == again.membership.tolist()
     assert found.membership.tolist() != other.membership.tolist()
+
+
+def test_a_large_network_is_undirected_as_well() -> None:
+    shared, sharers, _, _ = planted_shares(LARGE_LINKS + 4_000, seed=2)
+    one, other = (
+        louvain(build_user_network_of_ids(*ends), seed=1)
+        for ends in ((shared, sharers), (sharers, shared))
+    )
+    assert one.membership.tolist() == other.membership.tolist()
 
 
 def test_resolution_reaches_the_engine_for_large_networks() -> None:
