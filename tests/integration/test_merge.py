@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hoaxwatch.simulate import make_world, write_samples
+from hoaxwatch.simulate import simulate
 from storage import recount, writes
 from storage.database import Connection, connect
 from streams import steps
@@ -405,9 +405,11 @@ def test_a_raw_record_of_two_sources_has_the_first(server: Server, batch: int) -
 def test_tables_do_not_depend_on_order_batches_or_repetition(
     server: Server, tmp_path: Any, seed: int
 ) -> None:
-    world = make_world(seed=seed, n_accounts=40, n_originals=25)
-    paths = write_samples(world, tmp_path)
-    readings = [reading for path in paths for reading in read_file(path)]
+    """Three days of all platforms, with deletions, edits and what cannot be stored."""
+    world = simulate(
+        tmp_path, seed, 3, 250, with_pictures=False, with_tables=False, long_text_bytes=1000
+    )
+    readings = [reading for path in world.paths for reading in read_file(path)]
     chance = random.Random(seed)
     shuffled = readings + chance.sample(readings, len(readings) // 2)
     chance.shuffle(shuffled)
