@@ -17,6 +17,7 @@ from hoaxwatch.commands import (
     doctor,
     pipeline,
     quarantine,
+    simulate,
     worker,
 )
 from hoaxwatch.show import notes
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 app.command("run")(pipeline.run)
 app.command("demo")(demo.demo)
+app.command("simulate")(simulate.simulate)
 app.command("trends")(ask.trends)
 app.command("clusters")(ask.clusters)
 app.command("report")(ask.report)

@@ -23,6 +23,7 @@ from streams.settings import Settings
 from streams.topics import (
     ACTIVITY,
     CLASSIFY,
+    FETCH_BYTES,
     POSTS,
     RECORD_LIMIT_BYTES,
     TRACK,
@@ -58,7 +59,7 @@ def new_app(settings: Settings, role: str) -> faust.App:
         broker_max_poll_records=500,
         consumer_group_instance_id=f"{role}-{name}" if name else None,
         consumer_auto_offset_reset="earliest",
-        consumer_max_fetch_size=RECORD_LIMIT_BYTES + 4096,
+        consumer_max_fetch_size=FETCH_BYTES,
         producer_acks=-1,
         producer_compression_type="zstd",
         producer_linger=0.0,
