@@ -38,8 +38,9 @@ from detectors.evaluation import (
 )
 from detectors.labels import LABELS, POSITIVE_CLASS
 from detectors.text.normalise import PREPROCESSING, features
-from detectors.tfidf import FORMAT, Calibration, Config, TfidfDetector, write_config, write_weights
+from detectors.tfidf import FORMAT, Config, TfidfDetector, write_config, write_weights
 from detectors.tfidf_card import model_card
+from detectors.trained import Calibration
 
 #: At most this share of the calm set may be flagged, as measured on the half kept for the report.
 MAX_CALM_SHARE = 0.02

@@ -63,7 +63,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Runs one command; returns its exit code. A bug is raised, with its traceback."""
     from detectors.registry import UnknownDetector
-    from detectors.tfidf import BrokenWeights
+    from detectors.trained import BrokenWeights
     from storage.embedded import DatabaseUnavailable
     from streams.errors import Unavailable, UsageError
     from streams.formats.opening import InputError

@@ -1,0 +1,324 @@
+"""Engines: the same encoder computed in different ways, each with the same bits for a post whatever
+its neighbours are.
+
+    fp32        float32 on the CPU: one fixed shape per length, since a float32 matrix product
+                may round a row differently in a matrix of another size
+    int8        8-bit integers on the CPU: products of matrices are exact sums of integers, all else
+                works row by row, so batches may have any number of posts
+    cuda-bf16   bfloat16 on an NVIDIA GPU, one fixed shape per length
+
+A matrix product in int8 (x, w float32; q integers in -127..127; i row, j output channel):
+
+    q_x = round(127 x / max_k |x_ik|)    one scale per row, so no row sees another
+    q_w = round(127 w / max_k |w_jk|)    one scale per output channel, once
+    y_ij = (sum_k q_x_ik q_w_jk) s_i s_j + b_j,   s = max / 127
+
+What only the first token needs is computed for the first token: the last layer's queries and all
+that follows them. Query, key and value are one product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import sqrt
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from detectors.batching import Batch, Grid
+from detectors.encoder import Encoder, embed, linear_name
+
+#: A row of zeros has no largest value; this stands for it.
+_LEAST = 1e-20
+#: Added to a float32 of at most 2^22, it leaves the nearest integer in the lowest bits (ties to
+#: even): 1.5 * 2^23.
+_ROUNDS = 12582912.0
+#: GELU is never less than -0.17, so its greatest magnitude is its maximum or below this.
+_GELU_FLOOR = 0.17
+
+
+class Model(NamedTuple):
+    """An encoder whose adapter is merged, and its head: logits = state @ weight.T + bias.
+
+    head_weight: (2, hidden), head_bias: (2,), float32, in the order of LABELS.
+    """
+
+    encoder: Encoder
+    head_weight: Tensor
+    head_bias: Tensor
+
+
+class Engine(Protocol):
+    """Computes logits. The logits of a row depend on its ids and n_tokens alone."""
+
+    @property
+    def name(self) -> str:
+        """As in `--engine NAME`; part of a detector's version."""
+
+    @property
+    def grid(self) -> Grid:
+        """The shapes it wants."""
+
+    def logits(self, ids: Tensor, counts: Tensor) -> Tensor:
+        """ids: int64 (rows, tokens), padded with anything. counts: int64 (rows,), tokens of each.
+        Returns float32 (rows, 2) on the CPU, in the order of LABELS."""
+
+
+class EngineUnavailable(ValueError):
+    """No engine has this name, or this machine cannot run it."""
+
+
+def fill(batch: Batch, ids: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """The ids and counts of a planned batch; rows without a post repeat token 0."""
+    table = np.zeros((batch.n_rows, batch.n_tokens), dtype=np.int64)
+    counts = np.ones(batch.n_rows, dtype=np.int64)
+    for row, index in enumerate(batch.indices):
+        own = ids[index]
+        table[row, : len(own)] = own
+        counts[row] = len(own)
+    return torch.from_numpy(table), torch.from_numpy(counts)
+
+
+class _Map(NamedTuple):
+    """A linear map as float32: weight (n_in, n_out), bias (n_out,)."""
+
+    weight: Tensor
+    bias: Tensor
+
+
+class _QuantisedMap(NamedTuple):
+    """The same with integers: weight int8 (n_in, n_out), scale and bias float32 (n_out,)."""
+
+    weight: Tensor
+    scale: Tensor
+    bias: Tensor
+
+
+class _Buffers:
+    """Memory that a thread uses again for each batch, by name; grows to the largest asked for."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[str, torch.dtype], Tensor] = {}
+
+    def get(self, name: str, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        """A tensor of that shape whose values are whatever was there."""
+        size = int(np.prod(shape))
+        held = self._held.get((name, dtype))
+        if held is None or held.numel() < size:
+            held = self._held[name, dtype] = torch.empty(size, dtype=dtype)
+        return held[:size].view(shape)
+
+
+class _Layer(NamedTuple):
+    """A layer's maps, as the engine wants them, and its two layer norms (scale, shift)."""
+
+    query: object
+    key_value: object
+    query_key_value: object
+    attended: object
+    up: object
+    down: object
+    first_norm: tuple[Tensor, Tensor]
+    second_norm: tuple[Tensor, Tensor]
+
+
+class _CpuEngine:
+    """What fp32 and int8 share: a layer over the tokens of a batch laid end to end.
+
+    Uses one thread: several batches are computed at once by threads that each have an engine.
+    """
+
+    name: str
+    grid: Grid
+
+    def __init__(self, model: Model) -> None:
+        shape = model.encoder.shape
+        self._model = model
+        self._shape = shape
+        self._buffers = _Buffers()
+        self._layers = [self._layer(model.encoder, i) for i in range(shape.n_layers)]
+
+    # What differs
+
+    def _prepared(self, weight: Tensor, bias: Tensor) -> object:
+        """weight: (n_out, n_in), as in checkpoints."""
+        raise NotImplementedError
+
+    def _read(self, x: Tensor, least: float | None = None) -> object:
+        """Rows as the maps want them. least: x has no negative value of a greater magnitude."""
+        raise NotImplementedError
+
+    def _apply(self, linear: object, rows: object, out: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    # What does not
+
+    def _layer(self, encoder: Encoder, layer: int) -> _Layer:
+        w = encoder.weights
+
+        def pair(name: str) -> tuple[Tensor, Tensor]:
+            full = linear_name(layer, name)
+            return w[f"{full}.weight"], w[f"{full}.bias"]
+
+        def norm(name: str) -> tuple[Tensor, Tensor]:
+            full = f"encoder.layer.{layer}.{name}.LayerNorm"
+            return w[f"{full}.weight"], w[f"{full}.bias"]
+
+        query, key, value = pair("query"), pair("key"), pair("value")
+        # the division by the root of the width of a head, done once here
+        narrow = 1 / sqrt(self._shape.hidden // self._shape.n_heads)
+        query = (query[0] * narrow, query[1] * narrow)
+
+        def merged(*maps: tuple[Tensor, Tensor]) -> object:
+            return self._prepared(
+                torch.cat([weight for weight, _ in maps]), torch.cat([bias for _, bias in maps])
+            )
+
+        is_last = layer == self._shape.n_layers - 1
+        return _Layer(
+            query=merged(query) if is_last else None,
+            key_value=merged(key, value) if is_last else None,
+            query_key_value=None if is_last else merged(query, key, value),
+            attended=merged(pair("attended")),
+            up=merged(pair("up")),
+            down=merged(pair("down")),
+            first_norm=norm("attention.output"),
+            second_norm=norm("output"),
+        )
+
+    def logits(self, ids: Tensor, counts: Tensor) -> Tensor:
+        """See Engine."""
+        rows, tokens = ids.shape
+        with torch.inference_mode():
+            x = embed(self._model.encoder, ids).view(rows * tokens, -1)
+            mask = None
+            if int(counts.min()) < tokens:
+                hidden = torch.arange(tokens) >= counts[:, None]
+                mask = torch.zeros(rows, 1, 1, tokens).masked_fill_(
+                    hidden[:, None, None], float("-inf")
+                )
+            for layer in self._layers[:-1]:
+                x = self._whole_layer(layer, x, rows, tokens, mask)
+            x = self._first_token_layer(self._layers[-1], x, rows, tokens, mask)
+            # (rows, 1, hidden) * (2, hidden), summed row by row: no matrix product
+            product = x[:, None] * self._model.head_weight
+            return product.sum(-1) + self._model.head_bias
+
+    def _whole_layer(
+        self, layer: _Layer, x: Tensor, rows: int, tokens: int, mask: Tensor | None
+    ) -> Tensor:
+        n, hidden = x.shape
+        heads = self._shape.n_heads
+        get = self._buffers.get
+        merged = self._apply(layer.query_key_value, self._read(x), get("wide", n, 3 * hidden))
+        # (tokens, 3 hidden) -> (3, rows, heads, tokens, width)
+        apart = get("apart", 3, rows, heads, tokens, hidden // heads)
+        apart.copy_(merged.view(rows, tokens, 3, heads, -1).permute(2, 0, 3, 1, 4))
+        query, key, value = apart.flatten(1, 2)
+        attended = self._attend(query, key, value, mask, rows)
+        together = get("together", rows, tokens, heads, hidden // heads)
+        together.copy_(attended.view(rows, heads, tokens, -1).transpose(1, 2))
+        return self._after_attention(layer, x, together.view(n, hidden))
+
+    def _first_token_layer(
+        self, layer: _Layer, x: Tensor, rows: int, tokens: int, mask: Tensor | None
+    ) -> Tensor:
+        """Returns (rows, hidden): all that the head reads."""
+        n, hidden = x.shape
+        heads = self._shape.n_heads
+        get = self._buffers.get
+        merged = self._apply(layer.key_value, self._read(x), get("wide", n, 2 * hidden))
+        apart = get("apart", 2, rows, heads, tokens, hidden // heads)
+        apart.copy_(merged.view(rows, tokens, 2, heads, -1).permute(2, 0, 3, 1, 4))
+        key, value = apart.flatten(1, 2)
+        first = x.view(rows, tokens, hidden)[:, 0].contiguous()
+        query = self._apply(layer.query, self._read(first), get("query", rows, hidden))
+        attended = self._attend(query.view(rows * heads, 1, -1), key, value, mask, rows)
+        return self._after_attention(layer, first, attended.view(rows, hidden))
+
+    def _attend(
+        self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, rows: int
+    ) -> Tensor:
+        """softmax(query key^T) value. All (rows * heads, tokens, width); query is scaled."""
+        n, asking, width = query.shape
+        weights = torch.bmm(
+            query, key.transpose(1, 2), out=self._buffers.get("weights", n, asking, key.shape[1])
+        )
+        if mask is not None:
+            weights.view(rows, -1, asking, key.shape[1]).add_(mask)
+        torch.softmax(weights, -1, out=weights)
+        return torch.bmm(weights, value, out=self._buffers.get("attended", n, asking, width))
+
+    def _after_attention(self, layer: _Layer, x: Tensor, attended: Tensor) -> Tensor:
+        n, hidden = x.shape
+        get = self._buffers.get
+        middle = self._apply(layer.attended, self._read(attended), get("narrow", n, hidden))
+        middle = self._norm(middle.add_(x), layer.first_norm)
+        wide = self._apply(layer.up, self._read(middle), get("wide", n, self._shape.intermediate))
+        torch.ops.aten.gelu.out(wide, out=wide)
+        rows = self._read(wide, _GELU_FLOOR)
+        result = self._apply(layer.down, rows, get("narrow", n, hidden))
+        return self._norm(result.add_(middle), layer.second_norm)
+
+    def _norm(self, x: Tensor, norm: tuple[Tensor, Tensor]) -> Tensor:
+        return F.layer_norm(x, (self._shape.hidden,), *norm, self._shape.epsilon)
+
+
+class Fp32Engine(_CpuEngine):
+    """float32: the reference on the CPU."""
+
+    name = "fp32"
+    grid = Grid(tokens=16, rows=16, max_rows=16, max_tokens=1)
+
+    def _prepared(self, weight: Tensor, bias: Tensor) -> object:
+        return _Map(weight.t().contiguous(), bias)
+
+    def _read(self, x: Tensor, least: float | None = None) -> object:
+        return x
+
+    def _apply(self, linear: object, rows: object, out: Tensor) -> Tensor:
+        assert isinstance(linear, _Map) and isinstance(rows, Tensor)
+        return torch.addmm(linear.bias, rows, linear.weight, out=out)
+
+
+class Int8Engine(_CpuEngine):
+    """int8: see the module. About four times as fast as fp32 where the CPU has instructions for
+    it (AVX-512 VNNI, AVX-VNNI, ARM dot products)."""
+
+    name = "int8"
+    # A matrix of tokens x tokens float32 that begins at a multiple of 64 bytes is followed by one
+    # that does too when tokens is a multiple of 4: so attention computes every row alike.
+    grid = Grid(tokens=4, rows=1, max_rows=128, max_tokens=1024)
+
+    def _prepared(self, weight: Tensor, bias: Tensor) -> object:
+        scale = weight.abs().amax(1).clamp_(min=_LEAST) / 127
+        quantised = torch.round(weight / scale[:, None]).to(torch.int8)
+        return _QuantisedMap(quantised.t().contiguous(), scale, bias)
+
+    def _read(self, x: Tensor, least: float | None = None) -> object:
+        n, width = x.shape
+        greatest = x.amax(1, keepdim=True)
+        if least is None:
+            least = _LEAST
+            greatest = torch.maximum(greatest, -x.amin(1, keepdim=True))
+        greatest.clamp_(min=least)
+        shifted = torch.addcmul(
+            self._rounds(width), x, 127 / greatest, out=self._buffers.get("shifted", n, width)
+        )
+        # the lowest byte of the shifted number is the rounded integer
+        integers = self._buffers.get("integers", n, width, dtype=torch.int8)
+        return integers.copy_(shifted.view(torch.int32)), greatest.div_(127)
+
+    def _rounds(self, width: int) -> Tensor:
+        return torch.full((width,), _ROUNDS)
+
+    def _apply(self, linear: object, rows: object, out: Tensor) -> Tensor:
+        assert isinstance(linear, _QuantisedMap) and isinstance(rows, tuple)
+        integers, scale = rows
+        sums = self._buffers.get("sums", *out.shape, dtype=torch.int32)
+        torch._int_mm(integers, linear.weight, out=sums)
+        out.copy_(sums).mul_(linear.scale)
+        return torch.addcmul(linear.bias, out, scale, out=out)
