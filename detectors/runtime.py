@@ -19,8 +19,10 @@ that follows them. Query, key and value are one product.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from math import sqrt
+from threading import local
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -28,8 +30,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from detectors.batching import Batch, Grid
-from detectors.encoder import Encoder, embed, linear_name
+from detectors.batching import Batch, Grid, plan_batches
+from detectors.encoder import Encoder, cls_states, embed, linear_name
 
 #: A row of zeros has no largest value; this stands for it.
 _LEAST = 1e-20
@@ -97,7 +99,7 @@ class _QuantisedMap(NamedTuple):
     bias: Tensor
 
 
-class _Buffers:
+class _Buffers(local):
     """Memory that a thread uses again for each batch, by name; grows to the largest asked for."""
 
     def __init__(self) -> None:
@@ -128,7 +130,7 @@ class _Layer(NamedTuple):
 class _CpuEngine:
     """What fp32 and int8 share: a layer over the tokens of a batch laid end to end.
 
-    Uses one thread: several batches are computed at once by threads that each have an engine.
+    Several threads may use it at once, each with a batch and with memory of its own.
     """
 
     name: str
@@ -322,3 +324,132 @@ class Int8Engine(_CpuEngine):
         torch._int_mm(integers, linear.weight, out=sums)
         out.copy_(sums).mul_(linear.scale)
         return torch.addcmul(linear.bias, out, scale, out=out)
+
+
+class CudaEngine:
+    """bfloat16 on an NVIDIA GPU: the reference computation, in batches of one shape per length."""
+
+    name = "cuda-bf16"
+    grid = Grid(tokens=16, rows=128, max_rows=128, max_tokens=1)
+
+    def __init__(self, model: Model) -> None:
+        moved = {
+            key: tensor.to("cuda", torch.bfloat16) for key, tensor in model.encoder.weights.items()
+        }
+        self._encoder = model.encoder._replace(weights=moved)
+        self._head_weight = model.head_weight.to("cuda")
+        self._head_bias = model.head_bias.to("cuda")
+
+    def logits(self, ids: Tensor, counts: Tensor) -> Tensor:
+        """See Engine."""
+        with torch.inference_mode():
+            there = torch.arange(ids.shape[1]) < counts[:, None]
+            mask = there[:, None, None].to("cuda", non_blocking=True)
+            embedded = embed(self._encoder, ids.to("cuda", non_blocking=True))
+            states = cls_states(self._encoder, embedded, mask).float()
+            logits: Tensor = (states[:, None] * self._head_weight).sum(-1) + self._head_bias
+            return logits.cpu()
+
+
+ENGINES: dict[str, Callable[[Model], Engine]] = {
+    "fp32": Fp32Engine,
+    "int8": Int8Engine,
+    "cuda-bf16": CudaEngine,
+}
+
+
+def int8_problem() -> str | None:
+    """Why products of 8-bit integers cannot be had here, if so. Some CPUs saturate sums of two
+    products at 16 bits: the greatest values there are tell."""
+    ours = torch.full((48, 400), 127, dtype=torch.int8)
+    ours[1::2] = -127
+    other = torch.full((400, 32), 127, dtype=torch.int8)
+    other[:, 1::3] = -127
+    try:
+        found = torch._int_mm(ours, other)
+    except (AttributeError, NotImplementedError, RuntimeError) as error:
+        return f"PyTorch {torch.__version__} cannot multiply them ({str(error).splitlines()[0]})"
+    exact = torch.from_numpy(ours.numpy().astype(np.int64) @ other.numpy().astype(np.int64))
+    return None if torch.equal(found.long(), exact) else "this CPU does not add them exactly"
+
+
+def engine_name(wanted: str = "auto") -> str:
+    """The engine that is meant; auto: a GPU if there is one, else int8 if exact here, else fp32.
+
+    Raises EngineUnavailable.
+    """
+    if wanted == "auto":
+        if torch.cuda.is_available():
+            return "cuda-bf16"
+        return "fp32" if int8_problem() else "int8"
+    if wanted not in ENGINES:
+        raise EngineUnavailable(
+            f"no engine is called {wanted!r}; there are: auto, {', '.join(ENGINES)}"
+        )
+    if wanted == "cuda-bf16" and not torch.cuda.is_available():
+        raise EngineUnavailable(
+            "engine 'cuda-bf16' needs an NVIDIA GPU that PyTorch sees: take auto"
+        )
+    problem = int8_problem() if wanted == "int8" else None
+    if problem:
+        raise EngineUnavailable(f"engine 'int8' does not work: {problem}; take auto or fp32")
+    return wanted
+
+
+class Running(NamedTuple):
+    """Batches on their way: what `Runner.start` gave, for `Runner.finish`."""
+
+    n_posts: int
+    batches: list[tuple[Batch, Future[Tensor]]]
+
+
+class Runner:
+    """Plans batches and has threads compute them, one batch and one core each.
+
+    Each thread computes alone: what several threads do to one matrix product could depend on their
+    number, and for matrices as small as these it pays less.
+    """
+
+    def __init__(self, engine: Engine, n_threads: int | None = None) -> None:
+        """n_threads: default as many as PyTorch would use, which follows OMP_NUM_THREADS and the
+        cores that this process may run on."""
+        self._engine = engine
+        self._n_threads = n_threads or torch.get_num_threads()
+        if engine.name == "cuda-bf16":
+            self._n_threads = 1
+        self._pool = ThreadPoolExecutor(
+            self._n_threads, thread_name_prefix=f"bert-{engine.name}", initializer=_alone
+        )
+
+    def start(self, ids: Sequence[Sequence[int]]) -> Running:
+        """Has the posts computed; returns at once. ids: the tokens of each post."""
+        batches = plan_batches([len(own) for own in ids], self._engine.grid)
+        return Running(
+            len(ids), [(batch, self._pool.submit(self._compute, batch, ids)) for batch in batches]
+        )
+
+    def finish(self, running: Running) -> list[tuple[float, float]]:
+        """Waits; the two logits of each post, in order."""
+        found: list[tuple[float, float]] = [(0.0, 0.0)] * running.n_posts
+        for batch, future in running.batches:
+            for index, (first, second) in zip(
+                batch.indices, future.result().tolist(), strict=False
+            ):
+                found[index] = (first, second)
+        return found
+
+    def _compute(self, batch: Batch, ids: Sequence[Sequence[int]]) -> Tensor:
+        return self._engine.logits(*fill(batch, ids))
+
+
+def _alone() -> None:
+    """In a thread of the pool: its kernels use this thread only.
+
+    PyTorch's number of threads belongs to the thread that sets it, but is also what later threads
+    begin with; that is put back.
+    """
+    usual = torch.get_num_threads()
+    torch.set_num_threads(1)
+    setter = ThreadPoolExecutor(1)
+    setter.submit(torch.set_num_threads, usual).result()
+    setter.shutdown()
