@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from detectors import trained
+from detectors.detector import DetectorUnusable
 from detectors.text.abstain import abstain_reason
 from detectors.text.normalise import normalise, words
 from detectors.trained import (
@@ -48,8 +49,15 @@ POOL = 2048
 #: Opinions that are remembered; about 300 bytes each.
 REMEMBERED = 50_000
 
+#: What it needs and a small installation may lack.
+PACKAGES = ("torch", "tokenizers", "safetensors", "transformers")
+
 _CONFIG, _ADAPTER = "config.json", "adapter.safetensors"
 _OCCLUDED = re.compile(r"#?[^\W_]+(?:'[^\W_]+)?")
+
+
+class MissingPackage(DetectorUnusable):
+    """A package that the detector needs is not installed."""
 
 
 class EncoderName(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,8 +97,21 @@ class BertDetector:
 
         weights: a folder that `detectors.train_bert` wrote. encoder: a name or path, by default
         the one that the weights name. engine: see `detectors.runtime`.
-        Raises BrokenWeights, EncoderUnavailable, EngineUnavailable.
+        Raises DetectorUnusable: BrokenWeights, EncoderUnavailable, EngineUnavailable, or
+        MissingPackage.
         """
+        try:
+            self._load(weights, encoder, engine, n_threads)
+        except ModuleNotFoundError as error:
+            if error.name not in PACKAGES:
+                raise
+            raise MissingPackage(
+                f"detector {self.name!r} needs the package {error.name}: pip install "
+                f"{error.name}, or choose another --detector"
+            ) from error
+        self._remembered: OrderedDict[tuple[str, bytes], Opinion] = OrderedDict()
+
+    def _load(self, weights: Path, encoder: str | None, engine: str, n_threads: int | None) -> None:
         from detectors.encoder import read_encoder
         from detectors.runtime import ENGINES, Runner, engine_name
 
@@ -109,7 +130,6 @@ class BertDetector:
         self._runner = Runner(ENGINES[chosen](model), n_threads)
         self.threshold = self._config.threshold
         self.version = model_version(self._config, chosen)
-        self._remembered: OrderedDict[tuple[str, bytes], Opinion] = OrderedDict()
 
     def score(self, contents: Sequence[Content]) -> list[Verdict]:
         """One verdict per content, in order. Equal inputs are scored once, across calls as well:
@@ -175,7 +195,7 @@ class BertDetector:
     def _prepare(self, text: str, lang: str | None) -> Prepared:
         normalised = normalise(text)
         reason = abstain_reason(text, words(normalised), lang, self._config.languages)
-        return Prepared(reason, " ".join(normalised.split()))
+        return Prepared(reason, _readable(normalised))
 
     def _finish(
         self, prepared: Sequence[Prepared], texts: Sequence[str], running: Running
@@ -205,10 +225,16 @@ class BertDetector:
 def readable(text: str) -> str:
     """The text as the model reads it: normalised, with single spaces.
 
+    A lone surrogate, which no UTF-8 can hold, becomes a question mark.
+
     >>> readable("RT @who: It’s  a HOAX! https://t.co/x")
     "it's a hoax! url"
     """
-    return " ".join(normalise(text).split())
+    return _readable(normalise(text))
+
+
+def _readable(normalised: str) -> str:
+    return " ".join(normalised.split()).encode(errors="replace").decode()
 
 
 def without(normalised: str, word: str) -> str:

@@ -14,6 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from detectors.detector import DetectorUnusable
+
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from torch import Tensor
@@ -36,7 +38,7 @@ LINEARS: dict[str, str] = {
 FAMILY = {"bert": 0, "roberta": 2, "xlm-roberta": 2, "camembert": 2}
 
 
-class EncoderUnavailable(ValueError):
+class EncoderUnavailable(DetectorUnusable):
     """An encoder that is not there, is not what it should be, or is of no kind we know."""
 
 
@@ -131,9 +133,9 @@ def _from_transformers(name: str) -> Encoder:
         if isinstance(error, EncoderUnavailable):
             raise
         raise EncoderUnavailable(
-            f"encoder {name!r} is not on this machine ({str(error).splitlines()[0][:120]}): give a "
-            "folder with its config.json, model.safetensors and tokenizer.json, or fetch it where "
-            f"there is a network: hf download {name}"
+            f"encoder {name!r} is not on this machine: give a folder with its config.json, "
+            "model.safetensors and tokenizer.json, or fetch it where there is a network: "
+            f"hf download {name}"
         ) from error
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:

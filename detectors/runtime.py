@@ -31,6 +31,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from detectors.batching import Batch, Grid, plan_batches
+from detectors.detector import DetectorUnusable
 from detectors.encoder import Encoder, cls_states, embed, linear_name
 
 #: A row of zeros has no largest value; this stands for it.
@@ -69,7 +70,7 @@ class Engine(Protocol):
         Returns float32 (rows, 2) on the CPU, in the order of LABELS."""
 
 
-class EngineUnavailable(ValueError):
+class EngineUnavailable(DetectorUnusable):
     """No engine has this name, or this machine cannot run it."""
 
 
@@ -294,6 +295,7 @@ class Int8Engine(_CpuEngine):
     # A matrix of tokens x tokens float32 that begins at a multiple of 64 bytes is followed by one
     # that does too when tokens is a multiple of 4: so attention computes every row alike.
     grid = Grid(tokens=4, rows=1, max_rows=128, max_tokens=1024)
+    _rounds = torch.tensor(_ROUNDS)
 
     def _prepared(self, weight: Tensor, bias: Tensor) -> object:
         scale = weight.abs().amax(1).clamp_(min=_LEAST) / 127
@@ -301,6 +303,10 @@ class Int8Engine(_CpuEngine):
         return _QuantisedMap(quantised.t().contiguous(), scale, bias)
 
     def _read(self, x: Tensor, least: float | None = None) -> object:
+        return self.quantised(x, least)
+
+    def quantised(self, x: Tensor, least: float | None = None) -> tuple[Tensor, Tensor]:
+        """int8 (n, width) in a buffer, and the scale of each row, float32 (n, 1)."""
         n, width = x.shape
         greatest = x.amax(1, keepdim=True)
         if least is None:
@@ -308,14 +314,11 @@ class Int8Engine(_CpuEngine):
             greatest = torch.maximum(greatest, -x.amin(1, keepdim=True))
         greatest.clamp_(min=least)
         shifted = torch.addcmul(
-            self._rounds(width), x, 127 / greatest, out=self._buffers.get("shifted", n, width)
+            self._rounds, x, 127 / greatest, out=self._buffers.get("shifted", n, width)
         )
         # the lowest byte of the shifted number is the rounded integer
         integers = self._buffers.get("integers", n, width, dtype=torch.int8)
         return integers.copy_(shifted.view(torch.int32)), greatest.div_(127)
-
-    def _rounds(self, width: int) -> Tensor:
-        return torch.full((width,), _ROUNDS)
 
     def _apply(self, linear: object, rows: object, out: Tensor) -> Tensor:
         assert isinstance(linear, _QuantisedMap) and isinstance(rows, tuple)

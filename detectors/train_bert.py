@@ -1,13 +1,16 @@
 """Train, calibrate and measure the adapter of the `bert` detector, and write its weights folder.
 
-    python -m detectors.train_bert --data FOLDER --out detectors/weights/bert
-    python -m detectors.train_bert --data FOLDER --out ... --explore rank=64 epochs=3
+    python -m detectors.train_bert explore   --data FOLDER --work W rank=64 epochs=2
+    python -m detectors.train_bert fit       --data FOLDER --out detectors/weights/bert
+    python -m detectors.train_bert leave-out --data FOLDER --work W liar constraint ...
+    python -m detectors.train_bert measure   --data FOLDER --work W --out detectors/weights/bert
 
-FOLDER holds `text/` (the labelled sets) and `tweets_2023_csv/` (the calm set). The second form
-trains with other settings, measures on validation texts, and adds a line to `tried.json` of the
-weights folder: settings are chosen there. The first form trains with the chosen ones and
-calibrates; test texts and the reported half of the calm set are scored once, at the end, by the
-detector as it is shipped, beside `tfidf`, which learnt from the same texts.
+FOLDER holds `text/` (the labelled sets) and `tweets_2023_csv/` (the calm set); W is for what the
+stages leave for each other. `explore` trains with other settings and measures on validation texts:
+settings are chosen there, and written here as defaults. `fit` trains, calibrates, sets the
+threshold. `leave-out` trains without a set and measures on it. `measure` scores the test texts and
+the reported part of the calm set, once, with the detector as it is shipped, beside `tfidf` and a
+baseline that learnt from the same texts. A fit takes about ten minutes of one core.
 
 The lowest layers stay as they are, so what they make of a text is computed once. The layers above
 have low-rank adapters (Hu et al., "LoRA", ICLR 2022) beside their six linear maps.
@@ -32,9 +35,11 @@ from torch import Tensor
 from detectors import train_tfidf
 from detectors.bert import (
     FORMAT,
+    SHIPPED_WEIGHTS,
     BertDetector,
     Config,
     EncoderName,
+    read_config,
     readable,
     write_config,
     write_weights,
@@ -103,7 +108,7 @@ class Settings(NamedTuple):
     frozen: int = 3
     rank: int = 32
     learning_rate: float = 5e-4
-    epochs: int = 2
+    epochs: int = 3
     smoothing: float = 0.1
     calm_weight: float = 1.0
     max_tokens: int = 128
@@ -229,7 +234,7 @@ def lesson(
     )
 
 
-def fit(learner: Learner, taught: Lesson, say: Callable[[str], None]) -> Adapter:
+def fit(learner: Learner, taught: Lesson) -> Adapter:
     """Two binary cross-entropies on logits, AdamW, linear warm-up (6 %) and decay to zero."""
     settings = learner.settings
     torch.manual_seed(settings.seed)
@@ -351,9 +356,7 @@ def texts_of(examples: Iterable[Example]) -> list[str]:
     return [e.record.text for e in examples]
 
 
-def teach(
-    learner: Learner, material: Material, examples: Sequence[Example], say: Callable[[str], None]
-) -> Taught:
+def teach(learner: Learner, material: Material, examples: Sequence[Example]) -> Taught:
     """Fits on the training texts of these examples and calibrates on their validation texts."""
     training, validation = part(examples, "train"), part(examples, "validation")
     taught = lesson(
@@ -362,7 +365,7 @@ def teach(
         material.of(material.calm.learn),
         learner.settings,
     )
-    adapter = fit(learner, taught, say)
+    adapter = fit(learner, taught)
     logits = learner.logits(adapter, material.of(texts_of(validation)))
     calibration = fit_calibration(positives(validation), logits)
     calm = learner.logits(adapter, material.of(material.calm.choose))
@@ -385,19 +388,17 @@ def validation_mcc(learner: Learner, material: Material, taught: Taught) -> dict
     return {name: round(value, 4) for name, value in result.items()}
 
 
-def explore(
-    data: Path, out: Path, encoder: str, settings: Settings, say: Callable[[str], None]
-) -> None:
+def explore(data: Path, work: Path, encoder: str, settings: Settings) -> None:
     """Trains with these settings, measures on validation texts, adds a line to `tried.json`."""
     learner = Learner(read_encoder(encoder), settings)
     material = read_material(data, learner, ("train", "validation"))
-    taught = teach(learner, material, material.examples, say)
+    taught = teach(learner, material, material.examples)
     result = settings._asdict() | validation_mcc(learner, material, taught)
     say(f"{settings} -> {result}")
-    tried = read_tried(out)
-    out.mkdir(parents=True, exist_ok=True)
+    tried = read_tried(work)
+    work.mkdir(parents=True, exist_ok=True)
     lines = [json.dumps(line) for line in [*tried, result]]
-    (out / TRIED).write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
+    (work / TRIED).write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
 
 
 def read_tried(folder: Path) -> list[dict[str, Any]]:
@@ -488,39 +489,67 @@ def teach_baseline(
 
 
 def leave_one_out(
-    learner: Learner, material: Material, settings: Mapping[str, Any], say: Callable[[str], None]
+    learner: Learner, material: Material, name: str, settings: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Models, calibrations and thresholds that never saw a set, on its test texts; each beside
-    a baseline that never saw it either. Pooled: all left-out sets together."""
+    """A model, calibration and threshold that never saw a set, on its test texts; beside it a
+    baseline that never saw it either."""
+    others = [e for e in material.examples if e.record.dataset != name]
+    taught = teach(learner, material, others)
+    validation, test = part(others, "validation"), part(material.examples, "test", name)
+
+    def scores_of(examples: Sequence[Example]) -> Floats:
+        logits = learner.logits(taught.adapter, material.of(texts_of(examples)))
+        return calibrated(logits, taught.calibration)
+
+    by_mcc = best_threshold(positives(validation), scores_of(validation))
+    threshold = max(taught.threshold_by_calm, by_mcc)
+    baseline = teach_baseline(others, material.calm, settings)
+    positive, scores, theirs = positives(test), scores_of(test), baseline.scores(test)
+    columns = {
+        "positive": positive,
+        "flagged": scores >= threshold,
+        "baseline": theirs >= baseline.threshold,
+        "flagged_at_half": scores >= 0.5,
+        "baseline_at_half": theirs >= 0.5,
+    }
+    return {
+        **measures(positive, scores, threshold),
+        **_compared(columns),
+        "columns": {column: values.tolist() for column, values in columns.items()},
+    }
+
+
+def leave_out(
+    data: Path, work: Path, encoder: str, settings: Settings, names: Sequence[str]
+) -> None:
+    """Leaves out each of these sets in turn; writes `left_out_<name>.json`."""
+    learner = Learner(read_encoder(encoder), settings)
+    material = read_material(data, learner, ("train", "validation", "test"))
+    for name in names:
+        result = leave_one_out(learner, material, name, tfidf_settings())
+        work.mkdir(parents=True, exist_ok=True)
+        (work / f"left_out_{name}.json").write_text(json.dumps(result), encoding="utf-8")
+        say(f"left out {name}: MCC {result['mcc']}, {result['over_baseline']}")
+
+
+def read_left_out(work: Path) -> dict[str, Any]:
+    """What `leave_out` has written, and `pooled`: all left-out sets together."""
     result: dict[str, Any] = {}
     kept: dict[str, list[Bools]] = {}
     for name in CHOSEN_ON:
-        others = [e for e in material.examples if e.record.dataset != name]
-        taught = teach(learner, material, others, say)
-        validation, test = part(others, "validation"), part(material.examples, "test", name)
-
-        def scores_of(examples: Sequence[Example], taught: Taught = taught) -> Floats:
-            logits = learner.logits(taught.adapter, material.of(texts_of(examples)))
-            return calibrated(logits, taught.calibration)
-
-        by_mcc = best_threshold(positives(validation), scores_of(validation))
-        threshold = max(taught.threshold_by_calm, by_mcc)
-        baseline = teach_baseline(others, material.calm, settings)
-        positive, scores, theirs = positives(test), scores_of(test), baseline.scores(test)
-        columns = {
-            "positive": positive,
-            "flagged": scores >= threshold,
-            "baseline": theirs >= baseline.threshold,
-            "flagged_at_half": scores >= 0.5,
-            "baseline_at_half": theirs >= 0.5,
-        }
-        for column, values in columns.items():
-            kept.setdefault(column, []).append(values)
-        result[name] = {**measures(positive, scores, threshold), **_compared(columns)}
-        say(f"left out {name}: MCC {result[name]['mcc']}, {result[name]['over_baseline']}")
+        result[name] = json.loads((work / f"left_out_{name}.json").read_text("utf-8"))
+        for column, values in result[name].pop("columns").items():
+            kept.setdefault(column, []).append(np.array(values, dtype=np.bool_))
     pooled = {column: np.concatenate(values) for column, values in kept.items()}
     result["pooled"] = {"n": len(pooled["positive"]), **_compared(pooled)}
     return result
+
+
+def tfidf_settings() -> dict[str, Any]:
+    """What was chosen for `tfidf`."""
+    metrics = json.loads((SHIPPED_TFIDF / "metrics.json").read_text("utf-8"))
+    chosen: dict[str, Any] = metrics["settings"]
+    return chosen
 
 
 def _compared(columns: Mapping[str, Bools]) -> dict[str, Any]:
@@ -567,36 +596,41 @@ def engines_agree(folder: Path, encoder: str, examples: Sequence[Example]) -> di
     }
 
 
-def train(
-    data: Path,
-    out: Path,
-    encoder: str,
-    settings: Settings,
-    trained_on: str,
-    say: Callable[[str], None],
-) -> dict[str, Any]:
-    """The whole of it; writes `out` and returns what `metrics.json` says."""
+def train(data: Path, out: Path, encoder: str, settings: Settings, trained_on: str) -> BertDetector:
+    """Trains and writes the adapter with its calibration and threshold."""
     learner = Learner(read_encoder(encoder), settings)
-    material = read_material(data, learner, ("train", "validation", "test"))
+    material = read_material(data, learner, ("train", "validation"))
     say(f"{len(material.examples)} labelled texts; calm posts: {[len(c) for c in material.calm]}")
-    taught = teach(learner, material, material.examples, say)
-
+    taught = teach(learner, material, material.examples)
     write_model(out, learner, taught, 0.5, trained_on)
     draft = BertDetector(out, encoder)
-    validation = part(material.examples, "validation")
-    of_calm = [score or 0.0 for score in judged(draft, material.calm.choose)]
-    by_calm = calm_threshold(np.array(of_calm), CALM_TARGET)
-    by_mcc = best_threshold(*scored_only(draft, validation)[:2])
+    by_calm, by_mcc = threshold_choices(draft, material.examples, material.calm)
     threshold = min(round(max(by_calm, by_mcc) + 0.00005, 4), 0.9999)
     write_model(out, learner, taught, threshold, trained_on)
-    detector = BertDetector(out, encoder)
     say(f"threshold {threshold} (calm {by_calm:.4f}, best MCC {by_mcc:.2f})")
+    return BertDetector(out, encoder)
 
-    tfidf = TfidfDetector()
-    of_tfidf = json.loads((SHIPPED_TFIDF / "metrics.json").read_text("utf-8"))["settings"]
-    baseline = teach_baseline(material.examples, material.calm, of_tfidf)
+
+def threshold_choices(
+    detector: BertDetector, examples: Sequence[Example], calm: Calm
+) -> tuple[float, float]:
+    """The least threshold that the calm posts allow, and the one with the best validation MCC."""
+    of_calm = np.array([score or 0.0 for score in judged(detector, calm.choose)])
+    by_mcc = best_threshold(*scored_only(detector, part(examples, "validation"))[:2])
+    return calm_threshold(of_calm, CALM_TARGET), by_mcc
+
+
+def measure(data: Path, out: Path, work: Path, encoder: str, settings: Settings) -> dict[str, Any]:
+    """Measures what `out` holds; writes `metrics.json` and the model card, and returns metrics."""
+    examples = [e for e in read_examples(data / "text") if e.record.dataset != DOUBTFUL]
+    calm = read_calm(data / "tweets_2023_csv")
+    config, detector = read_config(out), BertDetector(out, encoder)
+    threshold = detector.threshold
+    tfidf, baseline = TfidfDetector(), teach_baseline(examples, calm, tfidf_settings())
+    by_calm, by_mcc = threshold_choices(detector, examples, calm)
+
     test = {}
-    in_test = part(material.examples, "test")
+    in_test = part(examples, "test")
     for name in [*dict.fromkeys(e.record.dataset for e in in_test), "pooled"]:
         own = in_test if name == "pooled" else part(in_test, "test", name)
         positive, scores, n_abstained = scored_only(detector, own)
@@ -618,30 +652,30 @@ def train(
         }
         say(f"test {name}: MCC {test[name]['mcc']}, over baseline {test[name]['over_baseline']}")
 
-    reported = judged(detector, material.calm.report)
+    reported = judged(detector, calm.report)
     scores = np.array([score for score in reported if score is not None])
     flagged = scores >= threshold
     interval = bootstrap_interval(lambda _, predicted: float(np.mean(predicted)), flagged, flagged)
     every = judged(detector, read_calm_posts(data / "tweets_2023_csv"))
     metrics: dict[str, Any] = {
         "version": detector.version,
-        "trained_on": trained_on,
-        "encoder": encoder,
+        "trained_on": config.trained_on,
+        "encoder": config.encoder.name,
         "settings": settings._asdict(),
         "chosen_on": list(CHOSEN_ON),
-        "tried": read_tried(out),
-        "calibration": {"slope": taught.calibration.slope, "offset": taught.calibration.offset},
+        "tried": read_tried(work),
+        "calibration": {"slope": config.calibration.slope, "offset": config.calibration.offset},
         "threshold": threshold,
         "threshold_by_calm": by_calm,
         "threshold_by_mcc": by_mcc,
-        "sizes": sizes(material.examples),
-        "validation_prevalence": prevalence(positives(validation)),
+        "sizes": sizes(examples),
+        "validation_prevalence": prevalence(positives(part(examples, "validation"))),
         "test": test,
         "engines": engines_agree(out, encoder, in_test),
         "calm": {
-            "n_learn": len(material.calm.learn),
-            "n_choose": len(material.calm.choose),
-            "n_report": len(material.calm.report),
+            "n_learn": len(calm.learn),
+            "n_choose": len(calm.choose),
+            "n_report": len(calm.report),
             "n_scored": len(scores),
             "target": CALM_TARGET,
             "flagged": float(np.mean(flagged)),
@@ -651,7 +685,7 @@ def train(
             "n_all": len(every),
             "mean_score": float(np.mean(scores)),
         },
-        "left_out": leave_one_out(learner, material, of_tfidf, say),
+        "left_out": read_left_out(work),
     }
     metrics = {key: rounded(value) for key, value in metrics.items()}
     if metrics["calm"]["flagged"] > MAX_CALM_SHARE:
@@ -664,16 +698,23 @@ def train(
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m detectors.train_bert", description=__doc__)
+    parser.add_argument("stage", choices=["explore", "fit", "leave-out", "measure"])
+    parser.add_argument("names", nargs="*", help="explore: SETTING=VALUE; leave-out: data sets")
     parser.add_argument("--data", type=Path, required=True, help="folder with text/ and tweets")
-    parser.add_argument("--out", type=Path, required=True, help="weights folder to write")
+    parser.add_argument("--out", type=Path, default=SHIPPED_WEIGHTS, help="weights folder")
+    parser.add_argument("--work", type=Path, default=Path("train_bert"), help="between stages")
     parser.add_argument("--encoder", default=DEFAULT_ENCODER, help="name or path of the encoder")
     parser.add_argument("--trained-on", default=date.today().isoformat(), help="YYYY-MM-DD")
-    parser.add_argument("--explore", nargs="*", metavar="NAME=VALUE", help="only try settings")
-    options = parser.parse_args(arguments)
-    if options.explore is not None:
-        explore(options.data, options.out, options.encoder, given(options.explore), say)
+    options = parser.parse_intermixed_args(arguments)
+    if options.stage == "explore":
+        explore(options.data, options.work, options.encoder, given(options.names))
+    elif options.stage == "fit":
+        train(options.data, options.out, options.encoder, Settings(), options.trained_on)
+    elif options.stage == "leave-out":
+        names = options.names or CHOSEN_ON
+        leave_out(options.data, options.work, options.encoder, Settings(), names)
     else:
-        train(options.data, options.out, options.encoder, Settings(), options.trained_on, say)
+        measure(options.data, options.out, options.work, options.encoder, Settings())
 
 
 def say(line: str) -> None:

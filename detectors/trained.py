@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 import msgspec
 
+from detectors.detector import DetectorUnusable
 from detectors.labels import LABELS, POSITIVE_CLASS
 from detectors.text.normalise import PREPROCESSING
 from streams.records import Content, Verdict
 
 
-class BrokenWeights(ValueError):
+class BrokenWeights(DetectorUnusable):
     """The weights folder is not what training wrote: never guess with it."""
 
 

@@ -42,7 +42,7 @@ def demo(
     ask.trends(hashtag=None, by="day", rising=True, limit=8, project="demo")
     ask.clusters(hashtag="watertruth", algorithm="louvain", project="demo", min_users=8)
     with open_database(settings) as dsn, connect(dsn) as connection:
-        ask.write(connection, "demo", output, title="hoaxwatch demo: five invented days")
+        ask.write(connection, settings, output, title="hoaxwatch demo: five invented days")
     notes.print(
         f"wrote {output}: open it in a browser. Next: hoaxwatch run YOUR_FILES",
         markup=False,
