@@ -283,7 +283,8 @@ def read_adapter(folder: Path, expected_sha256: str) -> dict[str, Tensor]:
     """The tensors of `adapter.safetensors`, checked against their hash. Raises BrokenWeights.
 
     `layer.<i>.<linear>.down` (rank, n_in) and `.up` (n_out, rank) float16, linears as in
-    `detectors.encoder.LINEARS`; `head.weight` (2, hidden) and `head.bias` (2,) float32.
+    `detectors.encoder.LINEARS`; `.reach` (n_in,), what `detectors.runtime.levelled` wants to know;
+    `head.weight` (2, hidden) and `head.bias` (2,) float32.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load
@@ -312,6 +313,7 @@ def merge(encoder: Encoder, adapter: dict[str, Tensor], path: Path) -> Model:
 
     rest = dict(adapter)
     weights = dict(encoder.weights)
+    levels: dict[tuple[int, str], Tensor] = {}
     try:
         head_weight, head_bias = rest.pop("head.weight"), rest.pop("head.bias")
         if head_weight.shape != (2, encoder.shape.hidden) or head_bias.shape != (2,):
@@ -319,6 +321,8 @@ def merge(encoder: Encoder, adapter: dict[str, Tensor], path: Path) -> Model:
         for layer in range(encoder.shape.n_layers):
             for linear in LINEARS:
                 name = f"layer.{layer}.{linear}"
+                if f"{name}.reach" in rest:
+                    levels[layer, linear] = rest.pop(f"{name}.reach").float()
                 if f"{name}.down" not in rest:
                     continue
                 down, up = rest.pop(f"{name}.down"), rest.pop(f"{name}.up")
@@ -328,10 +332,11 @@ def merge(encoder: Encoder, adapter: dict[str, Tensor], path: Path) -> Model:
         raise _broken(path, f"does not fit {encoder.name} ({error})") from error
     if rest:
         raise _broken(path, f"does not fit {encoder.name} (unknown tensor {min(rest)!r})")
-    used = [head_weight, head_bias, *(weights[name] for name in weights)]
+    used = [head_weight, head_bias, *weights.values(), *levels.values()]
     if not all(bool(torch.isfinite(tensor).all()) for tensor in used):
         raise _broken(path, "holds a number that is not finite")
-    return Model(encoder._replace(weights=weights), head_weight.float(), head_bias.float())
+    merged = encoder._replace(weights=weights)
+    return Model(merged, head_weight.float(), head_bias.float(), levels)
 
 
 def write_weights(folder: Path, adapter: dict[str, Tensor]) -> str:

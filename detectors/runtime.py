@@ -19,10 +19,11 @@ that follows them. Query, key and value are one product.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from math import sqrt
 from threading import local
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -39,19 +40,22 @@ _LEAST = 1e-20
 #: Added to a float32 of at most 2^22, it leaves the nearest integer in the lowest bits (ties to
 #: even): 1.5 * 2^23.
 _ROUNDS = 12582912.0
-#: GELU is never less than -0.17, so its greatest magnitude is its maximum or below this.
-_GELU_FLOOR = 0.17
+#: GELU is never less than this.
+_GELU_FLOOR = -0.17
 
 
 class Model(NamedTuple):
     """An encoder whose adapter is merged, and its head: logits = state @ weight.T + bias.
 
     head_weight: (2, hidden), head_bias: (2,), float32, in the order of LABELS.
+    levels: how far the inputs of some maps reach, which only int8 wants to know:
+    (layer, "query" | "attended" | "up") -> float32 (n_in,), all > 0; see `levelled`.
     """
 
     encoder: Encoder
     head_weight: Tensor
     head_bias: Tensor
+    levels: Mapping[tuple[int, str], Tensor] = MappingProxyType({})
 
 
 class Engine(Protocol):
@@ -93,11 +97,26 @@ class _Map(NamedTuple):
 
 
 class _QuantisedMap(NamedTuple):
-    """The same with integers: weight int8 (n_in, n_out), scale and bias float32 (n_out,)."""
+    """The same with integers: weight int8 (n_in, n_out), scale and bias float32 (n_out,).
+
+    column_sums: of the integers, float32 (n_out,).
+    """
 
     weight: Tensor
     scale: Tensor
     bias: Tensor
+    column_sums: Tensor
+
+
+class _QuantisedRows(NamedTuple):
+    """Rows of integers: x = (integers + offset) * scale.
+
+    integers: int8 (n, n_in). scale, offset: float32 (n, 1); offset None is 0.
+    """
+
+    integers: Tensor
+    scale: Tensor
+    offset: Tensor | None
 
 
 class _Buffers(local):
@@ -116,7 +135,10 @@ class _Buffers(local):
 
 
 class _Layer(NamedTuple):
-    """A layer's maps, as the engine wants them, and its two layer norms (scale, shift)."""
+    """A layer's maps, as the engine wants them, and its two layer norms (scale, shift).
+
+    levels: what the inputs of the layer and of its second half were divided by, if anything.
+    """
 
     query: object
     key_value: object
@@ -126,6 +148,7 @@ class _Layer(NamedTuple):
     down: object
     first_norm: tuple[Tensor, Tensor]
     second_norm: tuple[Tensor, Tensor]
+    levels: tuple[Tensor | None, Tensor | None]
 
 
 class _CpuEngine:
@@ -142,7 +165,7 @@ class _CpuEngine:
         self._model = model
         self._shape = shape
         self._buffers = _Buffers()
-        self._layers = [self._layer(model.encoder, i) for i in range(shape.n_layers)]
+        self._layers = [self._layer(i) for i in range(shape.n_layers)]
 
     # What differs
 
@@ -150,8 +173,8 @@ class _CpuEngine:
         """weight: (n_out, n_in), as in checkpoints."""
         raise NotImplementedError
 
-    def _read(self, x: Tensor, least: float | None = None) -> object:
-        """Rows as the maps want them. least: x has no negative value of a greater magnitude."""
+    def _read(self, x: Tensor, floor: float | None = None) -> object:
+        """Rows as the maps want them. floor: a negative number that no x is below."""
         raise NotImplementedError
 
     def _apply(self, linear: object, rows: object, out: Tensor) -> Tensor:
@@ -159,8 +182,8 @@ class _CpuEngine:
 
     # What does not
 
-    def _layer(self, encoder: Encoder, layer: int) -> _Layer:
-        w = encoder.weights
+    def _layer(self, layer: int) -> _Layer:
+        w, levels = self._model.encoder.weights, self._model.levels
 
         def pair(name: str) -> tuple[Tensor, Tensor]:
             full = linear_name(layer, name)
@@ -190,6 +213,7 @@ class _CpuEngine:
             down=merged(pair("down")),
             first_norm=norm("attention.output"),
             second_norm=norm("output"),
+            levels=(levels.get((layer, "query")), levels.get((layer, "up"))),
         )
 
     def logits(self, ids: Tensor, counts: Tensor) -> Tensor:
@@ -259,15 +283,20 @@ class _CpuEngine:
         n, hidden = x.shape
         get = self._buffers.get
         middle = self._apply(layer.attended, self._read(attended), get("narrow", n, hidden))
-        middle = self._norm(middle.add_(x), layer.first_norm)
+        middle = self._norm(_add(middle, x, layer.levels[0]), layer.first_norm)
         wide = self._apply(layer.up, self._read(middle), get("wide", n, self._shape.intermediate))
         torch.ops.aten.gelu.out(wide, out=wide)
-        rows = self._read(wide, _GELU_FLOOR)
+        rows = self._read(wide, floor=_GELU_FLOOR)
         result = self._apply(layer.down, rows, get("narrow", n, hidden))
-        return self._norm(result.add_(middle), layer.second_norm)
+        return self._norm(_add(result, middle, layer.levels[1]), layer.second_norm)
 
     def _norm(self, x: Tensor, norm: tuple[Tensor, Tensor]) -> Tensor:
         return F.layer_norm(x, (self._shape.hidden,), *norm, self._shape.epsilon)
+
+
+def _add(x: Tensor, residual: Tensor, level: Tensor | None) -> Tensor:
+    """x += residual, which was divided by its level."""
+    return x.add_(residual) if level is None else x.addcmul_(residual, level)
 
 
 class Fp32Engine(_CpuEngine):
@@ -281,7 +310,7 @@ class Fp32Engine(_CpuEngine):
     def _prepared(self, weight: Tensor, bias: Tensor) -> object:
         return _Map(weight.t().contiguous(), bias)
 
-    def _read(self, x: Tensor, least: float | None = None) -> object:
+    def _read(self, x: Tensor, floor: float | None = None) -> object:
         return x
 
     def _apply(self, linear: object, rows: object, out: Tensor) -> Tensor:
@@ -299,36 +328,82 @@ class Int8Engine(_CpuEngine):
     grid = Grid(tokens=4, rows=1, max_rows=128, max_tokens=1024)
     _rounds = torch.tensor(_ROUNDS)
 
+    def __init__(self, model: Model) -> None:
+        super().__init__(levelled(model))
+
     def _prepared(self, weight: Tensor, bias: Tensor) -> object:
         scale = weight.abs().amax(1).clamp_(min=_LEAST) / 127
-        quantised = torch.round(weight / scale[:, None]).to(torch.int8)
-        return _QuantisedMap(quantised.t().contiguous(), scale, bias)
+        integers = torch.round(weight / scale[:, None]).to(torch.int8).t().contiguous()
+        return _QuantisedMap(integers, scale, bias, integers.sum(0, dtype=torch.int32).float())
 
-    def _read(self, x: Tensor, least: float | None = None) -> object:
-        return self.quantised(x, least)
+    def _read(self, x: Tensor, floor: float | None = None) -> object:
+        return self.quantised(x, floor)
 
-    def quantised(self, x: Tensor, least: float | None = None) -> tuple[Tensor, Tensor]:
-        """int8 (n, width) in a buffer, and the scale of each row, float32 (n, 1)."""
+    def quantised(self, x: Tensor, floor: float | None = None) -> _QuantisedRows:
+        """Each row on its own scale; with a floor, from there to its greatest value, so that
+        numbers which are hardly ever negative use all the integers. The integers are in a
+        buffer."""
         n, width = x.shape
-        greatest = x.amax(1, keepdim=True)
-        if least is None:
-            least = _LEAST
-            greatest = torch.maximum(greatest, -x.amin(1, keepdim=True))
-        greatest.clamp_(min=least)
-        shifted = torch.addcmul(
-            self._rounds, x, 127 / greatest, out=self._buffers.get("shifted", n, width)
-        )
+        reach = x.amax(1, keepdim=True)
+        if floor is None:
+            reach = torch.maximum(reach, -x.amin(1, keepdim=True)).clamp_(min=_LEAST)
+            steps = 127 / reach
+            zero, offset = self._rounds, None
+        else:
+            steps = 254 / reach.sub_(floor).clamp_(min=_LEAST)
+            offset = 128 - torch.round(steps * -floor)
+            zero = self._rounds - offset
+        shifted = torch.addcmul(zero, x, steps, out=self._buffers.get("shifted", n, width))
         # the lowest byte of the shifted number is the rounded integer
         integers = self._buffers.get("integers", n, width, dtype=torch.int8)
-        return integers.copy_(shifted.view(torch.int32)), greatest.div_(127)
+        integers.copy_(shifted.view(torch.int32))
+        return _QuantisedRows(integers, steps.reciprocal_(), offset)
 
     def _apply(self, linear: object, rows: object, out: Tensor) -> Tensor:
-        assert isinstance(linear, _QuantisedMap) and isinstance(rows, tuple)
-        integers, scale = rows
+        assert isinstance(linear, _QuantisedMap) and isinstance(rows, _QuantisedRows)
         sums = self._buffers.get("sums", *out.shape, dtype=torch.int32)
-        torch._int_mm(integers, linear.weight, out=sums)
-        out.copy_(sums).mul_(linear.scale)
-        return torch.addcmul(linear.bias, out, scale, out=out)
+        torch._int_mm(rows.integers, linear.weight, out=sums)
+        out.copy_(sums)
+        if rows.offset is not None:
+            out.addcmul_(rows.offset, linear.column_sums)
+        return torch.addcmul(linear.bias, out.mul_(linear.scale), rows.scale, out=out)
+
+
+def levelled(model: Model) -> Model:
+    """The same model, with weights moved so that 8 bits lose less; its levels say how far.
+
+    A few channels of an encoder's states reach much further than the others, and one scale per row
+    must cover them. Dividing channel j of a map's input by l_j and multiplying the weights of that
+    channel by it changes nothing but what has to be rounded. The division is free: it is put into
+    the layer norm before, or into the value map whose output is attended to.
+
+        l_j = sqrt(reach of channel j of the input / max_i |w_ij|), of mean 1
+
+    Source: Xiao et al., "SmoothQuant", ICML 2023.
+    """
+    w = dict(model.encoder.weights)
+    levels = {}
+    for (layer, linear), reach in model.levels.items():
+        names = [linear_name(layer, linear)]
+        if linear == "query":
+            names += [linear_name(layer, "key"), linear_name(layer, "value")]
+        weights = torch.stack([w[f"{name}.weight"].abs().amax(0) for name in names]).amax(0)
+        level = (reach / weights.clamp(min=_LEAST)).sqrt()
+        level /= level.mean()
+        for name in names:
+            w[f"{name}.weight"] = w[f"{name}.weight"] * level
+        if linear == "query":
+            before = f"encoder.layer.{layer - 1}.output.LayerNorm"
+            before = "embeddings.LayerNorm" if layer == 0 else before
+        elif linear == "up":
+            before = f"encoder.layer.{layer}.attention.output.LayerNorm"
+        else:
+            before = linear_name(layer, "value")
+        for part in ("weight", "bias"):
+            tensor = w[f"{before}.{part}"]
+            w[f"{before}.{part}"] = tensor / (level if tensor.ndim == 1 else level[:, None])
+        levels[layer, linear] = level
+    return model._replace(encoder=model.encoder._replace(weights=w), levels=levels)
 
 
 class CudaEngine:

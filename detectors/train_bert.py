@@ -39,6 +39,7 @@ from detectors.bert import (
     BertDetector,
     Config,
     EncoderName,
+    merge,
     read_config,
     readable,
     write_config,
@@ -94,6 +95,8 @@ from detectors.trained import Calibration
 from streams.records import Content
 
 TRIED = "tried.json"
+#: The maps whose inputs int8 levels.
+LEVELLED = ("query", "attended", "up")
 
 
 class Settings(NamedTuple):
@@ -102,7 +105,8 @@ class Settings(NamedTuple):
     frozen: layers without an adapter, counted from below. rank: of the adapters. learning_rate: of
     the adapters at its highest. smoothing: targets are that much / 2 away from 0 and 1.
     calm_weight: how much a calm post, which should be unlike likely_false, weighs beside a labelled
-    text (0 leaves them out). max_tokens: of a text.
+    text (0 leaves them out). max_tokens: of a text. token_dropout: share of a text's tokens that
+    the upper layers do not see in training, drawn anew each time.
     """
 
     frozen: int = 3
@@ -113,6 +117,7 @@ class Settings(NamedTuple):
     calm_weight: float = 1.0
     max_tokens: int = 128
     dropout: float = 0.1
+    token_dropout: float = 0.0
     batch: int = 32
     seed: int = 0
 
@@ -166,6 +171,10 @@ class Learner(NamedTuple):
         for row, own in enumerate(states):
             x[row, : len(own)] = own
         mask = _mask([len(own) for own in states], longest)
+        if training and self.settings.token_dropout:
+            hidden = torch.rand(len(states), 1, 1, longest) < self.settings.token_dropout
+            hidden[..., 0] = False  # the first token is what the head reads
+            mask = mask & ~hidden
         plain = plain_linear(self.encoder)
 
         def linear(y: Tensor, layer: int, name: str) -> Tensor:
@@ -562,11 +571,38 @@ def _compared(columns: Mapping[str, Bools]) -> dict[str, Any]:
     }
 
 
+def reaches(learner: Learner, adapter: Adapter, texts: Sequence[str]) -> dict[str, Tensor]:
+    """How far the inputs of the maps that can be levelled reach, in each channel: the greatest
+    magnitude over the tokens of these texts, as tensors of the adapter's file."""
+    merged = merge(learner.encoder, adapter.tensors(), Path("adapter")).encoder
+    plain = plain_linear(merged)
+    found: dict[str, Tensor] = {}
+
+    def linear(x: Tensor, layer: int, name: str) -> Tensor:
+        if name in LEVELLED and x.shape[1] > 1:
+            key, reach = f"layer.{layer}.{name}.reach", x.abs().amax((0, 1))
+            found[key] = torch.maximum(found[key], reach) if key in found else reach
+        return plain(x, layer, name)
+
+    with torch.inference_mode():
+        readables = [readable(text) for text in texts]
+        for own in learner.encoder.tokenize(readables, learner.settings.max_tokens):
+            x = embed(merged, torch.tensor([own]))
+            for layer in range(merged.shape.n_layers):
+                x = run_layer(merged, layer, x, None, linear)
+    return {key: reach.clamp(min=1e-3).half() for key, reach in found.items()}
+
+
 def write_model(
-    folder: Path, learner: Learner, taught: Taught, threshold: float, trained_on: str
+    folder: Path,
+    learner: Learner,
+    taught: Taught,
+    reach: Mapping[str, Tensor],
+    threshold: float,
+    trained_on: str,
 ) -> None:
     """Writes the adapter and its config."""
-    digest = write_weights(folder, taught.adapter.tensors())
+    digest = write_weights(folder, {**taught.adapter.tensors(), **reach})
     config = Config(
         format=FORMAT,
         preprocessing=PREPROCESSING,
@@ -602,11 +638,12 @@ def train(data: Path, out: Path, encoder: str, settings: Settings, trained_on: s
     material = read_material(data, learner, ("train", "validation"))
     say(f"{len(material.examples)} labelled texts; calm posts: {[len(c) for c in material.calm]}")
     taught = teach(learner, material, material.examples)
-    write_model(out, learner, taught, 0.5, trained_on)
+    reach = reaches(learner, taught.adapter, texts_of(part(material.examples, "train"))[::40])
+    write_model(out, learner, taught, reach, 0.5, trained_on)
     draft = BertDetector(out, encoder)
     by_calm, by_mcc = threshold_choices(draft, material.examples, material.calm)
     threshold = min(round(max(by_calm, by_mcc) + 0.00005, 4), 0.9999)
-    write_model(out, learner, taught, threshold, trained_on)
+    write_model(out, learner, taught, reach, threshold, trained_on)
     say(f"threshold {threshold} (calm {by_calm:.4f}, best MCC {by_mcc:.2f})")
     return BertDetector(out, encoder)
 
