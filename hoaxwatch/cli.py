@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hoaxwatch.commands import ask, config, database, demo, pipeline
+from hoaxwatch.commands import ask, config, database, demo, doctor, pipeline, quarantine
 from hoaxwatch.show import notes
 
 app = typer.Typer(
@@ -26,10 +26,12 @@ app.command("clusters")(ask.clusters)
 app.command("report")(ask.report)
 app.command("score")(pipeline.score)
 app.command("trace")(ask.trace)
-app.command("quarantine")(ask.quarantine)
+app.command("remap")(pipeline.remap)
 app.command("formats")(pipeline.formats)
 app.command("detectors")(pipeline.detectors)
+app.command("doctor")(doctor.doctor)
 app.command("psql", context_settings={"ignore_unknown_options": True})(database.psql)
+app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(database.app, name="db")
 app.add_typer(config.app, name="config")
 

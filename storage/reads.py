@@ -10,8 +10,11 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg.rows import class_row, dict_row
 
-from storage.writes import contents_from
-from streams.records import Content
+from storage.counting import COUNTED, counts
+from storage.rows import decompress
+from storage.writes import QUARANTINE_ID, contents_from
+from streams.errors import UsageError
+from streams.records import Content, SeenAs
 
 Grain = str  # "hour" or "day"
 
@@ -276,39 +279,19 @@ def read_hashtags(
     ).fetchall()
 
 
-# The interval is that of hashtag_trends: each content is one draw, however often it was shared.
-_SPREADS = """
+_PERIOD_FACTS = """
 WITH facts AS (
-    SELECT h.hashtag, p.platform, p.root_id, p.author_id, p.kind, p.posted_at
+    SELECT h.hashtag, {bucket} AS bucket_start, p.posted_at, p.platform, p.root_id,
+           CASE WHEN p.author_id IS NOT NULL THEN p.platform || ':' || p.author_id END AS author,
+           p.kind = 'share' AS is_share, v.probability, v.likely_false
     FROM hoaxwatch.content_hashtags h JOIN hoaxwatch.posts p USING (platform, root_id)
+    JOIN hoaxwatch.content_verdict v USING (platform, root_id)
     WHERE h.hashtag = ANY (%(hashtags)s)
     AND p.posted_at >= coalesce(%(since)s, '-infinity'::timestamptz)
     AND p.posted_at < coalesce(%(until)s, 'infinity'::timestamptz)
-), authors AS (
-    SELECT hashtag, count(DISTINCT (platform, author_id)) FILTER (WHERE author_id IS NOT NULL)
-           AS authors
-    FROM facts GROUP BY hashtag
-), per_content AS (
-    SELECT f.hashtag, count(*) AS n, count(*) FILTER (WHERE f.kind = 'share') AS shares,
-           min(f.posted_at) AS first_at, max(f.posted_at) AS last_at,
-           v.probability AS p, v.likely_false
-    FROM facts f LEFT JOIN hoaxwatch.content_verdict v USING (platform, root_id)
-    GROUP BY f.hashtag, f.platform, f.root_id, v.probability, v.likely_false
-), summed AS (
-    SELECT hashtag, sum(n)::bigint AS posts, sum(shares)::bigint AS shares,
-           coalesce(sum(n) FILTER (WHERE p IS NOT NULL), 0)::bigint AS judged,
-           coalesce(sum(n) FILTER (WHERE likely_false), 0)::bigint AS likely_false,
-           sum(n * p) AS expected, sum(n * n * p * (1 - p)) AS variance,
-           min(first_at) AS first_seen_at, max(last_at) AS last_seen_at
-    FROM per_content GROUP BY hashtag
 )
-SELECT hashtag, posts, posts - shares AS originals, shares, authors, judged, likely_false,
-       (expected / nullif(judged, 0))::float8 AS expected_share,
-       greatest(0, (expected - 1.96 * sqrt(variance)) / nullif(judged, 0))::float8 AS expected_low,
-       least(1, (expected + 1.96 * sqrt(variance)) / nullif(judged, 0))::float8 AS expected_high,
-       first_seen_at, last_seen_at
-FROM summed JOIN authors USING (hashtag) ORDER BY posts DESC, hashtag
 """
+_COUNTED = ", ".join(f"{name}::float8" if name.startswith("expected") else name for name in COUNTED)
 
 
 def read_spreads(
@@ -319,8 +302,33 @@ def read_spreads(
 ) -> list[SpreadRow]:
     """These hashtags over a whole period, where authors are distinct; most used first."""
     cursor = connection.cursor(row_factory=class_row(SpreadRow))
+    query = (
+        _PERIOD_FACTS.format(bucket="NULL::timestamptz")
+        + f"SELECT hashtag, {_COUNTED} FROM ({counts('facts', 'hashtag')}) c"
+        " ORDER BY posts DESC, hashtag"
+    )
     return cursor.execute(
-        _SPREADS, {"hashtags": list(hashtags), "since": since, "until": until}
+        query.encode(), {"hashtags": list(hashtags), "since": since, "until": until}
+    ).fetchall()
+
+
+def read_days(
+    connection: psycopg.Connection,
+    hashtag: str,
+    zone: str,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[TrendRow]:
+    """The days of a hashtag as a time zone has them, counted from rows: authors are distinct in
+    each, and days with a change of clocks are 23 or 25 hours long."""
+    cursor = connection.cursor(row_factory=class_row(TrendRow))
+    query = (
+        _PERIOD_FACTS.format(bucket="date_trunc('day', p.posted_at, %(zone)s)")
+        + f"SELECT hashtag, bucket_start, {_COUNTED}"
+        f" FROM ({counts('facts', 'hashtag', 'bucket_start')}) c ORDER BY bucket_start"
+    )
+    return cursor.execute(
+        query.encode(), {"hashtags": [hashtag], "zone": zone, "since": since, "until": until}
     ).fetchall()
 
 
@@ -514,6 +522,13 @@ def read_period_counts(
     return row
 
 
+def read_server_version(connection: psycopg.Connection) -> str:
+    """The version of PostgreSQL, as 18.4."""
+    row = connection.execute("SHOW server_version").fetchone()
+    assert row is not None
+    return str(row[0]).split()[0]
+
+
 def read_counts(connection: psycopg.Connection) -> StoredCounts:
     """How much the project holds, and over which time."""
     cursor = connection.cursor(row_factory=class_row(StoredCounts))
@@ -595,11 +610,89 @@ def read_quarantine(connection: psycopg.Connection, limit: int) -> list[dict[str
     """Reasons for quarantine with how often and a first example each."""
     cursor = connection.cursor(row_factory=dict_row)
     return cursor.execute(
-        "SELECT source, reason, count(*) AS records, min(position) AS first_position"
+        "SELECT source, reason, count(*) AS records, min(position) AS first_position,"
+        f" (array_agg({QUARANTINE_ID} ORDER BY position))[1] AS first_id"
         " FROM hoaxwatch.quarantine GROUP BY source, reason ORDER BY records DESC, source, reason"
         " LIMIT %s",
         (limit,),
     ).fetchall()
+
+
+class QuarantinedRow(NamedTuple):
+    """One record that was put aside, with its bytes as they were received."""
+
+    id: str
+    source: str
+    position: str
+    reason: str
+    received_at: datetime
+    raw: bytes
+
+
+def read_quarantined(
+    connection: psycopg.Connection,
+    limit: int | None = None,
+    ids: Sequence[str] | None = None,
+    source: str | None = None,
+    reason: str | None = None,
+    after: str = "",
+) -> list[QuarantinedRow]:
+    """Records in quarantine by id; of these ids (or their beginnings), of a source (its file or its
+    format), with a reason that contains these words, behind an id: each None is any."""
+    found = connection.execute(
+        f"SELECT q.id, source, position, reason, received_at, raw FROM ("
+        f"  SELECT {QUARANTINE_ID} AS id, * FROM hoaxwatch.quarantine) q"
+        " WHERE id > %(after)s"
+        " AND (%(ids)s::text[] IS NULL OR EXISTS ("
+        "   SELECT FROM unnest(%(ids)s::text[]) AS i WHERE starts_with(q.id, i)))"
+        " AND (%(source)s::text IS NULL OR source = %(source)s"
+        "   OR split_part(source, ':', 1) = %(source)s"
+        "   OR substr(source, strpos(source, ':') + 1) = %(source)s)"
+        " AND (%(reason)s::text IS NULL OR strpos(reason, %(reason)s) > 0)"
+        " ORDER BY id LIMIT %(limit)s",
+        {
+            "ids": None if ids is None else list(ids),
+            "source": source,
+            "reason": reason,
+            "after": after,
+            "limit": limit,
+        },
+    )
+    return [
+        QuarantinedRow(id_, source_, position, reason_, received_at, decompress(raw))
+        for id_, source_, position, reason_, received_at, raw in found
+    ]
+
+
+class PayloadRow(NamedTuple):
+    """A raw record as it was received."""
+
+    platform: str
+    post_id: str
+    raw: bytes
+    source: str | None
+    #: Of the post it belongs to, which the record itself does not say.
+    provenance: tuple[str, ...]
+    seen_as: SeenAs
+
+
+def read_payloads(
+    connection: psycopg.Connection, after: tuple[str, str], n_posts: int
+) -> list[PayloadRow]:
+    """All raw records of the next `n_posts` posts behind a (platform, post id), by post."""
+    found = connection.execute(
+        "SELECT k.platform, k.post_id, y.raw, y.source, p.provenance, p.seen_as FROM ("
+        "  SELECT DISTINCT platform, post_id FROM hoaxwatch.payloads"
+        "  WHERE (platform, post_id) > (%s, %s) ORDER BY platform, post_id LIMIT %s) k"
+        " JOIN hoaxwatch.payloads y USING (platform, post_id)"
+        " JOIN hoaxwatch.posts p USING (platform, post_id)"
+        " ORDER BY k.platform, k.post_id, y.payload_hash",
+        (*after, n_posts),
+    )
+    return [
+        PayloadRow(platform, post_id, decompress(raw), source, tuple(provenance), seen_as)
+        for platform, post_id, raw, source, provenance, seen_as in found
+    ]
 
 
 def read_runs(connection: psycopg.Connection, limit: int) -> list[dict[str, Any]]:
@@ -657,3 +750,23 @@ def read_trace(connection: psycopg.Connection, post_id: str) -> list[dict[str, A
             post,
         ).fetchall()[0]["n"]
     return posts
+
+
+def read_query(
+    connection: psycopg.Connection, query: str, parameters: Sequence[object] = ()
+) -> list[dict[str, Any]]:
+    """The rows of any query, as dictionaries, in a transaction that cannot write.
+
+    Raises UsageError with what the server says if the query is wrong or writes.
+    """
+    try:
+        with one_snapshot(connection):
+            cursor = connection.cursor(row_factory=dict_row)
+            # prepared: the server takes one statement then, so none can end the transaction first
+            cursor.execute(query.encode(), parameters or None, prepare=True)
+            return cursor.fetchall() if cursor.description else []
+    except (
+        *(psycopg.errors.SyntaxErrorOrAccessRuleViolation, psycopg.DataError),
+        *(psycopg.errors.ReadOnlySqlTransaction, psycopg.ProgrammingError),
+    ) as error:
+        raise UsageError(f"the query cannot be answered: {str(error).splitlines()[0]}") from None

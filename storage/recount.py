@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 import psycopg
 
+from storage.counting import COUNTED, counts
+
 #: One tick at a time: two that overlapped could write an older count over a newer one.
 TRACK_LOCK = 0x74726163
 
@@ -50,34 +52,9 @@ WHERE r.hashtag = t.hashtag AND r.bucket_start >= t.day
   AND r.bucket_start < t.day + interval '24 hours'
 """
 
-# Expected share = sum of probabilities / judged posts. Shares of one content stand or fall with it,
-# so each content is one draw: variance = sum over contents of n^2 p (1 - p) / judged^2.
 _COUNT_TRENDS = """
-WITH per_content AS (
-    SELECT hashtag, {bucket} AS bucket, platform, root_id, count(*) AS n,
-           count(*) FILTER (WHERE is_share) AS shares, min(posted_at) AS first_at,
-           max(posted_at) AS last_at, probability AS p, likely_false
-    FROM facts GROUP BY hashtag, {bucket}, platform, root_id, probability, likely_false
-), per_author AS (
-    SELECT hashtag, {bucket} AS bucket, count(DISTINCT author) AS authors
-    FROM facts GROUP BY hashtag, {bucket}
-), summed AS (
-    SELECT hashtag, bucket, sum(n) AS posts, sum(shares) AS shares,
-           coalesce(sum(n) FILTER (WHERE p IS NOT NULL), 0) AS judged,
-           coalesce(sum(n) FILTER (WHERE likely_false), 0) AS likely_false,
-           sum(n * p) AS expected, sum(n * n * p * (1 - p)) AS variance,
-           min(first_at) AS first_at, max(last_at) AS last_at
-    FROM per_content GROUP BY hashtag, bucket
-)
 INSERT INTO hoaxwatch.hashtag_trends
-SELECT s.hashtag, '{grain}', s.bucket, s.posts, s.posts - s.shares, s.shares, a.authors, s.judged,
-       s.likely_false, round(s.expected / nullif(s.judged, 0), 6),
-       CASE WHEN s.judged > 0
-            THEN round(greatest(0, (s.expected - 1.959964 * sqrt(s.variance)) / s.judged), 6) END,
-       CASE WHEN s.judged > 0
-            THEN round(least(1, (s.expected + 1.959964 * sqrt(s.variance)) / s.judged), 6) END,
-       s.first_at, s.last_at, p.policy_id
-FROM summed s JOIN per_author a USING (hashtag, bucket)
+SELECT hashtag, '{grain}', {counted}, policy_id FROM ({counts}) c
 CROSS JOIN (SELECT policy_id FROM hoaxwatch.verdict_policy WHERE active) p
 """
 
@@ -188,7 +165,12 @@ def recount_trends(cursor: psycopg.Cursor[Any]) -> int:
     cursor.execute(_CLEAR_TRENDS)
     written = 0
     for grain in ("hour", "day"):
-        written += cursor.execute(_COUNT_TRENDS.format(bucket=grain, grain=grain).encode()).rowcount
+        query = _COUNT_TRENDS.format(
+            grain=grain,
+            counted=", ".join((grain, *COUNTED)),
+            counts=counts("facts", "hashtag", grain),
+        )
+        written += cursor.execute(query.encode()).rowcount
     cursor.execute(_CLEAR_PAIRS)
     cursor.execute(_COUNT_PAIRS)
     return written

@@ -91,8 +91,14 @@ def _payload_rows(groups: Iterable[Sequence[Version]], received_at: datetime) ->
             post = version.post
             if post.raw and version.payload_hash not in seen:
                 seen.add(version.payload_hash)
-                packed = compress(post.raw)
-                yield post.platform, post.post_id, version.payload_hash, received_at, packed
+                yield (
+                    post.platform,
+                    post.post_id,
+                    version.payload_hash,
+                    received_at,
+                    compress(post.raw),
+                    post.provenance or None,
+                )
 
 
 _of_thread = local()  # a compressor may be used by one thread at a time

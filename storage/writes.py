@@ -20,6 +20,9 @@ from storage import rows
 from storage.rows import PostRows, Row
 from streams.records import Content, Deletion, Post, Problem, Verdict
 
+#: What names one quarantined record: 10 hex digits of its key.
+QUARANTINE_ID = "left(md5(source || E'\\n' || position || E'\\n' || payload_hash::text), 10)"
+
 #: What PostgreSQL says when a value of one post cannot be stored, whatever its neighbours.
 BAD_VALUE = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded, UnicodeEncodeError)
 
@@ -271,6 +274,11 @@ def prepare(connection: psycopg.Connection) -> None:
         )
 
 
+def clear_staging(cursor: psycopg.Cursor[Any]) -> None:
+    """Makes room for another batch in the same transaction; a commit does it too."""
+    cursor.execute(f"TRUNCATE {', '.join(_STAGED)}")
+
+
 def commit_later(connection: psycopg.Connection) -> None:
     """From now on a commit does not wait for the disk. A power cut takes the last of them, whole
     transactions each; a commit after `commit_at_once` waits for all that came before it."""
@@ -291,7 +299,7 @@ def _copy(cursor: psycopg.Cursor[Any], table: str, lines: Iterable[Row]) -> None
 def _copy_payloads(cursor: psycopg.Cursor[Any], lines: Iterable[Row]) -> None:
     """In binary: as text, each byte would be written as two digits."""
     with cursor.copy("COPY stage_payloads FROM STDIN (FORMAT BINARY)") as copy:
-        copy.set_types(["text", "text", "bytea", "timestamptz", "bytea"])
+        copy.set_types(["text", "text", "bytea", "timestamptz", "bytea", "text"])
         for line in lines:
             copy.write_row(line)
 
@@ -403,11 +411,13 @@ def upsert_verdicts(
 def add_quarantined(
     cursor: psycopg.Cursor[Any], problems: Iterable[Problem], received_at: datetime
 ) -> None:
-    """Puts records aside with their reason; the same record of the same place once."""
+    """Puts records aside with their reason; the same record of the same place once, with the
+    latest reason."""
     for problem in problems:
         cursor.execute(
-            "INSERT INTO hoaxwatch.quarantine VALUES (%s, %s, %s, %s, %s, %s)"
-            " ON CONFLICT DO NOTHING",
+            "INSERT INTO hoaxwatch.quarantine AS q VALUES (%s, %s, %s, %s, %s, %s)"
+            " ON CONFLICT (source, position, payload_hash) DO UPDATE SET reason = excluded.reason"
+            " WHERE q.reason <> excluded.reason",
             (
                 _safe(problem.source),
                 _safe(problem.position),
@@ -417,6 +427,13 @@ def add_quarantined(
                 received_at,
             ),
         )
+
+
+def remove_quarantined(cursor: psycopg.Cursor[Any], ids: Sequence[str]) -> int:
+    """Takes these records out of quarantine; returns how many were there."""
+    return cursor.execute(
+        f"DELETE FROM hoaxwatch.quarantine WHERE {QUARANTINE_ID} = ANY (%s)", (list(ids),)
+    ).rowcount
 
 
 def _safe(text: str) -> str:

@@ -31,10 +31,12 @@ from storage.database import (
     connect,
     database_errors,
 )
-from streams import steps
+from streams import quarantine, steps
 from streams.channel import BrokenOff, Channel
-from streams.formats.registry import read_file, sniff_format
+from streams.formats.registry import read_file, sniff_format, source_of
+from streams.quarantine import Replayed
 from streams.records import Content, Problem, Reading
+from streams.remap import Remapped, remap_payloads
 from streams.settings import Settings
 from streams.steps import Batch, TrackOptions
 
@@ -80,6 +82,14 @@ class InputFile:
 
 
 @dataclass
+class Unmapped:
+    """Records of one source that could not be used: how many, and the first three."""
+
+    n_records: int = 0
+    first: list[Problem] = field(default_factory=list)
+
+
+@dataclass
 class RunResult:
     """What a run did. `outcomes` sums to `n_records`; `damaged` names files that break off."""
 
@@ -90,9 +100,9 @@ class RunResult:
     verdicts: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     damaged: list[Problem] = field(default_factory=list)
-    first_problems: list[Problem] = field(default_factory=list)
+    unmapped: dict[str, Unmapped] = field(default_factory=dict)
+    n_of_source: Counter[str] = field(default_factory=Counter)
     inputs: list[dict[str, Any]] = field(default_factory=list)
-    policy_changed: bool = False
     seconds: float = 0.0
 
 
@@ -136,19 +146,12 @@ def run(
     watcher = progress or Quiet()
     began = time.monotonic()
     result = RunResult()
-    with database_errors(dsn), _rare_collections(), _working_connection(dsn) as connection:
-        result.policy_changed = writes.activate_policy(
-            connection,
-            detector.name,
-            detector.version,
-            detector.threshold if settings.threshold is None else settings.threshold,
-            settings.abstain_below,
-            datetime.now(UTC),
-        )
+    with _session(dsn, detector, settings) as connection:
         manifest = _manifest(detector, settings)
         result.run_id = writes.start_run(connection, manifest, datetime.now(UTC))
+        writes.commit_later(connection)
         _Pipeline(dsn, inputs, detector, settings, watcher, result).run(connection)
-        _judge_leftovers(connection, detector, settings, watcher, result)
+        result.verdicts += _judge_leftovers(connection, detector, settings, watcher)
         watcher.tracking()
         with ThreadPoolExecutor(1) as beside:
             statistics = beside.submit(_add_statistics, dsn)
@@ -160,6 +163,61 @@ def run(
         writes.commit_at_once(connection)  # and so everything before it
         writes.finish_run(connection, result.run_id, manifest, datetime.now(UTC))
     return result
+
+
+def remap(
+    dsn: str,
+    detector: Detector,
+    settings: Settings,
+    format: str | None = None,
+    watch: Callable[[int], None] = lambda n_raw: None,
+) -> tuple[Remapped, Counter[str]]:
+    """Maps stored raw records again (`streams.remap`) and brings every table up to date; also
+    returns how many contents were judged for it."""
+    key = settings.tombstone_key.get_secret_value()
+    with _session(dsn, detector, settings) as connection:
+        result = remap_payloads(connection, datetime.now(UTC), key, format, watch)
+        return result, _catch_up(connection, detector, settings)
+
+
+def replay(
+    dsn: str,
+    detector: Detector,
+    settings: Settings,
+    ids: Sequence[str] | None = None,
+    source: str | None = None,
+    reason: str | None = None,
+) -> Replayed:
+    """Tries quarantined records again (`streams.quarantine`) and brings every table up to date."""
+    key = settings.tombstone_key.get_secret_value()
+    with _session(dsn, detector, settings) as connection:
+        result = quarantine.replay(
+            connection, detector, datetime.now(UTC), key, ids, source, reason
+        )
+        _catch_up(connection, detector, settings)
+        return result
+
+
+def _catch_up(connection: Connection, detector: Detector, settings: Settings) -> Counter[str]:
+    """Judges what has no verdict and recounts what is dirty."""
+    verdicts = _judge_leftovers(connection, detector, settings, Quiet())
+    steps.track(connection, track_options(settings))
+    return verdicts
+
+
+@contextmanager
+def _session(dsn: str, detector: Detector, settings: Settings) -> Iterator[Connection]:
+    """A working connection to a project in which the verdicts of this detector count."""
+    with database_errors(dsn), _rare_collections(), _working_connection(dsn) as connection:
+        writes.activate_policy(
+            connection,
+            detector.name,
+            detector.version,
+            detector.threshold if settings.threshold is None else settings.threshold,
+            settings.abstain_below,
+            datetime.now(UTC),
+        )
+        yield connection
 
 
 def _add_statistics(dsn: str) -> None:
@@ -185,7 +243,6 @@ def _rare_collections() -> Iterator[None]:
 @contextmanager
 def _working_connection(dsn: str) -> Iterator[Connection]:
     with connect(dsn) as connection:
-        writes.commit_later(connection)
         writes.prepare(connection)
         recount.prepare(connection)
         yield connection
@@ -265,6 +322,7 @@ class _Pipeline:
                     self._read.put(steps.prepare(batch, datetime.now(UTC)))
                     batch = []
             self._result.inputs.append(_describe(file, n_records))
+            self._result.n_of_source[source_of(file.path, file.format)] += n_records
         if batch:
             self._read.put(steps.prepare(batch, datetime.now(UTC)))
         self._read.close()
@@ -273,6 +331,7 @@ class _Pipeline:
         result = self._result
         key = self._settings.tombstone_key.get_secret_value()
         with _working_connection(self._dsn) as connection:
+            writes.commit_later(connection)
             for batch in self._read:
                 recorded = steps.record(connection, batch, self._detector, key)
                 n_records = len(batch.readings)
@@ -283,8 +342,10 @@ class _Pipeline:
                     result.reasons[problem.reason] += 1
                     if problem.reason.startswith("file_damaged"):
                         result.damaged.append(problem)
-                    if len(result.first_problems) < 3:
-                        result.first_problems.append(problem)
+                    unmapped = result.unmapped.setdefault(problem.source, Unmapped())
+                    unmapped.n_records += 1
+                    if len(unmapped.first) < 3:
+                        unmapped.first.append(problem)
                 self._progress.recorded(n_records)
                 if recorded.pending:
                     self._pending.put(recorded.pending)
@@ -292,35 +353,28 @@ class _Pipeline:
 
     def _judge_contents(self) -> None:
         with _working_connection(self._dsn) as connection:
+            writes.commit_later(connection)
             for contents in self._pending:
-                _judge(connection, self._detector, contents, self._result)
+                self._result.verdicts += _judge(connection, self._detector, contents)
                 self._progress.judged(len(contents))
 
 
-def _judge(
-    connection: Connection,
-    detector: Detector,
-    contents: Sequence[Content],
-    result: RunResult,
-) -> None:
-    verdicts = steps.classify(detector, contents)
-    result.verdicts += steps.judge(connection, verdicts, datetime.now(UTC))
+def _judge(connection: Connection, detector: Detector, contents: Sequence[Content]) -> Counter[str]:
+    return steps.judge(connection, steps.classify(detector, contents), datetime.now(UTC))
 
 
 def _judge_leftovers(
-    connection: Connection,
-    detector: Detector,
-    settings: Settings,
-    progress: Progress,
-    result: RunResult,
-) -> None:
+    connection: Connection, detector: Detector, settings: Settings, progress: Progress
+) -> Counter[str]:
     """What an earlier run was killed over, or what a new detector has not seen yet."""
     pages: Iterator[list[Content]] = reads.read_pending(
         connection, detector.name, detector.version, settings.batch_posts
     )
+    verdicts: Counter[str] = Counter()
     for contents in pages:
-        _judge(connection, detector, contents, result)
+        verdicts += _judge(connection, detector, contents)
         progress.judged(len(contents))
+    return verdicts
 
 
 def _describe(file: InputFile, n_records: int) -> dict[str, Any]:

@@ -10,8 +10,9 @@ import os
 import tomllib
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -93,11 +94,25 @@ class Settings(BaseSettings):
         ge=2,
         description="Windows with fewer connected users are not clustered (users).",
     )
+    timezone: str = Field(
+        default="UTC",
+        description="Time zone of day tables and of times you give without one, as Europe/Berlin. "
+        "What is stored stays UTC.",
+    )
     seed: int = Field(default=1, ge=0, description="Seed of community detection and layouts.")
     tombstone_key: SecretStr = Field(
         default=SecretStr("hoaxwatch"),
         description="Key of the hashes by which deleted posts are remembered.",
     )
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_a_time_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("no time zone has this name; they look like Europe/Berlin") from None
+        return name
 
     @classmethod
     def settings_customise_sources(

@@ -11,7 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby, repeat
 from operator import attrgetter
 
@@ -57,8 +57,37 @@ class Batch:
     received_at: datetime
 
 
+#: A post may be dated so far ahead of when it was collected: clocks differ.
+FUTURE_TOLERANCE = timedelta(hours=24)
+
+
+def check_time(reading: Reading, now: datetime) -> Reading:
+    """The reading, or a Problem if it is a post dated more than 24 hours ahead of its collection
+    (of `now`, if that is not known). No bucket of a day to come may be made by a broken clock."""
+    if not isinstance(reading, Post):
+        return reading
+    collected_at = reading.observed_at or now
+    if reading.posted_at - collected_at <= FUTURE_TOLERANCE:
+        return reading
+    return _problem_of(
+        reading,
+        f"posted_at: {reading.posted_at:%Y-%m-%d %H:%M} is in the future "
+        f"(collected {collected_at:%Y-%m-%d %H:%M})",
+    )
+
+
+def _problem_of(post: Post, reason: str) -> Problem:
+    return Problem(
+        reason=reason,
+        source=post.provenance or post.platform,
+        position=f"post {post.post_id}",
+        raw=post.raw,
+    )
+
+
 def prepare(readings: Sequence[Reading], now: datetime) -> Batch:
     """The batch of these readings, ready to be recorded."""
+    readings = [check_time(reading, now) for reading in readings]
     posts = [reading for reading in readings if isinstance(reading, Post)]
     return Batch(readings, posts, rows_of(posts, now), now)
 
@@ -78,12 +107,8 @@ def record(
             reading = batch.readings[0]
             if not isinstance(reading, Post):
                 raise
-            problem = Problem(
-                reason=f"cannot be stored: {str(error).splitlines()[0]}",
-                source=reading.provenance or reading.platform,
-                position=reading.post_id,
-                raw=reading.raw,
-            )
+            reason = f"cannot be stored: {str(error).splitlines()[0]}"
+            problem = _problem_of(reading, reason)
             alone = prepare([problem], batch.received_at)
             return _record_at_once(connection, alone, detector, tombstone_key)
     result = Recorded()

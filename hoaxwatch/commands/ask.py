@@ -7,6 +7,7 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -57,6 +58,7 @@ def trends(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Rows of the list.")] = 20,
     since: options.Since = None,
     until: options.Until = None,
+    tz: options.Tz = None,
     project: options.Project = None,
     database: options.Database = None,
     as_json: options.Json = False,
@@ -64,14 +66,17 @@ def trends(
 ) -> None:
     """Show how hashtags are used: posts, originals, shares, accounts, how many likely false.
 
-    A share carries the hashtags of its original. Times are UTC. Buckets without a post have no
-    row. The expected share is the mean probability over judged posts; each text is one draw.
+    A share carries the hashtags of its original. Hours are UTC, and so are the days of the list.
+    Buckets without a post have no row. The expected share is the mean probability over judged
+    posts; each text is one draw.
     """
     if by not in ("day", "hour"):
         raise UsageError(f"--by {by!r} is not a bucket; there are day and hour")
-    start, end = parse_time(since, "--since"), parse_time(until, "--until")
+    settings = settings_of(project, database, tz)
+    zone = settings.timezone
+    start, end = parse_time(since, "--since", zone), parse_time(until, "--until", zone)
     output = output_of(as_json, as_csv)
-    with connected(settings_of(project, database)) as connection:
+    with connected(settings) as connection:
         if hashtag is None:
             found = reads.read_hashtags(connection, limit, start, end, rising=rising)
             written = reads.read_display_forms(connection, [row.hashtag for row in found])
@@ -89,16 +94,23 @@ def trends(
             title = "Hashtags by rise" if rising else "Hashtags by posts"
             show_rows(found, output, columns, title, _NOTHING)
             return
-        rows = reads.read_trends(connection, hashtag_key(hashtag), by, start, end)
+        tag = hashtag_key(hashtag)
+        if by == "day" and zone != "UTC":
+            rows = reads.read_days(connection, tag, zone, start, end)
+            local = ZoneInfo(zone)
+            rows = [row._replace(bucket_start=row.bucket_start.astimezone(local)) for row in rows]
+        else:
+            zone = "UTC"
+            rows = reads.read_trends(connection, tag, by, start, end)
         shape = "%Y-%m-%d" if by == "day" else "%Y-%m-%d %H:00"
         columns = [
-            Column(f"{by} (UTC)", lambda row: f"{row['bucket_start']:{shape}}"),
+            Column(f"{by} ({zone})", lambda row: f"{row['bucket_start']:{shape}}"),
             *_COUNTS,
             Column("accounts", lambda row: number(row["authors"]), is_number=True),
             *_JUDGED,
         ]
-        empty = f"no post with #{hashtag_key(hashtag)}; hoaxwatch trends lists the hashtags"
-        show_rows(rows, output, columns, f"#{hashtag_key(hashtag)} by {by}", empty)
+        empty = f"no post with #{tag}; hoaxwatch trends lists the hashtags"
+        show_rows(rows, output, columns, f"#{tag} by {by}", empty)
 
 
 def clusters(
@@ -286,22 +298,3 @@ def trace_lines(post: dict[str, Any]) -> list[str]:
     if post["waiting_buckets"]:
         lines.append("    (some of these wait to be recounted: hoaxwatch run again)")
     return lines
-
-
-def quarantine(
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Rows.")] = 20,
-    project: options.Project = None,
-    database: options.Database = None,
-    as_json: options.Json = False,
-    as_csv: options.Csv = False,
-) -> None:
-    """Show which records could not be read or stored, and why."""
-    with connected(settings_of(project, database)) as connection:
-        rows = reads.read_quarantine(connection, limit)
-    columns = [
-        Column("records", lambda row: number(row["records"]), is_number=True),
-        Column("source", lambda row: str(row["source"])),
-        Column("reason", lambda row: shorten(row["reason"], 80)),
-        Column("first at", lambda row: str(row["first_position"])),
-    ]
-    show_rows(rows, output_of(as_json, as_csv), columns, "Quarantine", "quarantine is empty")

@@ -11,8 +11,8 @@ import typer
 
 from hoaxwatch.commands import options
 from hoaxwatch.commands.options import connected, settings_of
-from hoaxwatch.show import notes, number, print_json
-from storage import embedded, reads
+from hoaxwatch.show import counting, notes, number, print_json
+from storage import backup, embedded, reads
 from storage.database import embedded_folder, open_database, shown_dsn
 from streams.errors import UsageError
 from streams.settings import Settings
@@ -76,6 +76,57 @@ def status(
     for name, value in lines.items():
         shown = number(value) if isinstance(value, int) and not isinstance(value, bool) else value
         print(f"{name:18} {'–' if shown is None else shown}")
+
+
+@app.command()
+def dump(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
+    project: options.Project = None,
+    database: options.Database = None,
+    as_json: options.Json = False,
+) -> None:
+    """Write the whole project to one file: to keep it, or to move it to another server."""
+    settings = settings_of(project, database)
+    key = settings.tombstone_key.get_secret_value()
+    with connected(settings) as connection, counting("rows written") as watch:
+        try:
+            counts = backup.dump(connection, output, settings.project, key, watch)
+        except OSError as error:
+            raise UsageError(
+                f"cannot write {output}: {error.strerror}; give another place with --output"
+            ) from None
+    if as_json:
+        print_json({"file": str(output), "bytes": output.stat().st_size, "rows": counts})
+        return
+    notes.print(
+        f"wrote {output}: {number(counts['posts'])} posts, {number(output.stat().st_size)} bytes",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that db dump wrote.")],
+    project: options.Project = None,
+    database: options.Database = None,
+    as_json: options.Json = False,
+) -> None:
+    """Fill an empty project, here or on a server of yours, from a dump."""
+    backup.read_manifest(file)  # before a database is made for nothing
+    settings = settings_of(project, database)
+    key = settings.tombstone_key.get_secret_value()
+    with connected(settings) as connection, counting("rows read") as watch:
+        manifest = backup.restore(connection, file, key, watch)
+    if as_json:
+        print_json(manifest)
+        return
+    notes.print(
+        f"restored {number(manifest['rows']['posts'])} posts of project {manifest['project']}, "
+        f"as of {manifest['written_at'][:16]}",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def psql(

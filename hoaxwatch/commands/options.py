@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -36,18 +37,24 @@ Weights = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 Since = Annotated[
-    str | None, typer.Option("--since", help="From this day or time on (UTC), as 2023-04-24.")
+    str | None, typer.Option("--since", help="From this day or time on, as 2023-04-24.")
 ]
 Until = Annotated[
-    str | None, typer.Option("--until", help="Before this day or time (UTC), as 2023-04-30.")
+    str | None, typer.Option("--until", help="Before this day or time, as 2023-04-30.")
+]
+Tz = Annotated[
+    str | None,
+    typer.Option("--tz", help="Time zone of days, as Europe/Berlin; default: the setting."),
 ]
 
 
-def parse_time(text: str | None, option: str) -> datetime | None:
-    """A day or time given by the user, UTC unless it says otherwise.
+def parse_time(text: str | None, option: str, zone: str = "UTC") -> datetime | None:
+    """A day or time given by the user, in the zone unless it names another, as UTC.
 
-    >>> parse_time("2023-04-24", "--since")
-    datetime.datetime(2023, 4, 24, 0, 0, tzinfo=datetime.timezone.utc)
+    >>> parse_time("2023-04-24", "--since").isoformat()
+    '2023-04-24T00:00:00+00:00'
+    >>> parse_time("2023-04-24", "--since", "Europe/Berlin").isoformat()
+    '2023-04-23T22:00:00+00:00'
     """
     if text is None:
         return None
@@ -57,12 +64,17 @@ def parse_time(text: str | None, option: str) -> datetime | None:
         raise UsageError(
             f"{option} {text!r} is not a time; write 2023-04-24 or 2023-04-24T18:00"
         ) from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=ZoneInfo(zone))
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise UsageError(f"{option} {text!r} is beyond the calendar") from None
 
 
-def settings_of(project: str | None, database: str | None) -> Settings:
+def settings_of(project: str | None, database: str | None, timezone: str | None = None) -> Settings:
     """The settings with what the command line says."""
-    return read_settings(project=project, database=database)
+    return read_settings(project=project, database=database, timezone=timezone)
 
 
 @contextmanager

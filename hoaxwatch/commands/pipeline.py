@@ -19,13 +19,26 @@ from rich.progress import (
 from detectors.registry import DETECTORS, load_detector
 from hoaxwatch.commands import options
 from hoaxwatch.evidence import detector_of, evidence_of
-from hoaxwatch.show import Column, notes, number, output_of, percent, print_json, show_rows
+from hoaxwatch.show import (
+    Column,
+    counting,
+    notes,
+    number,
+    output_of,
+    percent,
+    print_json,
+    show_rows,
+)
 from storage.database import open_database
 from streams import local, steps
+from streams.errors import UsageError
 from streams.formats.registry import FORMATS, load_format
 from streams.local import InputFile, RunResult
 from streams.records import Content, content_hash
 from streams.settings import Settings, read_settings
+
+#: Files with problems that are named after a run.
+SHOWN_SOURCES = 5
 
 
 class Watched:
@@ -84,6 +97,10 @@ def run(
     format: Annotated[
         str | None, typer.Option("--format", help="What the files are; default: looked at.")
     ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option("--columns", help="A TOML file that says what the columns of a CSV are."),
+    ] = None,
     detector: options.Detector = None,
     engine: options.Engine = None,
     encoder: options.Encoder = None,
@@ -105,6 +122,10 @@ def run(
         encoder=encoder,
         weights=weights,
     )
+    if columns is not None:
+        if format not in (None, "columns"):
+            raise UsageError(f"--columns is for other files than --format {format}: give only one")
+        format = f"columns:{columns}"
     inputs = local.check_inputs([Path(file) for file in files], format)
     result = run_files(settings, inputs)
     if as_json:
@@ -136,9 +157,14 @@ def summary(result: RunResult) -> dict[str, object]:
         "outcomes": dict(result.outcomes),
         "not_posts": dict(result.not_posts),
         "verdicts": dict(result.verdicts),
-        "problems": [
-            {"source": p.source, "position": p.position, "reason": p.reason}
-            for p in result.first_problems
+        "unmapped": [
+            {
+                "source": source,
+                "records": result.n_of_source[source],
+                "unmapped": unmapped.n_records,
+                "first": [{"position": p.position, "reason": p.reason} for p in unmapped.first],
+            }
+            for source, unmapped in result.unmapped.items()
         ],
         "inputs": result.inputs,
         "seconds": round(result.seconds, 3),
@@ -155,20 +181,69 @@ def print_summary(result: RunResult, settings: Settings) -> None:
     if result.verdicts:
         verdicts = ", ".join(f"{number(n)} {name}" for name, n in result.verdicts.items())
         notes.print(f"  texts new to detector {settings.detector}: {verdicts}")
-    n_quarantined = result.outcomes["quarantined"]
-    if n_quarantined:
-        notes.print(
-            f"  {number(n_quarantined)} of {number(result.n_records)} records unmapped, first:"
+    for source, unmapped in list(result.unmapped.items())[:SHOWN_SOURCES]:
+        n_records = max(result.n_of_source[source], unmapped.n_records)
+        _say(
+            f"  {source}: {number(unmapped.n_records)} of {number(n_records)} records unmapped, "
+            "first:"
         )
-        for problem in result.first_problems:
-            where = f"{problem.source} {problem.position}"
-            notes.print(f"    {where}: {problem.reason}", markup=False, soft_wrap=True)
-        notes.print("  see them: hoaxwatch quarantine")
+        for problem in unmapped.first:
+            _say(f"    {problem.position}: {problem.reason}")
+    if len(result.unmapped) > SHOWN_SOURCES:
+        _say(f"  and in {number(len(result.unmapped) - SHOWN_SOURCES)} more files")
     option = "" if settings.project == "default" else f" --project {settings.project}"
+    if result.unmapped:
+        _say(f"  see them: hoaxwatch quarantine list{option}")
     notes.print(
         f"done in {result.seconds:.1f} s. Look: hoaxwatch trends{option}; "
         f"hoaxwatch report -o report.html{option}"
     )
+
+
+def _say(line: str) -> None:
+    notes.print(line, markup=False, soft_wrap=True)
+
+
+def remap(
+    format: Annotated[
+        str | None, typer.Option("--format", help="Only records of this format.")
+    ] = None,
+    project: options.Project = None,
+    database: options.Database = None,
+    as_json: options.Json = False,
+) -> None:
+    """Map the stored raw records again, after a reader was corrected. Nothing is read anew.
+
+    All in one transaction: until it ends, everybody sees the tables as they were. Stop other
+    workers of the project first, or they wait. Posts whose raw records retention has dropped stay
+    as they are.
+    """
+    if format is not None:
+        load_format(format)
+    settings = read_settings(project=project, database=database)
+    judge = load_detector(settings.detector)
+    with open_database(settings) as dsn, counting("records mapped again") as watch:
+        result, verdicts = local.remap(dsn, judge, settings, format, watch)
+    if as_json:
+        print_json(
+            {
+                "raw_records": result.n_raw,
+                "posts": result.n_posts,
+                "changed": result.n_changed,
+                "reasons": dict(result.reasons.most_common()),
+                "verdicts": dict(verdicts),
+            }
+        )
+        return
+    _say(
+        f"{number(result.n_raw)} raw records of {number(result.n_posts)} posts: "
+        f"{number(result.n_changed)} posts changed"
+    )
+    for reason, n in result.reasons.most_common(3):
+        _say(f"  {number(n)} records stay as they were: {reason}")
+    if verdicts:
+        judged = ", ".join(f"{number(n)} {name}" for name, n in verdicts.items())
+        _say(f"  texts judged again: {judged}")
 
 
 def score(

@@ -12,18 +12,22 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
 
 from hoaxwatch import cli
 from hoaxwatch.simulate import make_world, write_samples
-from storage import embedded
+from storage import embedded, reads
 from storage.database import connect
+from streams.formats.registry import FORMATS
 from tests.tables import assert_same, read_tables
 
 OK, USAGE, DOWN = 0, 2, 3
@@ -93,7 +97,7 @@ def test_every_answer_in_every_form(
         ).fetchone() or ("",)
     assert "share of" in answer(capsys, ["trace", post_id, *at])
     assert json.loads(answer(capsys, ["trace", post_id, *at, "--json"]))[0]["post_id"] == post_id
-    assert json.loads(answer(capsys, ["quarantine", *at, "--json"]))[0]["records"] == 1
+    assert json.loads(answer(capsys, ["quarantine", "list", *at, "--json"]))[0]["records"] == 1
     assert json.loads(answer(capsys, ["db", "status", *at, "--json"]))["posts"] > 0
 
     page = tmp_path / "report.html"
@@ -101,6 +105,36 @@ def test_every_answer_in_every_form(
     html = page.read_text("utf-8")
     assert tag in html.lower()
     assert "http://" not in html.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_days_of_a_time_zone(
+    database: str, samples: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = ["--database", database, "--json"]
+    answer(capsys, ["run", *samples, *at])
+    ask = ["trends", "-t", "watertruth", *at]
+    days = json.loads(answer(capsys, [*ask, "--tz", "UTC"]))
+    hours = json.loads(answer(capsys, [*ask, "--by", "hour"]))
+    for zone in ("Europe/Berlin", "America/St_Johns", "Pacific/Kiritimati"):
+        found = json.loads(answer(capsys, [*ask, "--tz", zone]))
+        assert sum(day["posts"] for day in found) == sum(day["posts"] for day in days)
+        starts = [datetime.fromisoformat(day["bucket_start"]) for day in found]
+        assert all((start.hour, start.minute) == (0, 0) for start in starts)
+        if zone != "America/St_Johns":  # whole hours off: the stored hours add up to it
+            by_hours = Counter[str]()
+            for hour in hours:
+                start = datetime.fromisoformat(hour["bucket_start"]).astimezone(ZoneInfo(zone))
+                by_hours[f"{start:%Y-%m-%d}"] += hour["posts"]
+            assert by_hours == {day["bucket_start"][:10]: day["posts"] for day in found}
+    with connect(database) as connection:  # days of UTC counted the other way are the stored ones
+        assert reads.read_days(connection, "watertruth", "UTC") == reads.read_trends(
+            connection, "watertruth", "day"
+        )
+    only = json.loads(
+        answer(capsys, [*ask, "--tz", "Pacific/Kiritimati", "--since", found[1]["bucket_start"]])
+    )
+    assert only == found[1:]
+    fails(capsys, [*ask, "--tz", "Europe/Atlantis"], USAGE, "timezone", "Europe/Berlin")
 
 
 def test_score_needs_no_database(capsys: pytest.CaptureFixture[str]) -> None:
@@ -277,3 +311,32 @@ def test_a_full_disk_loses_nothing(
     answer(capsys, ["run", *samples, "--detector", "null", "--database", database])
     with embedded.open_embedded(small_disk / "projects" / "default") as server:
         assert_same(read_tables(server.dsn()), read_tables(database))
+
+
+def test_a_map_says_what_the_columns_of_a_file_are(
+    database: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    posts = tmp_path / "a.csv"
+    posts.write_text("no,when,words\n1,2023-04-24,Snow in #May\n2,soon,Rain\n")
+    columns = tmp_path / "MAP.toml"
+    columns.write_text(
+        'platform = "telegram"\n[columns]\npost_id = "no"\nposted_at = "when"\ntext = "words"\n'
+    )
+    fails(capsys, ["run", str(posts)], USAGE, "none of the formats", "--columns MAP.toml")
+    at = ["--columns", str(columns), "--database", database, "--json"]
+    for outcome in ("new", "unchanged"):
+        summary = json.loads(answer(capsys, ["run", str(posts), *at]))
+        assert summary["outcomes"][outcome] == summary["outcomes"]["quarantined"] == 1
+        (unmapped,) = summary["unmapped"]
+        assert (unmapped["source"], unmapped["records"]) == ("columns:a.csv", 2)
+    (tag,) = json.loads(answer(capsys, ["trends", "--database", database, "--json"]))
+    assert (tag["hashtag"], tag["posts"]) == ("may", 1)
+    fails(capsys, ["run", str(posts), *at, "--format", "ira"], USAGE, "give only one")
+    columns.write_text(columns.read_text().replace("words", "Words"))
+    fails(capsys, ["run", str(posts), *at], USAGE, "no column 'Words'", "did you mean 'words'?")
+
+
+def test_every_format_is_listed_with_a_sample(capsys: pytest.CaptureFixture[str]) -> None:
+    listed = json.loads(answer(capsys, ["formats", "--json"]))
+    assert [row["format"] for row in listed] == list(FORMATS)
+    assert all(row["description"] and row["sample"] for row in listed)

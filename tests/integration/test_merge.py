@@ -262,8 +262,24 @@ def test_a_bad_value_costs_one_post(connection: Connection) -> None:
     assert recorded.outcomes == Counter({"new": 19, "quarantined": 1})
     query = "SELECT position, reason FROM hoaxwatch.quarantine"
     (position, reason), *others = rows(connection, query)
-    assert (position, others) == ("7", [])
+    assert (position, others) == ("post 7", [])
     assert "cannot be stored" in reason
+
+
+def test_posts_of_a_day_to_come_are_put_aside(connection: Connection) -> None:
+    seen = NOON + timedelta(days=1)
+    readings = [
+        post("1", posted_at=seen + timedelta(hours=24)),
+        post("2", posted_at=seen + timedelta(hours=24, seconds=1)),
+        post("3", posted_at=NOON + timedelta(hours=25), observed_at=None),  # read at noon
+        post("4", posted_at=NOON + timedelta(hours=23), observed_at=None),
+    ]
+    recorded = take(connection, readings)
+    assert (recorded.outcomes["new"], recorded.outcomes["quarantined"]) == (2, 2)
+    found = connection.execute("SELECT position, reason FROM hoaxwatch.quarantine ORDER BY 1")
+    (second, why), (third, _) = found.fetchall()
+    assert (second, third) == ("post 2", "post 3")
+    assert "is in the future" in why
 
 
 @pytest.mark.parametrize("kind", ["post", "author"])

@@ -243,7 +243,7 @@ def test_raw_is_the_cells_in_the_order_of_the_header_and_maps_again() -> None:
         name for name in ROW if name in post.raw.decode()
     ]
     assert b"\\u0000" in post.raw and "\0" not in post.text
-    assert twitwi.parse_raw(post.raw, post.provenance) == post
+    assert list(twitwi.remap(post.raw, post.provenance)) == [post]
 
 
 def test_real_data(real_data: Path) -> None:

@@ -1,0 +1,162 @@
+"""A reader that was wrong and is corrected: what it stored, and what it refused, is mended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from msgspec.structs import replace
+
+from hoaxwatch.simulate import make_world, write_samples
+from storage.database import connect
+from streams import local, remap
+from streams.formats import registry, twitter_v2, twitwi
+from streams.formats.cleaning import BadField
+from streams.records import Post, Problem, Reading
+from streams.remap import Remapped
+from streams.settings import read_settings
+from tests.marker import MarkerDetector
+from tests.tables import assert_same, read_tables
+
+if TYPE_CHECKING:
+    from tests.conftest import Server
+
+Wrong = Callable[[Post], Reading]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    """Pages with embedded posts, and a table that has many of the posts again."""
+    return write_samples(make_world(seed=4, n_accounts=80, n_originals=120), tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that versions of one content and posts of one account are on several pages."""
+    monkeypatch.setattr(remap, "PAGE_POSTS", 40)
+
+
+def run(dsn: str, paths: list[Path]) -> None:
+    settings = read_settings(batch_posts=150, cluster_min_users=5)
+    local.run(dsn, local.check_inputs(paths), MarkerDetector(), settings)
+
+
+def remapped(dsn: str) -> Remapped:
+    settings = read_settings(cluster_min_users=5)
+    return local.remap(dsn, MarkerDetector(), settings)[0]
+
+
+def read_wrongly(
+    monkeypatch: pytest.MonkeyPatch, wrong: Wrong, modules: Sequence[Any] = (twitwi, twitter_v2)
+) -> None:
+    """These formats give other posts than they should."""
+    for module in modules:
+        right = module.read
+
+        def read(stream: object, source: str, right: Any = right) -> Iterator[Reading]:
+            for reading in right(stream, source):
+                yield wrong(reading) if isinstance(reading, Post) else reading
+
+        monkeypatch.setattr(module, "read", read)
+
+
+def other_words(post: Post) -> Reading:
+    return replace(
+        post, text="hoax " + post.text, hashtags=("Wrong",), likes=10**6, author=None, lang="xx"
+    )
+
+
+def other_content(post: Post) -> Reading:
+    """Shares point at nothing, replies are originals."""
+    return replace(post, root_id=post.post_id, kind="original", share_of=None, reply_to=None)
+
+
+def other_ids(post: Post) -> Reading:
+    return replace(post, post_id="9" + post.post_id, root_id="9" + post.root_id)
+
+
+@pytest.mark.parametrize("wrong", [other_words, other_content, other_ids])
+def test_a_corrected_reader_gives_the_tables_it_should_have_given(
+    server: Server, files: list[Path], wrong: Wrong, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with server.new_database() as right, server.new_database() as mended:
+        run(right, files)
+        expected = read_tables(right)
+        with monkeypatch.context() as then:
+            read_wrongly(then, wrong)
+            run(mended, files)
+        assert read_tables(mended)["content"] != expected["content"]
+        result = remapped(mended)
+        assert not result.reasons
+        assert result.n_changed > 0
+        assert_same(read_tables(mended), expected)
+        assert remapped(mended).n_changed == 0
+        assert_same(read_tables(mended), expected)
+
+
+def test_what_no_reader_understands_any_more_stays_as_it_is(
+    server: Server, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(raw: bytes, source: str) -> Iterator[Reading]:
+        yield Problem(reason="id: too odd", source=source, position="stored", raw=raw)
+
+    with server.new_database() as dsn:
+        run(dsn, files)
+        before = read_tables(dsn)
+        monkeypatch.setattr(twitwi, "remap", refuse)
+        result = remapped(dsn)
+        assert 0 < result.reasons["id: too odd"] < result.n_raw
+        assert 0 < result.n_posts < len(before["posts"])
+        assert result.n_changed == 0
+        assert_same(read_tables(dsn), before)
+
+
+@pytest.mark.parametrize("format", ["twitwi", "twitter_v2"])
+def test_one_format_is_mapped_with_all_versions_of_its_posts(
+    server: Server, files: list[Path], format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with server.new_database() as right, server.new_database() as mended:
+        run(right, files)
+        with monkeypatch.context() as then:
+            read_wrongly(then, other_words, [registry.load_format(format)])
+            run(mended, files)
+        settings = read_settings(cluster_min_users=5)
+        local.remap(mended, MarkerDetector(), settings, format)
+        assert_same(read_tables(mended), read_tables(right))
+
+
+def test_replay_stores_what_can_be_read_now(
+    server: Server, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse_some(row: object, *rest: object) -> Post:
+        post = right(row, *rest)  # type: ignore[arg-type]
+        if post.post_id.endswith(("3", "7")):
+            raise BadField("id: ends badly")
+        return post
+
+    right = twitwi._parse
+    settings = read_settings(cluster_min_users=5)
+    with server.new_database() as expected, server.new_database() as dsn:
+        run(expected, files)
+        with monkeypatch.context() as then:
+            then.setattr(twitwi, "_parse", refuse_some)
+            run(dsn, files)
+        first = local.replay(dsn, MarkerDetector(), settings, reason="ends badly")
+        assert first.n_released == first.n_records > 10
+        assert sum(first.outcomes.values()) == first.n_released
+        assert_same(read_tables(dsn), read_tables(expected))
+        again = local.replay(dsn, MarkerDetector(), settings)
+        assert (again.n_records, again.n_released) == (1, 0)
+        assert "not JSON" in next(iter(again.reasons))
+        assert_same(read_tables(dsn), read_tables(expected))
+
+
+def test_every_payload_says_who_can_read_it(database: str, files: list[Path]) -> None:
+    run(database, files)
+    with connect(database) as connection:
+        sources = {
+            row[0] for row in connection.execute("SELECT DISTINCT source FROM hoaxwatch.payloads")
+        }
+    assert sources == {registry.source_of(files[0], "twitter_v2"), "twitwi:collected_again.csv"}
