@@ -126,6 +126,13 @@ class BertDetector:
                 f"not on {found.name!r} ({found.sha256[:12]}...): leave --encoder out, or give "
                 "--weights that python -m detectors.train_bert made for it"
             )
+        n_positions = self._encoder.shape.n_positions
+        if self._config.max_tokens > n_positions:
+            raise _broken(
+                weights / _CONFIG,
+                f"has max_tokens {self._config.max_tokens}, but {self._encoder.name} reads at most "
+                f"{n_positions}",
+            )
         model = merge(self._encoder, adapter, weights / _ADAPTER)
         self._runner = Runner(ENGINES[chosen](model), n_threads)
         self.threshold = self._config.threshold
@@ -313,7 +320,7 @@ def merge(encoder: Encoder, adapter: dict[str, Tensor], path: Path) -> Model:
 
     rest = dict(adapter)
     weights = dict(encoder.weights)
-    levels: dict[tuple[int, str], Tensor] = {}
+    reaches: dict[tuple[int, str], Tensor] = {}
     try:
         head_weight, head_bias = rest.pop("head.weight"), rest.pop("head.bias")
         if head_weight.shape != (2, encoder.shape.hidden) or head_bias.shape != (2,):
@@ -322,7 +329,11 @@ def merge(encoder: Encoder, adapter: dict[str, Tensor], path: Path) -> Model:
             for linear in LINEARS:
                 name = f"layer.{layer}.{linear}"
                 if f"{name}.reach" in rest:
-                    levels[layer, linear] = rest.pop(f"{name}.reach").float()
+                    reach = rest.pop(f"{name}.reach").float()
+                    n_in = weights[f"{linear_name(layer, linear)}.weight"].shape[1]
+                    if reach.shape != (n_in,):
+                        raise ValueError(f"{name}.reach of shape {tuple(reach.shape)}")
+                    reaches[layer, linear] = reach
                 if f"{name}.down" not in rest:
                     continue
                 down, up = rest.pop(f"{name}.down"), rest.pop(f"{name}.up")
@@ -332,11 +343,13 @@ def merge(encoder: Encoder, adapter: dict[str, Tensor], path: Path) -> Model:
         raise _broken(path, f"does not fit {encoder.name} ({error})") from error
     if rest:
         raise _broken(path, f"does not fit {encoder.name} (unknown tensor {min(rest)!r})")
-    used = [head_weight, head_bias, *weights.values(), *levels.values()]
+    used = [head_weight, head_bias, *weights.values(), *reaches.values()]
     if not all(bool(torch.isfinite(tensor).all()) for tensor in used):
         raise _broken(path, "holds a number that is not finite")
+    if not all(bool((reach > 0).all()) for reach in reaches.values()):
+        raise _broken(path, "holds a reach that is not above 0")
     merged = encoder._replace(weights=weights)
-    return Model(merged, head_weight.float(), head_bias.float(), levels)
+    return Model(merged, head_weight.float(), head_bias.float(), reaches)
 
 
 def write_weights(folder: Path, adapter: dict[str, Tensor]) -> str:

@@ -15,6 +15,9 @@ A matrix product in int8 (x, w float32; q integers in -127..127; i row, j output
 
 What only the first token needs is computed for the first token: the last layer's queries and all
 that follows them. Query, key and value are one product.
+
+The first token is what the head reads, and an error in it stays. So its rows are taken twice: as
+above, and what rounding left of them once more in 8 bits, as rows of their own below the others.
 """
 
 from __future__ import annotations
@@ -40,22 +43,28 @@ _LEAST = 1e-20
 #: Added to a float32 of at most 2^22, it leaves the nearest integer in the lowest bits (ties to
 #: even): 1.5 * 2^23.
 _ROUNDS = 12582912.0
+#: What rounding leaves is at most one half; so many steps of it make one.
+REST = 254
 #: GELU is never less than this.
 _GELU_FLOOR = -0.17
+
+
+#: (layer, linear map) -> a number for each channel of the map's input, float32 (n_in,)
+PerMap = Mapping[tuple[int, str], Tensor]
 
 
 class Model(NamedTuple):
     """An encoder whose adapter is merged, and its head: logits = state @ weight.T + bias.
 
     head_weight: (2, hidden), head_bias: (2,), float32, in the order of LABELS.
-    levels: how far the inputs of some maps reach, which only int8 wants to know:
+    reaches: how far the inputs of some maps reach, which only int8 wants to know:
     (layer, "query" | "attended" | "up") -> float32 (n_in,), all > 0; see `levelled`.
     """
 
     encoder: Encoder
     head_weight: Tensor
     head_bias: Tensor
-    levels: Mapping[tuple[int, str], Tensor] = MappingProxyType({})
+    reaches: PerMap = MappingProxyType({})
 
 
 class Engine(Protocol):
@@ -109,14 +118,17 @@ class _QuantisedMap(NamedTuple):
 
 
 class _QuantisedRows(NamedTuple):
-    """Rows of integers: x = (integers + offset) * scale.
+    """Rows of integers: x = (integers + offset + rest / REST) * scale.
 
-    integers: int8 (n, n_in). scale, offset: float32 (n, 1); offset None is 0.
+    integers: int8 (n + n_first, n_in), the rests of the first tokens' rows below all rows; other
+    rows have none. stride: every how many rows there is a first token. scale, offset: float32
+    (n, 1); offset None is 0.
     """
 
     integers: Tensor
     scale: Tensor
     offset: Tensor | None
+    stride: int
 
 
 class _Buffers(local):
@@ -160,9 +172,11 @@ class _CpuEngine:
     name: str
     grid: Grid
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, levels: PerMap = MappingProxyType({})) -> None:
+        """levels: what `levelled` has divided the model's states by."""
         shape = model.encoder.shape
         self._model = model
+        self._levels = levels
         self._shape = shape
         self._buffers = _Buffers()
         self._layers = [self._layer(i) for i in range(shape.n_layers)]
@@ -173,8 +187,9 @@ class _CpuEngine:
         """weight: (n_out, n_in), as in checkpoints."""
         raise NotImplementedError
 
-    def _read(self, x: Tensor, floor: float | None = None) -> object:
-        """Rows as the maps want them. floor: a negative number that no x is below."""
+    def _read(self, x: Tensor, stride: int, floor: float | None = None) -> object:
+        """Rows as the maps want them. stride: every how many rows there is a first token. floor: a
+        negative number that no x is below."""
         raise NotImplementedError
 
     def _apply(self, linear: object, rows: object, out: Tensor) -> Tensor:
@@ -183,7 +198,7 @@ class _CpuEngine:
     # What does not
 
     def _layer(self, layer: int) -> _Layer:
-        w, levels = self._model.encoder.weights, self._model.levels
+        w, levels = self._model.encoder.weights, self._levels
 
         def pair(name: str) -> tuple[Tensor, Tensor]:
             full = linear_name(layer, name)
@@ -240,7 +255,9 @@ class _CpuEngine:
         n, hidden = x.shape
         heads = self._shape.n_heads
         get = self._buffers.get
-        merged = self._apply(layer.query_key_value, self._read(x), get("wide", n, 3 * hidden))
+        merged = self._apply(
+            layer.query_key_value, self._read(x, tokens), get("wide", n, 3 * hidden)
+        )
         # (tokens, 3 hidden) -> (3, rows, heads, tokens, width)
         apart = get("apart", 3, rows, heads, tokens, hidden // heads)
         apart.copy_(merged.view(rows, tokens, 3, heads, -1).permute(2, 0, 3, 1, 4))
@@ -248,7 +265,7 @@ class _CpuEngine:
         attended = self._attend(query, key, value, mask, rows)
         together = get("together", rows, tokens, heads, hidden // heads)
         together.copy_(attended.view(rows, heads, tokens, -1).transpose(1, 2))
-        return self._after_attention(layer, x, together.view(n, hidden))
+        return self._after_attention(layer, x, together.view(n, hidden), tokens)
 
     def _first_token_layer(
         self, layer: _Layer, x: Tensor, rows: int, tokens: int, mask: Tensor | None
@@ -257,14 +274,14 @@ class _CpuEngine:
         n, hidden = x.shape
         heads = self._shape.n_heads
         get = self._buffers.get
-        merged = self._apply(layer.key_value, self._read(x), get("wide", n, 2 * hidden))
+        merged = self._apply(layer.key_value, self._read(x, tokens), get("wide", n, 2 * hidden))
         apart = get("apart", 2, rows, heads, tokens, hidden // heads)
         apart.copy_(merged.view(rows, tokens, 2, heads, -1).permute(2, 0, 3, 1, 4))
         key, value = apart.flatten(1, 2)
         first = x.view(rows, tokens, hidden)[:, 0].contiguous()
-        query = self._apply(layer.query, self._read(first), get("query", rows, hidden))
+        query = self._apply(layer.query, self._read(first, 1), get("query", rows, hidden))
         attended = self._attend(query.view(rows * heads, 1, -1), key, value, mask, rows)
-        return self._after_attention(layer, first, attended.view(rows, hidden))
+        return self._after_attention(layer, first, attended.view(rows, hidden), 1)
 
     def _attend(
         self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, rows: int
@@ -279,14 +296,15 @@ class _CpuEngine:
         torch.softmax(weights, -1, out=weights)
         return torch.bmm(weights, value, out=self._buffers.get("attended", n, asking, width))
 
-    def _after_attention(self, layer: _Layer, x: Tensor, attended: Tensor) -> Tensor:
+    def _after_attention(self, layer: _Layer, x: Tensor, attended: Tensor, stride: int) -> Tensor:
         n, hidden = x.shape
         get = self._buffers.get
-        middle = self._apply(layer.attended, self._read(attended), get("narrow", n, hidden))
+        middle = self._apply(layer.attended, self._read(attended, stride), get("narrow", n, hidden))
         middle = self._norm(_add(middle, x, layer.levels[0]), layer.first_norm)
-        wide = self._apply(layer.up, self._read(middle), get("wide", n, self._shape.intermediate))
+        rows = self._read(middle, stride)
+        wide = self._apply(layer.up, rows, get("wide", n, self._shape.intermediate))
         torch.ops.aten.gelu.out(wide, out=wide)
-        rows = self._read(wide, floor=_GELU_FLOOR)
+        rows = self._read(wide, stride, floor=_GELU_FLOOR)
         result = self._apply(layer.down, rows, get("narrow", n, hidden))
         return self._norm(_add(result, middle, layer.levels[1]), layer.second_norm)
 
@@ -310,7 +328,7 @@ class Fp32Engine(_CpuEngine):
     def _prepared(self, weight: Tensor, bias: Tensor) -> object:
         return _Map(weight.t().contiguous(), bias)
 
-    def _read(self, x: Tensor, floor: float | None = None) -> object:
+    def _read(self, x: Tensor, stride: int, floor: float | None = None) -> object:
         return x
 
     def _apply(self, linear: object, rows: object, out: Tensor) -> Tensor:
@@ -329,17 +347,17 @@ class Int8Engine(_CpuEngine):
     _rounds = torch.tensor(_ROUNDS)
 
     def __init__(self, model: Model) -> None:
-        super().__init__(levelled(model))
+        super().__init__(*levelled(model))
 
     def _prepared(self, weight: Tensor, bias: Tensor) -> object:
         scale = weight.abs().amax(1).clamp_(min=_LEAST) / 127
         integers = torch.round(weight / scale[:, None]).to(torch.int8).t().contiguous()
         return _QuantisedMap(integers, scale, bias, integers.sum(0, dtype=torch.int32).float())
 
-    def _read(self, x: Tensor, floor: float | None = None) -> object:
-        return self.quantised(x, floor)
+    def _read(self, x: Tensor, stride: int, floor: float | None = None) -> object:
+        return self.quantised(x, stride, floor)
 
-    def quantised(self, x: Tensor, floor: float | None = None) -> _QuantisedRows:
+    def quantised(self, x: Tensor, stride: int, floor: float | None = None) -> _QuantisedRows:
         """Each row on its own scale; with a floor, from there to its greatest value, so that
         numbers which are hardly ever negative use all the integers. The integers are in a
         buffer."""
@@ -355,22 +373,36 @@ class Int8Engine(_CpuEngine):
             zero = self._rounds - offset
         shifted = torch.addcmul(zero, x, steps, out=self._buffers.get("shifted", n, width))
         # the lowest byte of the shifted number is the rounded integer
-        integers = self._buffers.get("integers", n, width, dtype=torch.int8)
-        integers.copy_(shifted.view(torch.int32))
-        return _QuantisedRows(integers, steps.reciprocal_(), offset)
+        integers = self._buffers.get("integers", n + n // stride, width, dtype=torch.int8)
+        integers[:n].copy_(shifted.view(torch.int32))
+        self._rests(x, shifted, steps, zero, stride, integers[n:])
+        return _QuantisedRows(integers, steps.reciprocal_(), offset, stride)
+
+    def _rests(
+        self, x: Tensor, shifted: Tensor, steps: Tensor, zero: Tensor, stride: int, out: Tensor
+    ) -> None:
+        """What rounding left of the first tokens' rows: int8, REST of them make one."""
+        first = self._buffers.get("first", *out.shape)
+        zero = zero[::stride] if zero.ndim else zero
+        rest = torch.mul(x[::stride], steps[::stride], out=first)
+        rest.sub_(shifted[::stride] - zero).mul_(REST)
+        out.copy_(rest.clamp_(-127, 127).round_())
 
     def _apply(self, linear: object, rows: object, out: Tensor) -> Tensor:
         assert isinstance(linear, _QuantisedMap) and isinstance(rows, _QuantisedRows)
-        sums = self._buffers.get("sums", *out.shape, dtype=torch.int32)
+        n, n_out = out.shape
+        sums = self._buffers.get("sums", len(rows.integers), n_out, dtype=torch.int32)
         torch._int_mm(rows.integers, linear.weight, out=sums)
-        out.copy_(sums)
+        out.copy_(sums[:n])
         if rows.offset is not None:
             out.addcmul_(rows.offset, linear.column_sums)
+        rests = self._buffers.get("rests", n // rows.stride, n_out)
+        out[:: rows.stride].add_(rests.copy_(sums[n:]), alpha=1 / REST)
         return torch.addcmul(linear.bias, out.mul_(linear.scale), rows.scale, out=out)
 
 
-def levelled(model: Model) -> Model:
-    """The same model, with weights moved so that 8 bits lose less; its levels say how far.
+def levelled(model: Model) -> tuple[Model, PerMap]:
+    """The same model, with weights moved so that 8 bits lose less, and the levels: how far.
 
     A few channels of an encoder's states reach much further than the others, and one scale per row
     must cover them. Dividing channel j of a map's input by l_j and multiplying the weights of that
@@ -382,8 +414,8 @@ def levelled(model: Model) -> Model:
     Source: Xiao et al., "SmoothQuant", ICML 2023.
     """
     w = dict(model.encoder.weights)
-    levels = {}
-    for (layer, linear), reach in model.levels.items():
+    levels: dict[tuple[int, str], Tensor] = {}
+    for (layer, linear), reach in model.reaches.items():
         names = [linear_name(layer, linear)]
         if linear == "query":
             names += [linear_name(layer, "key"), linear_name(layer, "value")]
@@ -403,7 +435,7 @@ def levelled(model: Model) -> Model:
             tensor = w[f"{before}.{part}"]
             w[f"{before}.{part}"] = tensor / (level if tensor.ndim == 1 else level[:, None])
         levels[layer, linear] = level
-    return model._replace(encoder=model.encoder._replace(weights=w), levels=levels)
+    return model._replace(encoder=model.encoder._replace(weights=w)), levels
 
 
 class CudaEngine:

@@ -105,8 +105,7 @@ class Settings(NamedTuple):
     frozen: layers without an adapter, counted from below. rank: of the adapters. learning_rate: of
     the adapters at its highest. smoothing: targets are that much / 2 away from 0 and 1.
     calm_weight: how much a calm post, which should be unlike likely_false, weighs beside a labelled
-    text (0 leaves them out). max_tokens: of a text. token_dropout: share of a text's tokens that
-    the upper layers do not see in training, drawn anew each time.
+    text (0 leaves them out). max_tokens: of a text.
     """
 
     frozen: int = 3
@@ -117,7 +116,6 @@ class Settings(NamedTuple):
     calm_weight: float = 1.0
     max_tokens: int = 128
     dropout: float = 0.1
-    token_dropout: float = 0.0
     batch: int = 32
     seed: int = 0
 
@@ -171,10 +169,6 @@ class Learner(NamedTuple):
         for row, own in enumerate(states):
             x[row, : len(own)] = own
         mask = _mask([len(own) for own in states], longest)
-        if training and self.settings.token_dropout:
-            hidden = torch.rand(len(states), 1, 1, longest) < self.settings.token_dropout
-            hidden[..., 0] = False  # the first token is what the head reads
-            mask = mask & ~hidden
         plain = plain_linear(self.encoder)
 
         def linear(y: Tensor, layer: int, name: str) -> Tensor:

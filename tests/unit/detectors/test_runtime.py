@@ -15,6 +15,7 @@ from detectors.batching import Batch, padded
 from detectors.encoder import LINEARS, Encoder, Shape, cls_states, embed, linear_name
 from detectors.runtime import (
     ENGINES,
+    REST,
     Engine,
     EngineUnavailable,
     Fp32Engine,
@@ -23,6 +24,7 @@ from detectors.runtime import (
     Runner,
     engine_name,
     fill,
+    levelled,
 )
 
 SHAPE = Shape(
@@ -141,11 +143,64 @@ def test_rows_of_zeros_and_of_great_numbers_are_quantised() -> None:
     x = torch.zeros(3, 64)
     x[1, 5], x[1, 6] = 1e30, -1e30
     x[2] = torch.linspace(-2, 1, 64)
-    integers, scale = engine.quantised(x)
+    integers, scale, offset, _ = engine.quantised(x, stride=3)
+    assert offset is None
     assert integers[0].tolist() == [0] * 64
     assert (int(integers[1, 5]), int(integers[1, 6])) == (127, -127)
     assert integers[2].float() * scale[2] == pytest.approx(x[2], abs=2 / 127 / 2 + 1e-6)
     assert int(integers[2].min()) == -127
+
+
+def test_numbers_above_a_floor_use_all_the_integers() -> None:
+    x = torch.linspace(-0.17, 5, 64).repeat(3, 1)
+    x[1] = -0.17
+    x[2] = 1e-9
+    integers, scale, offset, _ = Int8Engine(MODEL).quantised(x, stride=3, floor=-0.17)
+    assert offset is not None
+    found = (integers[:3].float() + offset) * scale
+    assert found[0] == pytest.approx(x[0], abs=5.17 / 254 / 2 + 1e-6)
+    assert found[1] == pytest.approx(x[1], abs=1e-6)
+    assert found[2] == pytest.approx(x[2], abs=0.17 / 254 / 2 + 1e-6)
+    assert (int(integers[0].min()), int(integers[0].max())) == (-128, 126)
+
+
+@pytest.mark.parametrize("floor", [None, -0.17])
+def test_what_rounding_leaves_of_first_tokens_is_kept(floor: float | None) -> None:
+    x = torch.randn(8, 64, generator=torch.Generator().manual_seed(2)).clamp(min=-0.1)
+    integers, scale, offset, stride = Int8Engine(MODEL).quantised(x, stride=4, floor=floor)
+    assert (tuple(integers.shape), stride) == ((8 + 2, 64), 4)
+    whole = integers[:8].float() + (0 if offset is None else offset)
+    once = whole * scale
+    whole[::4] += integers[8:].float() / REST
+    error, error_once = (whole * scale - x).abs(), (once - x).abs()
+    assert error[::4].max() < error_once[::4].max() / 50
+    assert torch.equal(error[1:4], error_once[1:4])
+
+
+def with_a_far_channel(model: Model) -> Model:
+    """One channel of all states reaches thirty times as far as the others; reaches say so."""
+    weights = dict(model.encoder.weights)
+    for name in weights:
+        if name.endswith("LayerNorm.weight"):
+            weights[name] = weights[name].clone()
+            weights[name][5] *= 30
+    far = model._replace(encoder=model.encoder._replace(weights=weights))
+    reach = torch.full((SHAPE.hidden,), 3.0)
+    reach[5] *= 30
+    layers = range(SHAPE.n_layers)
+    reaches = {(layer, linear): reach for layer in layers for linear in ("query", "up")}
+    reaches |= {(layer, "attended"): torch.full((SHAPE.hidden,), 3.0) for layer in layers}
+    return far._replace(reaches=reaches)
+
+
+def test_levelled_weights_compute_the_same_and_int8_loses_less_with_them() -> None:
+    far = with_a_far_channel(MODEL)
+    expected = reference(far, POSTS)
+    assert run(Fp32Engine(far), POSTS) == pytest.approx(expected, abs=0.02)
+    assert run(Fp32Engine(*levelled(far)), POSTS) == pytest.approx(expected, abs=0.02)
+    error = np.abs(run(Int8Engine(far), POSTS) - expected).mean()
+    unlevelled = np.abs(run(Int8Engine(far._replace(reaches={})), POSTS) - expected).mean()
+    assert error < 0.7 * unlevelled
 
 
 def test_auto_is_int8_where_sums_are_exact_and_else_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
