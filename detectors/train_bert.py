@@ -2,15 +2,17 @@
 
     python -m detectors.train_bert explore   --data FOLDER --work W rank=64 epochs=2
     python -m detectors.train_bert fit       --data FOLDER --out detectors/weights/bert
+    python -m detectors.train_bert threshold --data FOLDER --out detectors/weights/bert
     python -m detectors.train_bert leave-out --data FOLDER --work W liar constraint ...
     python -m detectors.train_bert measure   --data FOLDER --work W --out detectors/weights/bert
 
 FOLDER holds `text/` (the labelled sets) and `tweets_2023_csv/` (the calm set); W is for what the
 stages leave for each other. `explore` trains with other settings and measures on validation texts:
 settings are chosen there, and written here as defaults. `fit` trains, calibrates, sets the
-threshold. `leave-out` trains without a set and measures on it. `measure` scores the test texts and
-the reported part of the calm set, once, with the detector as it is shipped, beside `tfidf` and a
-baseline that learnt from the same texts. A fit takes about ten minutes of one core.
+threshold; `threshold` does only the last, as after a change of an engine. `leave-out` trains
+without a set and measures on it. `measure` scores the test texts and the reported part of the calm
+set, once, with the detector as it is shipped, beside `tfidf` and a baseline that learnt from the
+same texts. A fit takes about ten minutes of one core.
 
 The lowest layers stay as they are, so what they make of a text is computed once. The layers above
 have low-rank adapters (Hu et al., "LoRA", ICLR 2022) beside their six linear maps.
@@ -27,6 +29,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -592,17 +595,16 @@ def write_model(
     learner: Learner,
     taught: Taught,
     reach: Mapping[str, Tensor],
-    threshold: float,
     trained_on: str,
 ) -> None:
-    """Writes the adapter and its config."""
+    """Writes the adapter and its config, whose threshold is set later."""
     digest = write_weights(folder, {**taught.adapter.tensors(), **reach})
     config = Config(
         format=FORMAT,
         preprocessing=PREPROCESSING,
         labels=LABELS,
         positive_class=POSITIVE_CLASS,
-        threshold=threshold,
+        threshold=0.5,
         calibration=taught.calibration,
         languages=("en",),
         weights_sha256=digest,
@@ -633,11 +635,16 @@ def train(data: Path, out: Path, encoder: str, settings: Settings, trained_on: s
     say(f"{len(material.examples)} labelled texts; calm posts: {[len(c) for c in material.calm]}")
     taught = teach(learner, material, material.examples)
     reach = reaches(learner, taught.adapter, texts_of(part(material.examples, "train"))[::40])
-    write_model(out, learner, taught, reach, 0.5, trained_on)
-    draft = BertDetector(out, encoder)
-    by_calm, by_mcc = threshold_choices(draft, material.examples, material.calm)
+    write_model(out, learner, taught, reach, trained_on)
+    return set_threshold(out, encoder, material.examples, material.calm)
+
+
+def set_threshold(out: Path, encoder: str, examples: Sequence[Example], calm: Calm) -> BertDetector:
+    """Sets the threshold of written weights by what the detector makes of validation texts and of
+    the calm posts that are there for that."""
+    by_calm, by_mcc = threshold_choices(BertDetector(out, encoder), examples, calm)
     threshold = min(round(max(by_calm, by_mcc) + 0.00005, 4), 0.9999)
-    write_model(out, learner, taught, reach, threshold, trained_on)
+    write_config(out, msgspec.structs.replace(read_config(out), threshold=threshold))
     say(f"threshold {threshold} (calm {by_calm:.4f}, best MCC {by_mcc:.2f})")
     return BertDetector(out, encoder)
 
@@ -729,7 +736,7 @@ def measure(data: Path, out: Path, work: Path, encoder: str, settings: Settings)
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m detectors.train_bert", description=__doc__)
-    parser.add_argument("stage", choices=["explore", "fit", "leave-out", "measure"])
+    parser.add_argument("stage", choices=["explore", "fit", "threshold", "leave-out", "measure"])
     parser.add_argument("names", nargs="*", help="explore: SETTING=VALUE; leave-out: data sets")
     parser.add_argument("--data", type=Path, required=True, help="folder with text/ and tweets")
     parser.add_argument("--out", type=Path, default=SHIPPED_WEIGHTS, help="weights folder")
@@ -741,6 +748,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         explore(options.data, options.work, options.encoder, given(options.names))
     elif options.stage == "fit":
         train(options.data, options.out, options.encoder, Settings(), options.trained_on)
+    elif options.stage == "threshold":
+        examples = [e for e in read_examples(options.data / "text") if e.record.dataset != DOUBTFUL]
+        calm = read_calm(options.data / "tweets_2023_csv")
+        set_threshold(options.out, options.encoder, examples, calm)
     elif options.stage == "leave-out":
         names = options.names or CHOSEN_ON
         leave_out(options.data, options.work, options.encoder, Settings(), names)

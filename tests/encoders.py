@@ -22,7 +22,21 @@ WORDS = [
     "[UNK]",
     "[CLS]",
     "[SEP]",
-    *["the", "moon", "is", "made", "of", "cheese", "not", "a", "hoax", "cure"],
+    *[
+        "the",
+        "moon",
+        "is",
+        "made",
+        "of",
+        "cheese",
+        "not",
+        "a",
+        "hoax",
+        "cure",
+        "miracle",
+        "official",
+        "data",
+    ],
 ]
 
 

@@ -252,7 +252,8 @@ def agree(detector: BertDetector, classify: Any, texts: Sequence[str]) -> float:
     """The share of texts that both sides give the same higher logit."""
     ours = [false > true for true, false in detector._logit_pairs(texts)]
     theirs = [found["label"] == "LABEL_1" for found in classify(list(texts))]
-    return sum(a == b for a, b in zip(ours, theirs, strict=True)) / len(ours)
+    same = [a == b for a, b in zip(ours, theirs, strict=True)]
+    return round(same.count(True) / len(same), 4)
 
 
 def measure(
@@ -290,7 +291,8 @@ def measure(
         ceilings.append(ceiling_seconds(shapes))
 
     def rate(name: str, which: Callable[[list[float]], float] = statistics.median) -> float:
-        return float(work[name][0] / which(seconds[name]))
+        found: float = work[name][0] / which(seconds[name])
+        return found
 
     def times(ours: str, theirs: str) -> float:
         return round(rate(ours) / rate(theirs), 1)

@@ -33,19 +33,19 @@ from detectors.bert import (
     write_config,
     write_weights,
 )
-from detectors.datasets.calm import read_calm_posts
+from detectors.bert_card import model_card
+from detectors.datasets.calm import halves, read_calm_posts
 from detectors.encoder import cls_states, embed, linear_name, read_encoder
-from detectors.evaluation import confusion, macro_f1
+from detectors.evaluation import confusion, macro_f1, mcc
 from detectors.labels import LABELS, POSITIVE_CLASS
 from detectors.registry import UnknownOption, load_detector
 from detectors.runtime import ENGINES, int8_problem
 from detectors.text.normalise import PREPROCESSING
-from detectors.train_tfidf import positives, read_examples
+from detectors.train_tfidf import MAX_CALM_SHARE, positives, read_examples
 from detectors.trained import BrokenWeights, Calibration, sigmoid
 from streams.records import Content, Verdict, content_hash
 from tests.encoders import save_tiny
 
-WORDS = ("the", "moon", "is", "made", "of", "cheese", "not", "a", "hoax", "cure")
 #: What the machine at hand can run of them.
 CPU_ENGINES = ("fp32",) if int8_problem() else ("fp32", "int8")
 N_REAL = 1000
@@ -446,6 +446,15 @@ def test_shipped_scores_of_a_hoax_and_of_news_are_on_their_sides() -> None:
     assert hoax.score > news.score + 0.3
 
 
+def test_the_model_card_is_what_the_metrics_make() -> None:
+    metrics = json.loads((SHIPPED_WEIGHTS / "metrics.json").read_text(encoding="utf-8"))
+    assert (SHIPPED_WEIGHTS / "README.md").read_text(encoding="utf-8") == model_card(metrics)
+    config = read_config(SHIPPED_WEIGHTS)
+    assert metrics["threshold"] == config.threshold
+    assert metrics["version"] in {model_version(config, engine) for engine in ENGINES}
+    assert metrics["calm"]["flagged"] <= MAX_CALM_SHARE
+
+
 @pytest.fixture(scope="module")
 def real_posts(data: Path) -> list[Content]:
     """Tweets and labelled texts, all different, whose language is not in doubt."""
@@ -480,6 +489,8 @@ for start in range(0, len(texts), 300):
 """
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(3600)  # two minutes of a core, which others may want as well
 @pytest.mark.parametrize("engine", CPU_ENGINES)
 def test_a_thousand_real_posts_have_the_same_bits_alone_shuffled_and_after_a_crash(
     engine: str, real_posts: list[Content], tmp_path: Path
@@ -527,6 +538,8 @@ def test_labels(data: Path) -> tuple[np.ndarray, list[Content]]:
     return positives(examples), contents
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.skipif(len(CPU_ENGINES) < 2, reason=f"needs an accelerator for int8: {int8_problem()}")
 def test_int8_gives_the_labels_of_fp32_on_real_posts(
     test_labels: tuple[np.ndarray, list[Content]], real_posts: list[Content]
@@ -543,6 +556,30 @@ def test_int8_gives_the_labels_of_fp32_on_real_posts(
     f1 = [macro_f1(confusion(positive, found)) for found in (of_exact, of_quantised)]
     assert f1[0] - f1[1] <= 0.003
     assert np.mean(flags(exact, real_posts) == flags(quantised, real_posts)) >= 0.995
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.skipif(len(CPU_ENGINES) < 2, reason=f"needs an accelerator for int8: {int8_problem()}")
+def test_shipped_metrics_are_those_of_the_real_data(data: Path) -> None:
+    shipped = json.loads((SHIPPED_WEIGHTS / "metrics.json").read_text(encoding="utf-8"))
+    detector = BertDetector(engine="int8")
+    examples = [e for e in read_examples(data / "text") if e.split == "test"]
+    for name in ("liar", "covid19_rumour_tweets"):
+        own = [e for e in examples if e.record.dataset == name]
+        verdicts = detector.score([content(e.record.text) for e in own])
+        scores = [verdict.score for verdict in verdicts]
+        kept = [i for i, score in enumerate(scores) if score is not None]
+        found = np.array([scores[i] for i in kept]) >= detector.threshold
+        measured = shipped["test"][name]
+        assert (len(kept), len(own) - len(kept)) == (measured["n"], measured["n_abstained"])
+        assert round(mcc(confusion(positives(own)[kept], found)), 4) == measured["mcc"]
+    _, report = halves(read_calm_posts(data / "tweets_2023_csv"))
+    of_calm = [v.score for v in detector.score([content(text) for text in report])]
+    scored = [score for score in of_calm if score is not None]
+    flagged = sum(score >= detector.threshold for score in scored) / len(scored)
+    assert round(flagged, 4) == shipped["calm"]["flagged"]
+    assert flagged <= MAX_CALM_SHARE
 
 
 def test_engines_have_versions_of_their_own() -> None:
