@@ -92,9 +92,8 @@ def run(arguments: list[str]) -> int:
         return _failed("stopped; what was stored is whole: run the same command again", INTERRUPTED)
     except typer.Exit as stop:
         return stop.exit_code
-    except BrokenPipeError:
-        # the reader of our output, such as head, has seen enough
-        sys.stderr.close()
+    except SystemExit:
+        # click leaves so when the reader of our output, such as head, has seen enough
         return OK
     except Exception as error:
         shown = getattr(error, "format_message", None)
