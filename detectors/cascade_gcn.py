@@ -295,8 +295,8 @@ class CascadeGcnDetector:
     """Scores cascades that are no star; see the module.
 
     Each cascade is computed alone and in float64: its score has the same bits whatever else is in
-    the call. Cost: about 8 ms of one core for a cascade of 400 posts, 3 of them for the features and
-    4 for the evidence.
+    the call. Cost: about 8 ms of one core for a cascade of 400 posts, 3 of them for the features
+    and 4 for the evidence.
     """
 
     name = "cascade_gcn"

@@ -50,8 +50,8 @@ Stance = Literal["refuted", "supported", "mixed", "unknown"]
 #: Candidates beyond the k nearest that are looked at again in float64, and how far a float32
 #: product of two vectors of length 1 may be off.
 _SPARE, _ROUNDING = 16, 1e-5
-#: Rows of the matrix that are multiplied at once: bounds the memory of a large batch.
-_BLOCK = 65_536
+#: Claims and queries that are multiplied at once: 64 MB of products.
+_BLOCK, _QUERIES = 65_536, 256
 
 
 class CheckedClaim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -367,21 +367,25 @@ class ClaimIndex:
         multiplied again in float64, pair by pair; so the answer to a query has the same bits
         whatever else is asked with it. queries: (n, width), of length 1.
         """
-        n, wanted = len(self.claims), min(k, len(self.claims))
-        if wanted <= 0 or not len(queries):
+        if k <= 0 or not self.claims:
             return [[] for _ in queries]
         asked = np.ascontiguousarray(queries, dtype=np.float32)
+        parts = range(0, len(asked), _QUERIES)
+        return [hits for i in parts for hits in self._search(asked[i : i + _QUERIES], k)]
+
+    def _search(self, asked: Vectors, k: int) -> list[list[Hit]]:
+        n, wanted = len(self.claims), min(k, len(self.claims))
         held = min(n, wanted + _SPARE)
-        best = np.full((len(asked), 0), -2.0, dtype=np.float32)
+        best = np.zeros((len(asked), 0), dtype=np.float32)
         places = np.zeros((len(asked), 0), dtype=np.int64)
         for first in range(0, n, _BLOCK):
             block = asked @ self._vectors[first : first + _BLOCK].T  # (queries, block)
-            own = np.broadcast_to(np.arange(first, first + block.shape[1]), block.shape)
-            best, places = _greatest(
-                np.concatenate([best, block], axis=1),
-                np.concatenate([places, own], axis=1),
-                held,
-            )
+            chosen = _greatest(block, held)
+            best = np.concatenate([best, np.take_along_axis(block, chosen, axis=1)], axis=1)
+            places = np.concatenate([places, chosen + first], axis=1)
+            chosen = _greatest(best, held)
+            best = np.take_along_axis(best, chosen, axis=1)
+            places = np.take_along_axis(places, chosen, axis=1)
         return [
             self._hits(query, scores, own, wanted)
             for query, scores, own in zip(asked, best, places, strict=True)
@@ -407,14 +411,12 @@ class ClaimIndex:
         return sorted(hits, key=lambda hit: (-hit.cosine, hit.claim.claim_id))[:wanted]
 
 
-def _greatest(
-    scores: Vectors, places: NDArray[np.int64], k: int
-) -> tuple[Vectors, NDArray[np.int64]]:
-    """The k greatest of each row, in no order."""
-    if scores.shape[1] <= k:
-        return scores, places
-    chosen = np.argpartition(scores, scores.shape[1] - k, axis=1)[:, -k:]
-    return np.take_along_axis(scores, chosen, axis=1), np.take_along_axis(places, chosen, axis=1)
+def _greatest(scores: Vectors, k: int) -> NDArray[np.int64]:
+    """The columns of the k greatest of each row, in no order."""
+    n = scores.shape[1]
+    if n <= k:
+        return np.broadcast_to(np.arange(n), scores.shape)
+    return np.argpartition(scores, n - k, axis=1)[:, -k:]
 
 
 # Matching
