@@ -62,7 +62,8 @@ class Post(Record, frozen=True):
     `root_id` names the content: the post's own id, or for a share the id of the original.
     `hashtags` are as written, without the sign. `text` and `hashtags` of a share describe its
     original as far as the source gives them; `completeness` says how far (WHOLE, CUT,
-    COPY_IN_SHARE).
+    COPY_IN_SHARE). `shared_via` is the share through which the account found the original, where
+    the platform tells (Bluesky).
     """
 
     platform: str
@@ -78,6 +79,7 @@ class Post(Record, frozen=True):
     media: tuple[Media, ...] = ()
     author: Author | None = None
     share_of: str | None = None
+    shared_via: str | None = None
     reply_to: str | None = None
     quote_of: str | None = None
     likes: int | None = None

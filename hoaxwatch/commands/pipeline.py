@@ -30,6 +30,7 @@ from hoaxwatch.show import (
 )
 from storage.database import open_database
 from streams import local, steps
+from streams.errors import UsageError
 from streams.formats.registry import FORMATS, load_format
 from streams.local import InputFile, RunResult
 from streams.records import Content, content_hash
@@ -95,6 +96,10 @@ def run(
     format: Annotated[
         str | None, typer.Option("--format", help="What the files are; default: looked at.")
     ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option("--columns", help="A TOML file that says what the columns of a CSV are."),
+    ] = None,
     detector: Annotated[
         str | None, typer.Option("--detector", help="Which detector judges the posts.")
     ] = None,
@@ -108,6 +113,10 @@ def run(
     in the middle, the same command completes it.
     """
     settings = read_settings(project=project, database=database, detector=detector)
+    if columns is not None:
+        if format not in (None, "columns"):
+            raise UsageError(f"--columns is for other files than --format {format}: give only one")
+        format = f"columns:{columns}"
     inputs = local.check_inputs([Path(file) for file in files], format)
     result = run_files(settings, inputs)
     if as_json:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TypeVar
 
 import msgspec
@@ -48,6 +49,18 @@ def parse_moment(text: str) -> datetime | None:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+@lru_cache(maxsize=4096)  # most counters are 0
+def parse_count(cell: str) -> int | None:
+    """A counter, or None where the cell holds none; pandas writes whole numbers as "3.0".
+
+    >>> parse_count("3"), parse_count("3.0"), parse_count(""), parse_count("many")
+    (3, 3, None, None)
+    """
+    if cell.isdecimal() and len(cell) <= 18:
+        return int(cell)
+    return parse_count(cell[:-2]) if cell.endswith(".0") else None
 
 
 def _clean(value: object) -> object:

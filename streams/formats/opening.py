@@ -11,10 +11,12 @@ import bz2
 import gzip
 import io
 import lzma
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import zstandard
 
@@ -26,7 +28,9 @@ HEAD_BYTES = 64 << 10
 LINE_LIMIT_BYTES = 64 << 20
 
 #: What reading a file that is cut off or altered raises.
-DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
+DAMAGE = (
+    *(EOFError, OSError, zlib.error, lzma.LZMAError, zstandard.ZstdError, zipfile.BadZipFile),
+)
 
 #: compression -> the bytes its files begin with
 MAGIC = {
@@ -95,6 +99,110 @@ def open_file(path: str | Path) -> io.BufferedIOBase:
         raise
 
 
+@dataclass(frozen=True)
+class Member:
+    """A file in a zip archive."""
+
+    info: zipfile.ZipInfo
+
+    @property
+    def name(self) -> str:
+        """Its path inside the archive."""
+        return self.info.filename
+
+
+def is_zip(path: str | Path) -> bool:
+    """Whether the file is a zip archive, by its first bytes. Raises InputError."""
+    with _open_plain(path) as file:
+        return find_compression(file.peek(8)[:8]) == "zip"
+
+
+class Archive:
+    """The files of a zip archive, one after the other; a context manager.
+
+    What an archive unpacks to is bounded: more than MOST_TIMES its size is no data, but made to
+    fill a machine. Each member may be compressed once more.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Raises InputError when it cannot be opened."""
+        self._path = path
+        file = _open_plain(path)
+        try:
+            self._zip = zipfile.ZipFile(file)
+        except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
+            file.close()
+            raise InputError(
+                f"{show_path(path)} is a broken zip archive ({error}); fetch it again"
+            ) from None
+        self._file = file
+        self._n_left = _LEAST_UNPACKED_BYTES + MOST_TIMES * Path(path).stat().st_size
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._zip.close()
+        self._file.close()
+
+    def members(self) -> list[Member]:
+        """Its files in their order, without folders and what macOS adds to each file."""
+        return [
+            Member(info)
+            for info in self._zip.infolist()
+            if not info.is_dir() and not info.filename.startswith("__MACOSX/")
+        ]
+
+    def open(self, member: Member) -> io.BufferedIOBase:
+        """The member's decompressed bytes, as a stream to be closed by the caller. Damage in it
+        comes out of `read1`, and here where its first bytes are damaged."""
+        try:
+            raw = self._zip.open(member.info)
+        except (RuntimeError, NotImplementedError) as error:  # a password; a rare compression
+            raise zipfile.BadZipFile(str(error)) from None
+        bounded = io.BufferedReader(_Bounded(raw, self._take), CHUNK_BYTES)
+        compression = find_compression(bounded.peek(8)[:8])
+        if compression == "zip":
+            bounded.close()
+            raise zipfile.BadZipFile("is an archive itself; unpack it")
+        return _decompress(bounded, compression)
+
+    def _take(self, n_bytes: int) -> None:
+        self._n_left -= n_bytes
+        if self._n_left < 0:
+            raise zipfile.BadZipFile(f"unpacks to more than {MOST_TIMES:,} times its size")
+
+
+#: The most that text packs to is about 1,000 times less; posts pack to 5 or 10 times less.
+MOST_TIMES = 200
+_LEAST_UNPACKED_BYTES = 16 << 20
+
+
+class _Bounded(io.RawIOBase):
+    """A stream that tells how much is read of it."""
+
+    def __init__(self, stream: IO[bytes], take: Callable[[int], None]) -> None:
+        self._stream = stream
+        self._take = take
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        view = memoryview(buffer).cast("B")
+        try:
+            data = self._stream.read(len(view))
+        except (RuntimeError, NotImplementedError) as error:
+            raise zipfile.BadZipFile(str(error)) from None
+        self._take(len(data))
+        view[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
 def read_head(stream: io.BufferedIOBase, n_bytes: int = HEAD_BYTES) -> bytes:
     """At most the first `n_bytes` of the stream; less when it ends or is damaged before."""
     head = bytearray()
@@ -143,6 +251,36 @@ def split_lines(
 def describe_damage(error: BaseException) -> str:
     """The reason of the Problem that ends a damaged file, in one line."""
     return f"file_damaged: {' '.join(str(error).split()) or type(error).__name__}"
+
+
+class Ahead(io.BufferedIOBase):
+    """A stream whose first line was looked at and is given again; damage is met in its place."""
+
+    def __init__(self, stream: io.BufferedIOBase) -> None:
+        self._stream = stream
+        self._damage: BaseException | None = None
+        self.head = b""
+        while len(self.head) < CHUNK_BYTES and b"\n" not in self.head.lstrip():
+            try:
+                chunk = stream.read1(CHUNK_BYTES)
+            except DAMAGE as error:
+                self._damage = error
+                break
+            if not chunk:
+                break
+            self.head += chunk
+        self._left = self.head
+
+    def readable(self) -> bool:
+        return True
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        if self._left:
+            given, self._left = self._left, b""
+            return given
+        if self._damage:
+            raise self._damage
+        return self._stream.read1(-1 if size is None else size)
 
 
 class _ZstdFrames(io.RawIOBase):
@@ -230,10 +368,10 @@ def _hold_to_promise(path: str | Path, head: bytes, compression: str | None) -> 
             f"{show_path(path)} is not {promised}: {begin}; rename it or fetch it again"
         )
     if compression == "zip":
-        raise InputError(f"{show_path(path)} is a zip archive; unpack it and give its files")
+        raise InputError(f"{show_path(path)} is a zip archive, which holds files: use Archive")
 
 
-def _decompress(file: io.BufferedReader, compression: str | None) -> io.BufferedReader:
+def _decompress(file: io.BufferedReader[Any], compression: str | None) -> io.BufferedReader:
     if compression is None:
         return file
     unpack = _UNPACKERS.get(compression)

@@ -47,3 +47,26 @@ def snowflake_time(x_id: str) -> datetime | None:
     if number < FIRST_SNOWFLAKE:
         return None
     return SNOWFLAKE_EPOCH + timedelta(milliseconds=number >> 22)
+
+
+def write_out(text: str) -> str:
+    """The text with the three characters that X escapes written out.
+
+    >>> write_out("Snow &amp; rain &lt;3")
+    'Snow & rain <3'
+    """
+    if "&" not in text:
+        return text
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def status_of(link: str) -> str | None:
+    """The id of the post of X that a link points at.
+
+    >>> status_of("https://twitter.com/a/status/12/photo/1"), status_of("https://a.org/status/1")
+    ('12', None)
+    """
+    host, _, path = link.partition("//")[2].partition("/")
+    if host not in ("twitter.com", "x.com", "mobile.twitter.com", "www.twitter.com"):
+        return None
+    return path.partition("/status/")[2].partition("/")[0].partition("?")[0] or None

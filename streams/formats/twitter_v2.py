@@ -8,23 +8,36 @@ a JSON list of those. Both families of names are read: tweet and post, retweet a
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-import msgspec
-
-from streams.formats.cleaning import BadField, clean_record, parse_moment
-from streams.formats.opening import split_lines
+from streams.formats.cleaning import BadField
+from streams.formats.json_records import (
+    Json,
+    count_of,
+    each_of,
+    encode_json,
+    moment_of,
+    object_of,
+    objects_of,
+    parse_json,
+    problem_of,
+    read_json,
+    score_keys,
+    text_of,
+    texts_of,
+)
 from streams.formats.platform_x import (
     FIRST_DAY,
     PLATFORM,
     SNOWFLAKE_EPOCH,
     is_id,
     snowflake_time,
+    status_of,
     strip_share_prefix,
+    write_out,
 )
 from streams.records import (
     COPY_IN_SHARE,
@@ -36,15 +49,12 @@ from streams.records import (
     Media,
     NotAPost,
     Post,
-    Problem,
     Reading,
     SeenAs,
 )
 
 NAME = "twitter_v2"
 DESCRIPTION = "X API v2 as JSON lines: twarc2 pages, streams, flattened tweets, compliance events"
-
-Json = dict[str, object]
 
 #: Keys that a file of this format shows early, and keys that only other formats have.
 _TELLING = (
@@ -96,53 +106,28 @@ def sniff(head: bytes) -> float:
     >>> sniff(b'{"data":[{"author_id":"1","public_metrics":{}}]}'), sniff(b'{"id_str":"1"}')
     (0.8, 0.0)
     """
-    begin = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if not begin.startswith((b"{", b"[")) or any(key in begin for key in _FOREIGN):
-        return 0.0
-    n_keys = sum(key in begin for key in _TELLING)
-    return min(0.95, 0.4 + 0.2 * n_keys) if n_keys else 0.0
+    return score_keys(head, _TELLING, _FOREIGN)
 
 
 def read(stream: io.BufferedIOBase, source: str) -> Iterator[Reading]:
-    """Each record of each line as one Reading; a blank line is none, a broken one a Problem."""
-    for number, line in enumerate(split_lines(stream), 1):
-        position = f"line {number}"
-        if line is None:
-            yield Problem(reason="line is too long to be read", source=source, position=position)
-        elif line.strip():
-            yield from parse_line(line, source, position)
-
-
-def parse_line(line: bytes, source: str, position: str) -> Iterator[Reading]:
-    """What one line of a file, or one payload of the API, holds: at least one Reading."""
-    try:
-        record, is_odd = _decode(line)
-    except (ValueError, RecursionError) as error:
-        reason = f"not JSON: {error}"
-        yield Problem(reason=reason, source=source, position=position, raw=line)
-        return
-    readings = parse_record(record, source, position)
-    yield from map(clean_record, readings) if is_odd else readings
+    """Each record as at least one Reading; a blank line is none, a broken one a Problem."""
+    yield from read_json(stream, source, parse_record)
 
 
 def remap(raw: bytes, source: str) -> Iterator[Reading]:
-    """What the `raw` of a Post or Problem is today: it is a line of its own."""
-    return parse_line(raw, source, "stored")
+    """What the `raw` of a Post or Problem is today."""
+    yield from parse_json(raw, source, "raw", parse_record)
 
 
 def parse_record(record: object, source: str, position: str) -> Iterator[Reading]:
     """What a decoded line holds; embedded posts come first, then each item, then the errors."""
     if isinstance(record, list):
-        for i, part in enumerate(record):
-            if isinstance(part, list):
-                yield _problem("a list in a list", part, source, f"{position}[{i}]")
-            else:
-                yield from parse_record(part, source, f"{position}[{i}]")
+        yield from each_of(record, source, position, parse_record)
         if not record:
             yield NotAPost(what="empty page")
         return
     if not isinstance(record, dict):
-        yield _problem("not a JSON object", record, source, position)
+        yield problem_of("not a JSON object", record, source, position)
         return
     items, errors = _items_of(record)
     included = _included_of(record, items)
@@ -152,7 +137,7 @@ def parse_record(record: object, source: str, position: str) -> Iterator[Reading
     for place, item in items:
         yield _parse_item(item, page, f"{position}, {place}" if place else position, "collected")
     for error in errors:
-        yield NotAPost(what=f"error: {_text(_object(error).get('title')) or 'untitled'}")
+        yield NotAPost(what=f"error: {text_of(object_of(error).get('title')) or 'untitled'}")
     if not items and not errors:
         yield NotAPost(what="empty page")
 
@@ -174,8 +159,9 @@ def parse_post(tweet: Json, page: _Page, seen_as: SeenAs) -> Post:
     original = page.posts.get(references.get("share", ""), tweet)
     content = original if _written(original) is not None else tweet
     text = _written(content)
-    if text is None:
+    if text is None and share_of is None:
         raise BadField("text: missing")
+    text = text or ""
     kind: Kind = "original"
     completeness = _completeness(tweet, text, x_id)
     if share_of:
@@ -188,7 +174,7 @@ def parse_post(tweet: Json, page: _Page, seen_as: SeenAs) -> Post:
     elif reply_to:
         kind = "reply"
     author = _author_object(tweet, page)
-    metrics = _object(tweet.get("public_metrics"))
+    metrics = object_of(tweet.get("public_metrics"))
     return Post(
         platform=PLATFORM,
         post_id=post_id,
@@ -197,7 +183,7 @@ def parse_post(tweet: Json, page: _Page, seen_as: SeenAs) -> Post:
         kind=kind,
         text=text,
         completeness=completeness,
-        lang=_text(content.get("lang")) or None,
+        lang=text_of(content.get("lang")) or None,
         hashtags=parse_hashtags(content),
         links=parse_links(content),
         media=tuple(_parse_media(page.media[key]) for key in _media_keys(content, page)),
@@ -205,21 +191,21 @@ def parse_post(tweet: Json, page: _Page, seen_as: SeenAs) -> Post:
         share_of=share_of,
         reply_to=reply_to,
         quote_of=quote_of,
-        likes=_count(metrics, "like_count"),
-        shares=_count(metrics, "retweet_count", "repost_count"),
-        replies=_count(metrics, "reply_count"),
-        quotes=_count(metrics, "quote_count"),
-        views=_count(metrics, "impression_count") or None,  # X gives 0 where it does not know
+        likes=count_of(metrics, "like_count"),
+        shares=count_of(metrics, "retweet_count", "repost_count"),
+        replies=count_of(metrics, "reply_count"),
+        quotes=count_of(metrics, "quote_count"),
+        views=count_of(metrics, "impression_count") or None,  # X gives 0 where it does not know
         observed_at=page.observed_at,
         seen_as=seen_as,
         provenance=page.source,
-        raw=_encode(_own_object(tweet, author, page)),
+        raw=encode_json(_own_object(tweet, author, page)),
     )
 
 
 def parse_hashtags(tweet: Json) -> tuple[str, ...]:
     """The tags as written, once each, of the whole text if the object has it."""
-    tags = (_text(tag.get("tag")) for tag in _entities(tweet, "hashtags"))
+    tags = (text_of(tag.get("tag")) for tag in _entities(tweet, "hashtags"))
     return tuple(dict.fromkeys(tag.lstrip("#＃") for tag in tags if tag and tag.strip("#＃ ")))
 
 
@@ -229,15 +215,15 @@ def parse_links(tweet: Json) -> tuple[str, ...]:
     Left out are the links that X itself writes into a text: to the post's own media, to the
     post itself, and to the post it quotes.
     """
-    own = {_text(tweet.get("id"))}
-    own.update(_texts(tweet.get("edit_history_tweet_ids") or tweet.get("edit_history_post_ids")))
-    own.update(_text(r.get("id")) for r in _reference_objects(tweet) if r.get("type") == "quoted")
+    own = {text_of(tweet.get("id"))}
+    own.update(_history(tweet))
+    own.update(text_of(r.get("id")) for r in _reference_objects(tweet) if r.get("type") == "quoted")
     links = []
     for url in _entities(tweet, "urls"):
-        link = _text(url.get("unwound_url")) or _text(url.get("expanded_url"))
-        shown = _text(url.get("display_url")) or ""
+        link = text_of(url.get("unwound_url")) or text_of(url.get("expanded_url"))
+        shown = text_of(url.get("display_url")) or ""
         is_media = "media_key" in url or shown.startswith(("pic.twitter.com/", "pic.x.com/"))
-        if link and not is_media and _status_of(link) not in own:
+        if link and not is_media and status_of(link) not in own:
             links.append(link)
     return tuple(dict.fromkeys(links))
 
@@ -248,8 +234,8 @@ def parse_deletion(record: Json, source: str) -> Deletion:
         platform=PLATFORM,
         kind=deleted_kind(record, source),
         deleted_id=_id(record.get("id"), "id"),
-        reason=_text(record.get("reason")) or None,
-        deleted_at=_moment(record.get("redacted_at")),
+        reason=text_of(record.get("reason")) or None,
+        deleted_at=moment_of(record.get("redacted_at")),
     )
 
 
@@ -266,8 +252,8 @@ def deleted_kind(record: Json, source: str) -> Literal["post", "author"]:
     >>> deleted_kind({"id": "1482680858", "created_at": "2013-06-04T16:25:04+00:00"}, "")
     'author'
     """
-    told = _text(record.get("type")) or ""
-    created_at = _moment(record.get("created_at"))
+    told = text_of(record.get("type")) or ""
+    created_at = moment_of(record.get("created_at"))
     x_id = _id(record.get("id"), "id")
     if told.rstrip("s") in ("tweet", "post"):
         return "post"
@@ -346,27 +332,7 @@ def example() -> bytes:
         "includes": {"users": users[1:]},
         "matching_rules": [{"id": "1", "tag": "weather"}],
     }
-    return b"\n".join((_encode(page), _encode(reply), b""))
-
-
-def _decode(line: bytes) -> tuple[object, bool]:
-    """The line's JSON, and whether its texts may hold what `clean_record` must replace."""
-    try:
-        return msgspec.json.decode(line), b"\\u0000" in line
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        # lone surrogates and bytes that are not UTF-8 are no reason to lose a page
-        return json.loads(line.removesuffix(b"\r").decode(errors="replace")), True
-
-
-def _encode(value: object) -> bytes:
-    try:
-        return msgspec.json.encode(value)
-    except (UnicodeEncodeError, OverflowError):  # lone surrogates, integers beyond 64 bits
-        return json.dumps(value, separators=(",", ":")).encode()
-
-
-def _problem(reason: str, record: object, source: str, position: str) -> Problem:
-    return Problem(reason=reason, source=source, position=position, raw=_encode(record))
+    return b"\n".join((encode_json(page), encode_json(reply), b""))
 
 
 def _items_of(record: Json) -> tuple[list[tuple[str, object]], list[object]]:
@@ -385,18 +351,18 @@ def _items_of(record: Json) -> tuple[list[tuple[str, object]], list[object]]:
 
 def _included_of(record: Json, items: list[tuple[str, object]]) -> list[tuple[str, Json]]:
     """The posts that a line carries for the sake of others, each with its place in the line."""
-    includes = _object(record.get("includes"))
+    includes = object_of(record.get("includes"))
     included: list[tuple[str, Json]] = []
     for key in ("tweets", "posts"):
         listed = includes.get(key)
         for i, post in enumerate(listed if isinstance(listed, list) else []):
-            included.append((f"includes.{key}[{i}]", _object(post)))
-    known = {_text(post.get("id")) for _, post in included}
+            included.append((f"includes.{key}[{i}]", object_of(post)))
+    known = {text_of(post.get("id")) for _, post in included}
     for place, item in items:
-        for i, post in enumerate(_inlined(_object(item))):
-            if _text(post.get("id")) not in known:
+        for i, post in enumerate(_inlined(object_of(item))):
+            if text_of(post.get("id")) not in known:
                 included.append((f"{place} referenced[{i}]".lstrip(), post))
-                known.add(_text(post.get("id")))
+                known.add(text_of(post.get("id")))
     return included
 
 
@@ -410,44 +376,44 @@ def _inlined(tweet: Json) -> Iterator[Json]:
 def _page_of(
     record: Json, items: list[tuple[str, object]], included: list[tuple[str, Json]], source: str
 ) -> _Page:
-    includes = _object(record.get("includes"))
+    includes = object_of(record.get("includes"))
     posts = [post for _, post in included]
-    tweets = [*posts, *(_object(item) for _, item in items)]
-    attached = (_objects(_object(tweet.get("attachments")).get("media")) for tweet in tweets)
-    media = [*_objects(includes.get("media")), *(medium for some in attached for medium in some)]
+    tweets = [*posts, *(object_of(item) for _, item in items)]
+    attached = (objects_of(object_of(tweet.get("attachments")).get("media")) for tweet in tweets)
+    media = [*objects_of(includes.get("media")), *(medium for some in attached for medium in some)]
     first_ids = {}
     for tweet in tweets:
-        history = _texts(tweet.get("edit_history_tweet_ids") or tweet.get("edit_history_post_ids"))
-        if len(history) > 1 and all(map(is_id, history)) and _text(tweet.get("id")) in history:
+        history = _history(tweet)
+        if len(history) > 1 and all(map(is_id, history)) and text_of(tweet.get("id")) in history:
             first_ids.update(dict.fromkeys(history, history[0]))
-    retrieved = _object(record.get("__twarc"))
+    retrieved = object_of(record.get("__twarc"))
     return _Page(
         source=source,
-        users=_by(_objects(includes.get("users")), "id"),
+        users=_by(objects_of(includes.get("users")), "id"),
         media={
             key: medium
             for key, medium in _by(media, "media_key").items()
-            if _media_url(medium) and _text(medium.get("type")) in _MEDIA_KINDS
+            if _media_url(medium) and text_of(medium.get("type")) in _MEDIA_KINDS
         },
         posts=_by(posts, "id"),
         first_ids=first_ids,
-        observed_at=_moment(retrieved.get("retrieved_at")),
+        observed_at=moment_of(retrieved.get("retrieved_at")),
         retrieved=retrieved,
     )
 
 
 def _by(objects: Iterable[Json], key: str) -> dict[str, Json]:
-    return {name: value for value in objects if (name := _text(value.get(key)))}
+    return {name: value for value in objects if (name := text_of(value.get(key)))}
 
 
 def _parse_item(item: object, page: _Page, position: str, seen_as: SeenAs) -> Reading:
     if not isinstance(item, dict):
-        return _problem("not a JSON object", item, page.source, position)
+        return problem_of("not a JSON object", item, page.source, position)
     try:
         if "action" in item and "id" in item:
             if item["action"] == "delete":
                 return parse_deletion(item, page.source)
-            return NotAPost(what=f"compliance: {_text(item['action'])}")
+            return NotAPost(what=f"compliance: {text_of(item['action'])}")
         if "username" in item:
             return NotAPost(what="user")
         if item.keys() & _POST_KEYS or seen_as == "embedded":
@@ -456,7 +422,7 @@ def _parse_item(item: object, page: _Page, position: str, seen_as: SeenAs) -> Re
             if isinstance(event, dict) and "event_at" in event:
                 return _parse_event(name, event)
     except BadField as error:
-        return _problem(str(error), item, page.source, position)
+        return problem_of(str(error), item, page.source, position)
     if item.keys() & {"tweet_count", "post_count"} and "start" in item:
         return NotAPost(what="count")
     if item.keys() & {"member_count", "owner_id"}:
@@ -464,7 +430,7 @@ def _parse_item(item: object, page: _Page, position: str, seen_as: SeenAs) -> Re
     if "value" in item and "id" in item:
         return NotAPost(what="rule")
     reason = "neither post, user, list, count, rule nor compliance event"
-    return _problem(reason, item, page.source, position)
+    return problem_of(reason, item, page.source, position)
 
 
 def _parse_event(name: str, event: Json) -> Deletion | NotAPost:
@@ -472,13 +438,13 @@ def _parse_event(name: str, event: Json) -> Deletion | NotAPost:
     kind = _DELETING.get(name)
     if kind is None:
         return NotAPost(what=f"compliance: {name}")
-    subject = _object(event.get("tweet") or event.get("post") or event.get("user"))
+    subject = object_of(event.get("tweet") or event.get("post") or event.get("user"))
     return Deletion(
         platform=PLATFORM,
         kind=kind,
         deleted_id=_id(subject.get("id"), f"{name}.id"),
         reason=name,
-        deleted_at=_moment(event.get("event_at")),
+        deleted_at=moment_of(event.get("event_at")),
     )
 
 
@@ -491,12 +457,12 @@ def _own_object(tweet: Json, author: Json, page: _Page) -> Json:
     keys = _media_keys(tweet, page)
     if keys:
         own["attachments"] = {
-            **_object(tweet.get("attachments")),
+            **object_of(tweet.get("attachments")),
             "media": [page.media[key] for key in keys],
         }
     for name in ("referenced_tweets", "referenced_posts"):
         if name in own:
-            references = _objects(own[name])
+            references = objects_of(own[name])
             own[name] = [{"type": r.get("type"), "id": r.get("id")} for r in references]
     if page.retrieved:
         own["__twarc"] = page.retrieved
@@ -505,22 +471,20 @@ def _own_object(tweet: Json, author: Json, page: _Page) -> Json:
 
 def _written(tweet: Json) -> str | None:
     """The longest text the object has, with the three characters that X escapes written out."""
-    note = _object(tweet.get("note_tweet") or tweet.get("note_post"))
-    text = _text(note.get("text")) or _text(tweet.get("text"))
-    if text is None or "&" not in text:
-        return text
-    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    note = object_of(tweet.get("note_tweet") or tweet.get("note_post"))
+    text = text_of(note.get("text")) or text_of(tweet.get("text"))
+    return None if text is None else write_out(text)
 
 
 def _completeness(tweet: Json, text: str, x_id: str) -> int:
-    history = _texts(tweet.get("edit_history_tweet_ids") or tweet.get("edit_history_post_ids"))
+    history = _history(tweet)
     is_replaced = x_id in history and history[-1] != x_id
-    has_note = bool(_object(tweet.get("note_tweet") or tweet.get("note_post")).get("text"))
+    has_note = bool(object_of(tweet.get("note_tweet") or tweet.get("note_post")).get("text"))
     is_cut = (
         "…" in text[-40:]
         and not has_note
         and any(
-            (_text(url.get("expanded_url")) or "").endswith(f"/i/web/status/{x_id}")
+            (text_of(url.get("expanded_url")) or "").endswith(f"/i/web/status/{x_id}")
             for url in _entities(tweet, "urls")
         )
     )
@@ -533,7 +497,7 @@ def _posted_at(tweet: Json, x_id: str, first_id: str) -> datetime:
     Default fields of the API lack `created_at`; the id holds it.
     """
     told = tweet.get("created_at")
-    created_at = _moment(told) if told is not None else _whole_second(snowflake_time(x_id))
+    created_at = moment_of(told) if told is not None else _whole_second(snowflake_time(x_id))
     if created_at is None or created_at < FIRST_DAY:
         raise BadField(f"created_at: {str(told)[:40]!r} is not a time of X")
     if first_id != x_id:
@@ -541,6 +505,11 @@ def _posted_at(tweet: Json, x_id: str, first_id: str) -> datetime:
         if first_at and timedelta() <= created_at - first_at <= _EDIT_WINDOW:
             return first_at
     return created_at
+
+
+def _history(tweet: Json) -> list[str]:
+    """The ids of all versions of an edited post, the first one first."""
+    return texts_of(tweet.get("edit_history_tweet_ids") or tweet.get("edit_history_post_ids"))
 
 
 def _whole_second(moment: datetime | None) -> datetime | None:
@@ -551,7 +520,7 @@ def _references_of(tweet: Json) -> dict[str, str]:
     """Of each kind of reference, the first id. Raises BadField if one has no id."""
     found: dict[str, str] = {}
     for reference in _reference_objects(tweet):
-        name = _text(reference.get("type")) or ""
+        name = text_of(reference.get("type")) or ""
         name = _KINDS.get(name, name)
         if name in ("share", "quoted", "replied_to"):
             found.setdefault(name, _id(reference.get("id"), "referenced id"))
@@ -559,28 +528,30 @@ def _references_of(tweet: Json) -> dict[str, str]:
 
 
 def _reference_objects(tweet: Json) -> list[Json]:
-    return _objects(tweet.get("referenced_tweets") or tweet.get("referenced_posts"))
+    return objects_of(tweet.get("referenced_tweets") or tweet.get("referenced_posts"))
 
 
 def _author_object(tweet: Json, page: _Page) -> Json:
     """The author's object if the line has it, else an empty one."""
-    return _object(tweet.get("author")) or page.users.get(_text(tweet.get("author_id")) or "", {})
+    return object_of(tweet.get("author")) or page.users.get(
+        text_of(tweet.get("author_id")) or "", {}
+    )
 
 
 def _parse_author(user: Json, tweet: Json) -> Author | None:
-    author_id = _text(user.get("id")) or _text(tweet.get("author_id"))
+    author_id = text_of(user.get("id")) or text_of(tweet.get("author_id"))
     if not author_id:
         return None
-    metrics = _object(user.get("public_metrics"))
+    metrics = object_of(user.get("public_metrics"))
     verified = user.get("verified")
-    created_at = _moment(user.get("created_at"))
+    created_at = moment_of(user.get("created_at"))
     return Author(
         author_id=author_id,
-        handle=_text(user.get("username")) or None,
-        name=_text(user.get("name")) or None,
-        followers=_count(metrics, "followers_count"),
-        following=_count(metrics, "following_count"),
-        n_posts=_count(metrics, "tweet_count", "post_count"),
+        handle=text_of(user.get("username")) or None,
+        name=text_of(user.get("name")) or None,
+        followers=count_of(metrics, "followers_count"),
+        following=count_of(metrics, "following_count"),
+        n_posts=count_of(metrics, "tweet_count", "post_count"),
         created_at=created_at if created_at and created_at >= FIRST_DAY else None,
         verified=verified if isinstance(verified, bool) else None,
     )
@@ -588,79 +559,38 @@ def _parse_author(user: Json, tweet: Json) -> Author | None:
 
 def _media_keys(tweet: Json, page: _Page) -> list[str]:
     """The keys of the post's media that the page holds, in the post's order."""
-    attachments = _object(tweet.get("attachments"))
-    inline = (_text(medium.get("media_key")) for medium in _objects(attachments.get("media")))
-    keys = [*_texts(attachments.get("media_keys")), *filter(None, inline)]
+    attachments = object_of(tweet.get("attachments"))
+    inline = (text_of(medium.get("media_key")) for medium in objects_of(attachments.get("media")))
+    keys = [*texts_of(attachments.get("media_keys")), *filter(None, inline)]
     return [key for key in dict.fromkeys(keys) if key in page.media]
 
 
 def _parse_media(medium: Json) -> Media:
     return Media(
-        kind=_MEDIA_KINDS[_text(medium.get("type")) or ""],
+        kind=_MEDIA_KINDS[text_of(medium.get("type")) or ""],
         url=_media_url(medium) or "",
-        alt_text=_text(medium.get("alt_text")) or None,
+        alt_text=text_of(medium.get("alt_text")) or None,
     )
 
 
 def _media_url(medium: Json) -> str | None:
     """Where to look: the picture, the cover of a video, else the video in its best quality."""
-    url = _text(medium.get("url")) or _text(medium.get("preview_image_url"))
+    url = text_of(medium.get("url")) or text_of(medium.get("preview_image_url"))
     if url:
         return url
-    variants = [v for v in _objects(medium.get("variants")) if _text(v.get("url"))]
-    best = max(variants, key=lambda variant: _count(variant, "bit_rate") or 0, default={})
-    return _text(best.get("url"))
+    variants = [v for v in objects_of(medium.get("variants")) if text_of(v.get("url"))]
+    best = max(variants, key=lambda variant: count_of(variant, "bit_rate") or 0, default={})
+    return text_of(best.get("url"))
 
 
 def _entities(tweet: Json, key: str) -> list[Json]:
     """The entities of the whole text where it has its own, else of the post."""
-    note = _object(tweet.get("note_tweet") or tweet.get("note_post"))
-    entities = _object(note.get("entities")) or _object(tweet.get("entities"))
-    return _objects(entities.get(key))
-
-
-def _status_of(link: str) -> str | None:
-    """The id of the post of X that a link points at.
-
-    >>> _status_of("https://twitter.com/a/status/12/photo/1"), _status_of("https://a.org/status/1")
-    ('12', None)
-    """
-    host, _, path = link.partition("//")[2].partition("/")
-    if host not in ("twitter.com", "x.com", "mobile.twitter.com", "www.twitter.com"):
-        return None
-    return path.partition("/status/")[2].partition("/")[0].partition("?")[0] or None
-
-
-def _object(value: object) -> Json:
-    return value if isinstance(value, dict) else {}
-
-
-def _objects(value: object) -> list[Json]:
-    return [part for part in value if isinstance(part, dict)] if isinstance(value, list) else []
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _texts(value: object) -> list[str]:
-    return [part for part in value if isinstance(part, str)] if isinstance(value, list) else []
-
-
-def _count(metrics: Json, *keys: str) -> int | None:
-    """The first of the counters that is one: a whole number that 63 bits hold, never negative."""
-    for key in keys:
-        value = metrics.get(key)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63:
-            return value
-    return None
+    note = object_of(tweet.get("note_tweet") or tweet.get("note_post"))
+    entities = object_of(note.get("entities")) or object_of(tweet.get("entities"))
+    return objects_of(entities.get(key))
 
 
 def _id(value: object, field: str) -> str:
     if isinstance(value, str) and is_id(value):
         return value
     raise BadField(f"{field}: {str(value)[:40]!r} is not an id")
-
-
-def _moment(value: object) -> datetime | None:
-    return parse_moment(value) if isinstance(value, str) else None

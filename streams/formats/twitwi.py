@@ -7,20 +7,16 @@ Times without a zone (`collection_time`) are taken as UTC; the format does not s
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
-from itertools import compress
 from operator import itemgetter
 from typing import Literal
 
-import msgspec
-
-from streams.formats.cleaning import BadField, clean_record, parse_moment
-from streams.formats.opening import split_lines
+from streams.formats.cleaning import BadField, clean_record, parse_count, parse_moment
+from streams.formats.csv_records import encode_cells, read_csv, read_header, remap_row
 from streams.formats.platform_x import FIRST_DAY, PLATFORM, is_id, strip_share_prefix
 from streams.records import (
     COPY_IN_SHARE,
@@ -29,9 +25,7 @@ from streams.records import (
     Author,
     Kind,
     Media,
-    NotAPost,
     Post,
-    Problem,
     Reading,
     hashtag_key,
 )
@@ -52,8 +46,6 @@ _REQUIRED = {"id", "timestamp_utc", "text"}
 #: Columns that only this format has.
 _TELLING = {"retweeted_id", "to_tweetid", "quoted_id", "collected_via", "match_query"}
 
-#: A row is a tweet and its author, far below this; csv itself refuses cells above 128 kB.
-_LINE_LIMIT_BYTES = 4 << 20
 _HASHTAG = re.compile(r"[#＃](\w+)")
 _MEDIA_KINDS: dict[str, Literal["image", "video", "gif"]] = {
     "photo": "image",
@@ -70,50 +62,20 @@ def sniff(head: bytes) -> float:
     >>> sniff(b"id,timestamp_utc,text,retweeted_id\\n"), sniff(b"id,text\\n"), sniff(b"{}")
     (0.95, 0.0, 0.0)
     """
-    line = head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].decode(errors="replace")
-    try:
-        header = set(next(csv.reader([line.rstrip("\r")]), ()))
-    except csv.Error:
-        return 0.0
+    header = read_header(head)
     if not header >= _REQUIRED:
         return 0.0
     return 0.95 if header & _TELLING else 0.6
 
 
 def read(stream: io.BufferedIOBase, source: str) -> Iterator[Reading]:
-    """Each row as one Post, or as a Problem that names the bad field.
+    """Each row as one Post, or as a Problem that names the bad field."""
+    yield from read_csv(stream, source, row_parser)
 
-    Bytes that are not UTF-8 become U+FFFD: a broken emoji is no reason to lose a post. A header
-    that occurs again, as in files put together with `cat`, is a NotAPost.
-    """
-    rows = csv.reader(_decode_lines(stream))
-    header: list[str] | None = None
-    parse_row: Callable[[list[str]], Post] | None = None
-    while True:
-        position = f"line {rows.line_num + 1}"
-        try:
-            row = next(rows)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield Problem(reason=f"not a CSV row: {error}", source=source, position=position)
-            continue
-        if not row:
-            continue
-        if header is None or parse_row is None:
-            header, parse_row = row, row_parser(row, source)
-        elif row == header:
-            yield NotAPost(what="header")
-        elif len(row) != len(header):
-            reason = f"{len(row)} cells in a row, {len(header)} in the header"
-            raw = _encode(row)
-            yield Problem(reason=reason, source=source, position=position, raw=raw)
-        else:
-            try:
-                yield parse_row(row)
-            except BadField as error:
-                raw = _encode_cells(header, row)
-                yield Problem(reason=str(error), source=source, position=position, raw=raw)
+
+def remap(raw: bytes, source: str) -> Iterator[Reading]:
+    """What the `raw` of a Post or Problem is today."""
+    yield from remap_row(raw, source, row_parser)
 
 
 def row_parser(header: list[str], source: str) -> Callable[[list[str]], Post]:
@@ -127,20 +89,11 @@ def row_parser(header: list[str], source: str) -> Callable[[list[str]], Post]:
     pick = itemgetter(*(place.get(name, absent) for name in COLUMNS))
 
     def parse_row(row: list[str]) -> Post:
-        raw = _encode_cells(header, row)
+        raw = encode_cells(header, row)
         post = _parse(pick((*row, "")), raw, source)
         return clean_record(post) if b"\\u0000" in raw else post
 
     return parse_row
-
-
-def remap(raw: bytes, source: str) -> Iterator[Reading]:
-    """What the `raw` of a Post or Problem is today: a row as JSON object of its cells."""
-    try:
-        cells = msgspec.json.decode(raw, type=dict[str, str])
-        yield row_parser(list(cells), source)(list(cells.values()))
-    except (BadField, msgspec.MsgspecError) as error:
-        yield Problem(reason=str(error), source=source, position="stored", raw=raw)
 
 
 def parse_hashtags(cell: str, text: str) -> tuple[str, ...]:
@@ -198,23 +151,6 @@ def example() -> bytes:
         f'1004,1682333200,di,"Look:\nboots 🥾",0,0,0,en,,14,Di,0,6,3,4,,0,,1003,{told},,,,,',
     )
     return "\n".join((header, *rows, "")).encode()
-
-
-def _encode_cells(header: list[str], row: list[str]) -> bytes:
-    return _encode(dict(compress(zip(header, row, strict=True), row)))
-
-
-_encode = msgspec.json.Encoder().encode
-
-
-def _decode_lines(stream: io.BufferedIOBase) -> Iterator[str]:
-    for line in split_lines(stream, _LINE_LIMIT_BYTES):
-        # A line that was too long to hold goes on as a cell that csv refuses, and is counted so.
-        yield line.decode(errors="replace") + "\n" if line is not None else _TOO_LONG
-
-
-#: One character more than a cell may have.
-_TOO_LONG = "x" * (csv.field_size_limit() + 1)
 
 
 def _parse(cells: tuple[str, ...], raw: bytes, source: str) -> Post:
@@ -301,18 +237,6 @@ def _parse_author(
         created_at=_parse_time(timestamp),
         verified=_BOOLEANS.get(verified),
     )
-
-
-@lru_cache(maxsize=4096)  # most counters are 0
-def parse_count(cell: str) -> int | None:
-    """A counter, or None where the cell holds none; pandas writes whole numbers as "3.0".
-
-    >>> parse_count("3"), parse_count("3.0"), parse_count(""), parse_count("many")
-    (3, 3, None, None)
-    """
-    if cell.isdecimal() and len(cell) <= 18:
-        return int(cell)
-    return parse_count(cell[:-2]) if cell.endswith(".0") else None
 
 
 def _parse_time(cell: str) -> datetime | None:

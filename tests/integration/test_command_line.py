@@ -27,6 +27,7 @@ from hoaxwatch import cli
 from hoaxwatch.simulate import make_world, write_samples
 from storage import embedded, reads
 from storage.database import connect
+from streams.formats.registry import FORMATS
 from tests.tables import assert_same, read_tables
 
 OK, USAGE, DOWN = 0, 2, 3
@@ -310,3 +311,32 @@ def test_a_full_disk_loses_nothing(
     answer(capsys, ["run", *samples, "--detector", "null", "--database", database])
     with embedded.open_embedded(small_disk / "projects" / "default") as server:
         assert_same(read_tables(server.dsn()), read_tables(database))
+
+
+def test_a_map_says_what_the_columns_of_a_file_are(
+    database: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    posts = tmp_path / "a.csv"
+    posts.write_text("no,when,words\n1,2023-04-24,Snow in #May\n2,soon,Rain\n")
+    columns = tmp_path / "MAP.toml"
+    columns.write_text(
+        'platform = "telegram"\n[columns]\npost_id = "no"\nposted_at = "when"\ntext = "words"\n'
+    )
+    fails(capsys, ["run", str(posts)], USAGE, "none of the formats", "--columns MAP.toml")
+    at = ["--columns", str(columns), "--database", database, "--json"]
+    for outcome in ("new", "unchanged"):
+        summary = json.loads(answer(capsys, ["run", str(posts), *at]))
+        assert summary["outcomes"][outcome] == summary["outcomes"]["quarantined"] == 1
+        (unmapped,) = summary["unmapped"]
+        assert (unmapped["source"], unmapped["records"]) == ("columns:a.csv", 2)
+    (tag,) = json.loads(answer(capsys, ["trends", "--database", database, "--json"]))
+    assert (tag["hashtag"], tag["posts"]) == ("may", 1)
+    fails(capsys, ["run", str(posts), *at, "--format", "ira"], USAGE, "give only one")
+    columns.write_text(columns.read_text().replace("words", "Words"))
+    fails(capsys, ["run", str(posts), *at], USAGE, "no column 'Words'", "did you mean 'words'?")
+
+
+def test_every_format_is_listed_with_a_sample(capsys: pytest.CaptureFixture[str]) -> None:
+    listed = json.loads(answer(capsys, ["formats", "--json"]))
+    assert [row["format"] for row in listed] == list(FORMATS)
+    assert all(row["description"] and row["sample"] for row in listed)

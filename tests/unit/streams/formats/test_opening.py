@@ -8,6 +8,7 @@ import io
 import lzma
 import random
 import tracemalloc
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,10 @@ import zstandard
 from streams.formats.opening import (
     CHUNK_BYTES,
     DAMAGE,
+    MOST_TIMES,
+    Archive,
     InputError,
+    is_zip,
     open_file,
     plain_name,
     read_head,
@@ -104,7 +108,7 @@ def test_what_cannot_be_opened_is_said_in_one_line(tmp_path: Path) -> None:
         "": "empty",
         tmp_path: r"is a directory; give its files, for example .*/\*\.jsonl",
         tmp_path / "missing.csv": "does not exist",
-        tmp_path / "a.zip": "unpack it",
+        tmp_path / "a.zip": "holds files",
         tmp_path / "a.zip" / "b": "cannot be read",
         "a\0b": "cannot be read",
         "x" * 5_000: "cannot be read",
@@ -156,3 +160,82 @@ def test_head_of_a_damaged_stream(tmp_path: Path) -> None:
     with open_file(path) as stream:
         head = read_head(stream)
     assert head and NOISE.startswith(head)
+
+
+# Archives
+
+
+def make_zip(path: Path, **files: bytes) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def read_members(path: Path) -> dict[str, bytes]:
+    found = {}
+    with Archive(path) as archive:
+        for member in archive.members():
+            with archive.open(member) as stream:
+                found[member.name] = b"".join(iter(lambda: stream.read1(CHUNK_BYTES), b""))
+    return found
+
+
+def test_an_archive_gives_its_files_unpacked_once_more(tmp_path: Path) -> None:
+    packed = {f"d/a{suffix}": pack(NOISE) for suffix, pack in PACK.items()}
+    path = make_zip(tmp_path / "a.dat", **packed, **{"__MACOSX/._a": b"x", "empty/": b""})
+    assert is_zip(path) and not is_zip(make_file(tmp_path, b"PK"))
+    assert read_members(path) == dict.fromkeys(packed, NOISE)
+
+
+def make_file(folder: Path, content: bytes) -> Path:
+    path = folder / "file"
+    path.write_bytes(content)
+    return path
+
+
+def test_files_of_one_name_are_two(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("a", b"one")
+        archive.writestr("a", b"two")
+    with Archive(path) as opened:
+        found = []
+        for member in opened.members():
+            with opened.open(member) as stream:
+                found.append(stream.read())
+    assert found == [b"one", b"two"]
+
+
+def test_an_archive_in_an_archive_is_not_unpacked(tmp_path: Path) -> None:
+    inner = make_zip(tmp_path / "inner.zip", a=b"x").read_bytes()
+    with pytest.raises(DAMAGE, match="is an archive itself; unpack it"):
+        read_members(make_zip(tmp_path / "a.zip", inner=inner))
+
+
+def test_what_an_archive_unpacks_to_is_bounded(tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "a.zip", bomb=bytes(64 << 20))
+    with pytest.raises(DAMAGE, match=f"unpacks to more than {MOST_TIMES} times its size"):
+        read_members(path)
+    many = {f"bomb{i}": bytes(8 << 20) for i in range(9)}
+    with pytest.raises(DAMAGE, match="unpacks to more than"):
+        read_members(make_zip(tmp_path / "many.zip", **many))
+
+
+def test_a_broken_archive_is_an_error_and_a_broken_file_in_it_damage(tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "a.zip", a=NOISE)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-30])
+    with pytest.raises(InputError, match=r"a\.zip is a broken zip archive"):
+        Archive(path)
+    altered = bytearray(whole)
+    altered[1_000] ^= 0xFF
+    path.write_bytes(altered)
+    with pytest.raises(DAMAGE):
+        read_members(path)
+    secret = bytearray(whole)
+    for at in (6, whole.index(b"PK\x01\x02") + 8):
+        secret[at] |= 1  # says that the file is encrypted
+    path.write_bytes(secret)
+    with pytest.raises(DAMAGE, match="password"):
+        read_members(path)

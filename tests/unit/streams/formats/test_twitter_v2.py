@@ -121,7 +121,7 @@ def test_every_field() -> None:
         observed_at=datetime(2023, 4, 24, 15, tzinfo=UTC),
         provenance="twitter_v2:a.jsonl",
     )
-    (again,) = twitter_v2.parse_line(post.raw, post.provenance, "")
+    (again,) = twitter_v2.remap(post.raw, post.provenance)
     assert again == post, "raw maps to the same post again"
 
 
@@ -442,7 +442,7 @@ def test_real_raw_maps_again(real_data: Path) -> None:
     for path in sorted((real_data / "tweets_v2_jsonl").glob("*.xz")):
         for post in read_file(path, "twitter_v2"):
             if isinstance(post, Post) and post.kind != "share":
-                (again,) = twitter_v2.parse_line(post.raw, post.provenance, "")
+                (again,) = twitter_v2.remap(post.raw, post.provenance)
                 assert isinstance(again, Post)
                 same = {"seen_as": post.seen_as, "reply_to": post.reply_to}
                 assert msgspec.structs.replace(again, **same) == post
