@@ -384,7 +384,7 @@ def class_logits(network: CascadeGcn, graphs: Sequence[GraphInput], batch_size: 
     """Logits of many graphs, several at a time, in float32, (graphs, classes): for training and
     measuring, where the last bits do not matter."""
     network.eval()
-    parts = []
+    parts = [np.zeros((0, network.output.out_features))]
     with torch.inference_mode():
         for first in range(0, len(graphs), batch_size):
             batch = Batch.of(side_by_side(graphs[first : first + batch_size]))

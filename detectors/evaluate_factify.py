@@ -109,6 +109,23 @@ def rule_report(
     }
 
 
+def measure(
+    generated: int | None, train: Path | None, test: Path | None, images: Path | None
+) -> dict[str, Any]:
+    """The report about `generated` invented pairs per class, or about two files of Factify.
+
+    Raises: ValueError if it is given neither, BadFile, OSError, EncoderUnavailable.
+    """
+    if generated:
+        known, judged = (list(generate(generated, seed=seed)) for seed in (1, 2))
+    elif train and test:
+        load = load_from(images)
+        known, judged = (list(factify_files.read(path, load)) for path in (train, test))
+    else:
+        raise ValueError("give --generated N, or --train FILE and --test FILE")
+    return report(known, judged, MeanPooled())
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m detectors.evaluate_factify")
@@ -117,17 +134,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--test", type=Path)
     parser.add_argument("--images", type=Path)
     options = parser.parse_args(arguments)
-    if options.generated:
-        train = list(generate(options.generated, seed=1))
-        test = list(generate(options.generated, seed=2))
-    elif options.train and options.test:
-        load = load_from(options.images)
-        train, test = (
-            list(factify_files.read(path, load)) for path in (options.train, options.test)
-        )
-    else:
-        parser.error("give --generated N, or --train FILE and --test FILE")
-    print(json.dumps(report(train, test, MeanPooled()), indent=1))
+    try:
+        found = measure(options.generated, options.train, options.test, options.images)
+    except ValueError as error:
+        parser.error(str(error))
+    print(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":
