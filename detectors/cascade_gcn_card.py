@@ -30,6 +30,7 @@ def model_card(metrics: Mapping[str, Any]) -> str:
             _early(metrics),
             _scores(metrics),
             _fusion(metrics),
+            _fusion_file(metrics),
             _choices(metrics),
             _limits(metrics),
         ]
@@ -205,6 +206,40 @@ structure {structure:.2f}, mean over folds) are learnt on the other folds. `fals
 and `non-rumor` at 0.5.
 
 {table(["", "n", "MCC", "Brier"], rows)}"""
+
+
+def _fusion_file(metrics: Mapping[str, Any]) -> str:
+    fusion = metrics["fusion_file"]
+    sets = [
+        [
+            " and ".join(one["parts"]),
+            one["n"],
+            f"{one['intercept']:+.3f}",
+            ", ".join(f"{weight:.3f}" for weight in one["weights"]),
+        ]
+        for one in fusion["sets"]
+    ]
+    found = fusion["measured"] or {}
+    rows = [
+        [name, one["n"], f"{one['mcc']:.3f}", f"{one['brier']:.4f}"]
+        for name, one in found.items()
+        if name != "weights"
+    ]
+    measured = (
+        ""
+        if not rows
+        else f"""
+
+On the whole cascades, `apart`, weights of the other folds, at 0.5 (`tfidf` never saw Twitter15):
+
+{table(["", "n", "MCC", "Brier"], rows)}"""
+    )
+    return f"""## What ships as the combined score
+
+`fusion.json`, version `{fusion["version"]}`: the weights of the shipped `tfidf` and of this
+network, on cascades that neither was trained on, each at every age. A missing part has no vote.
+
+{table(["parts", "n", "intercept", "weights of the logits"], sets)}{measured}"""
 
 
 def _choices(metrics: Mapping[str, Any]) -> str:

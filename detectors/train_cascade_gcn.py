@@ -51,7 +51,7 @@ from detectors.datasets import twitter15
 from detectors.datasets.labelled_cascades import LabelledCascade
 from detectors.datasets.near_duplicates import near_duplicate_groups
 from detectors.evaluation import Bools, brier, calibration_error, confusion, mcc, prevalence
-from detectors.fusion import FittedPart, fit_fusion, logits
+from detectors.fusion import FittedPart, Fusion, fit_fusion, logits, write_fusion
 from detectors.multiclass import (
     accuracy,
     confusion_matrix,
@@ -61,9 +61,10 @@ from detectors.multiclass import (
     scores_by_class,
 )
 from detectors.proximity import GraphInput, graph_input, side_by_side
-from detectors.tfidf import Calibration
+from detectors.tfidf import Calibration, TfidfDetector
 from detectors.train_tfidf import best_threshold, calibrated, fit_calibration
 from graph.features import FEATURES
+from streams.records import Content, content_hash
 
 #: How long after its root a cascade is looked at [seconds].
 AGES: Mapping[str, float] = {
@@ -117,6 +118,9 @@ EARLY_NETWORKS: Mapping[str, EarlyNetwork] = {
     "gcn": EarlyNetwork(NINE),
     "gcn with replies and delays": EarlyNetwork(INPUTS["gcn with replies and delays"]),
 }
+
+#: The weights of the shipped detectors in one score, beside those of the network.
+FUSION_FILE = "fusion.json"
 
 LIKELY_FALSE = ("false",)
 LIKELY_TRUE = ("true", "non-rumor")
@@ -456,6 +460,43 @@ def fusion_measures(
     }
 
 
+def judged_texts(examples: Sequence[Example], text: TfidfDetector) -> Floats:
+    """What the shipped detector of texts says about each source text, NaN if it abstains. (n,)"""
+    contents = [
+        Content(
+            platform="x",
+            root_id=e.labelled.cascade.root_id,
+            text=e.labelled.text,
+            lang="en",
+            input_hash=content_hash(e.labelled.text, "en"),
+        )
+        for e in examples
+    ]
+    found = [verdict.score for verdict in text.score(contents)]
+    return np.array([np.nan if score is None else score for score in found])
+
+
+def shipped_fusion(
+    text: TfidfDetector,
+    structure: CascadeGcnDetector,
+    text_scores: Floats,
+    structure_scores: Sequence[Floats],
+    positive: Bools,
+    fitted_on: str,
+) -> Fusion:
+    """Weights of the two shipped detectors, on roots that neither was trained on: structure as
+    judged by networks of other folds, at each age anew.
+
+    text_scores, positive: (n,). structure_scores: (n,) per age, NaN where there is none.
+    """
+    parts = (
+        FittedPart("text", text.name, text.version),
+        FittedPart("structure", structure.name, structure.version),
+    )
+    rows = np.concatenate([np.stack([text_scores, own], axis=1) for own in structure_scores])
+    return fit_fusion(parts, rows, np.tile(positive, len(structure_scores)), fitted_on)
+
+
 # All of it
 
 
@@ -545,6 +586,17 @@ def train(
         by_age[age]["unverified_flagged"] = round(
             float(np.mean(scores[age][open_ones] >= threshold)), 4
         )
+    reader = TfidfDetector()
+    by_reader = np.where(labelled, judged_texts(examples, reader), np.nan)
+    fusion = shipped_fusion(
+        reader,
+        detector,
+        by_reader[labelled],
+        [scores[age][labelled] for age in ages],
+        positive[labelled],
+        f"Twitter15 on {trained_on}, {', '.join(ages)}",
+    )
+    write_fusion(out / FUSION_FILE, fusion)
     text = baseline_scores(examples, labels, splits["apart"], WHOLE, ["source text"])["source text"]
     text_logits = false_logits(np.log(text), unfinished)
     metrics: dict[str, Any] = {
@@ -565,6 +617,24 @@ def train(
             np.where(labelled, scores[WHOLE], np.nan),
             splits["apart"],
         ),
+        "fusion_file": {
+            "version": fusion.version,
+            "sets": [
+                {
+                    "parts": list(own.parts),
+                    "intercept": own.intercept,
+                    "weights": list(own.weights),
+                    "n": own.n,
+                }
+                for own in fusion.sets
+            ],
+            # none where the reader of texts abstains from nearly all
+            "measured": None
+            if len(fusion.sets) < 3
+            else fusion_measures(
+                positive, by_reader, np.where(labelled, scores[WHOLE], np.nan), splits["apart"]
+            ),
+        },
         "shipped": {"epoch": fitted.epoch, "validation_loss": round(fitted.loss, 4)},
     }
     (out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")

@@ -67,6 +67,7 @@ def test_what_is_written_is_a_detector_with_its_card(
     assert {path.name for path in out.iterdir()} == {
         "README.md",
         "config.json",
+        "fusion.json",
         "metrics.json",
         "model.safetensors",
     }
