@@ -49,7 +49,7 @@ DELAYS = ("delay", "step")
 
 _CONFIG, _WEIGHTS = "config.json", "model.safetensors"
 #: Features are rounded so that nodes which differ by rounding errors only are alike.
-_DECIMALS = 9
+DECIMALS = 9
 
 
 class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -144,7 +144,7 @@ def scale_inputs(raw: Floats, columns: Sequence[Column]) -> Floats:
         inputs.append(np.where(is_known, scaled, 0.0))
         if column.name not in FEATURES:
             inputs.append(is_known.astype(np.float64))
-    return np.stack(inputs, axis=1).round(_DECIMALS) if inputs else raw
+    return np.stack(inputs, axis=1).round(DECIMALS) if inputs else raw
 
 
 def n_inputs(columns: Sequence[Column]) -> int:

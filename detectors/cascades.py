@@ -11,14 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cached_property
 from hashlib import blake2b
 from importlib import import_module
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.registry import UnknownDetector
 from graph.features import Ints, simple_edges
 from graph.keys import index_keys
 from streams.records import Verdict
@@ -184,7 +186,104 @@ def no_structure(cascade: Cascade) -> str | None:
     return None
 
 
-class UnknownCascadeDetector(ValueError):
+# Checkpoints
+
+
+class SharedPost(NamedTuple):
+    """A post of a cascade. share_of: the post it shares, None for the root."""
+
+    post_id: str
+    posted_at: datetime
+    share_of: str | None
+
+
+class Checkpoints(NamedTuple):
+    """When a cascade is judged: with so many shares, and so long after its root [seconds]."""
+
+    min_shares: int = 20
+    ages: tuple[int, ...] = (1800, 3600, 21600, 86400)
+
+
+class CascadeState(NamedTuple):
+    """A cascade as it stood at a checkpoint, and when the last of its posts was published."""
+
+    checkpoint: str
+    cascade: Cascade
+    seen_until: datetime
+
+
+#: The checkpoint of all that is known.
+LATEST = "latest"
+
+
+def cascade_states(
+    platform: str,
+    root_id: str,
+    posts: Iterable[SharedPost],
+    checkpoints: Checkpoints = Checkpoints(),  # noqa: B008 - immutable
+) -> list[CascadeState]:
+    """The states in which one cascade is judged; none if it has too few shares.
+
+    shares 20  up to the 20th share, and whatever has the same time
+    age 1800   what was there 1,800 seconds after the root, once something is as old as that; so
+               only where the root's own time is known
+    latest     everything
+
+    Event time decides, so order, repetition and the moment of looking change nothing; late posts
+    change the states they belong to. An age at which nothing is as old has no state: `latest` is
+    the same there.
+
+    >>> from datetime import UTC
+    >>> day = datetime(2026, 3, 2, tzinfo=UTC)
+    >>> posts = [SharedPost("r", day, None), SharedPost("a", day + timedelta(hours=1), "r"),
+    ...          SharedPost("b", day + timedelta(hours=2), "a")]
+    >>> [(state.checkpoint, state.cascade.n_nodes)
+    ...  for state in cascade_states("x", "r", posts, Checkpoints(1, (1800, 3600, 86400)))]
+    [('shares 1', 2), ('age 1800', 1), ('age 3600', 2), ('latest', 3)]
+    """
+    by_time = sorted(posts, key=lambda post: (post.posted_at, post.post_id))
+    shares = [post for post in by_time if post.post_id != root_id]
+    if len(shares) < checkpoints.min_shares:
+        return []
+    began = next((post.posted_at for post in by_time if post.post_id == root_id), None)
+    last = by_time[-1].posted_at
+    ends = {f"shares {checkpoints.min_shares}": shares[checkpoints.min_shares - 1].posted_at}
+    if began is not None:
+        at_age = {age: began + timedelta(seconds=age) for age in checkpoints.ages}
+        ends |= {f"age {age}": end for age, end in at_age.items() if end <= last}
+    ends[LATEST] = last
+    states = []
+    for checkpoint, end in ends.items():
+        seen = [post for post in by_time if post.posted_at <= end]
+        if seen:
+            states.append(
+                CascadeState(
+                    checkpoint,
+                    _cascade_of(platform, root_id, seen, began),
+                    seen[-1].posted_at,
+                )
+            )
+    return states
+
+
+def _cascade_of(
+    platform: str, root_id: str, posts: Sequence[SharedPost], began: datetime | None
+) -> Cascade:
+    return build_cascade(
+        root_id,
+        [
+            (post.share_of or root_id, post.post_id)
+            for post in posts
+            if post.post_id not in (root_id, post.share_of)
+        ],
+        platform=platform,
+        delays={}
+        if began is None
+        else {post.post_id: (post.posted_at - began).total_seconds() for post in posts},
+    )
+
+
+class UnknownCascadeDetector(UnknownDetector):
     """No detector of cascades has this name."""
 
 

@@ -211,6 +211,11 @@ def fit_weights(z: Floats, positive: Bools) -> tuple[float, tuple[float, ...]]:
     return b, tuple(w)
 
 
+def shipped_fusion(detector: str) -> Path:
+    """Where the weights are that ship with a detector of cascades."""
+    return Path(__file__).parent / "weights" / detector / "fusion.json"
+
+
 def read_fusion(path: Path) -> Fusion:
     """The fusion of a JSON file. Raises BrokenWeights."""
     try:

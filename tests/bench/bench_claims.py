@@ -86,9 +86,11 @@ def measure_matching(folder: Path, n_posts: int = 1000, n_claims: int = 2000) ->
             for text, hit in zip(texts, hits, strict=True)
         ]
 
-    claims = [r.text for r in read_dataset("liar", folder) if r.label == "likely_false"]
+    claims = [r.text for r in read_dataset("liar", folder / "text") if r.label == "likely_false"]
     claims += [
-        r.text for r in read_dataset("covid19_rumour_tweets", folder) if r.label == "likely_false"
+        r.text
+        for r in read_dataset("covid19_rumour_tweets", folder / "text")
+        if r.label == "likely_false"
     ]
     random = np.random.default_rng(1)
     claims = [claims[i] for i in random.permutation(len(claims))[:n_claims]]

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from detectors.cascades import (
     Cascade,
+    Checkpoints,
+    SharedPost,
     UnknownCascadeDetector,
     build_cascade,
+    cascade_states,
     load_cascade_detector,
     no_structure,
     seen_within,
@@ -109,3 +115,93 @@ def test_a_star_stays_one_with_nodes_that_have_no_edge() -> None:
 def test_unknown_name_is_told_with_the_known_ones() -> None:
     with pytest.raises(UnknownCascadeDetector, match="'gcn'; there are: cascade_gcn"):
         load_cascade_detector("gcn")
+
+
+# Checkpoints
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+def shared(post_id: str, minutes: float, of: str | None = None) -> SharedPost:
+    return SharedPost(post_id, NOON + timedelta(minutes=minutes), of)
+
+
+def sizes(posts: list[SharedPost], checkpoints: Checkpoints) -> dict[str, int]:
+    found = cascade_states("x", "r", posts, checkpoints)
+    return {state.checkpoint: state.cascade.n_nodes for state in found}
+
+
+CHAIN = [
+    shared("r", 0),
+    *(shared(f"p{i}", 20 * i, f"p{i - 1}" if i > 1 else "r") for i in (1, 2, 3)),
+]
+
+
+def test_states_by_hand() -> None:
+    states = cascade_states("x", "r", CHAIN, Checkpoints(2, (60, 2400, 3600, 7200)))
+    assert [(s.checkpoint, s.cascade.n_nodes, s.seen_until) for s in states] == [
+        ("shares 2", 3, NOON + timedelta(minutes=40)),
+        ("age 60", 1, NOON),
+        ("age 2400", 3, NOON + timedelta(minutes=40)),
+        ("age 3600", 4, NOON + timedelta(minutes=60)),
+        ("latest", 4, NOON + timedelta(minutes=60)),
+    ]
+    whole = states[-1].cascade
+    assert (whole.platform, whole.root_id, len(whole.source)) == ("x", "r", 3)
+    assert sorted(whole.delay_seconds) == [0, 1200, 2400, 3600]
+    assert states[0].cascade.input_hash == states[2].cascade.input_hash
+
+
+@given(st.permutations([*CHAIN, *CHAIN[1:3]]))
+def test_order_of_posts_changes_no_state(posts: list[SharedPost]) -> None:
+    once = list(dict.fromkeys(posts))
+    expected = cascade_states("x", "r", CHAIN, Checkpoints(2))
+    found = cascade_states("x", "r", once, Checkpoints(2))
+    assert [(s.checkpoint, s.cascade.input_hash) for s in found] == [
+        (s.checkpoint, s.cascade.input_hash) for s in expected
+    ]
+
+
+def test_a_late_post_changes_the_states_it_belongs_to_only() -> None:
+    before = cascade_states("x", "r", CHAIN, Checkpoints(2, (1800,)))
+    after = cascade_states("x", "r", [*CHAIN, shared("late", 50, "p1")], Checkpoints(2, (1800,)))
+    same = [
+        old.cascade.input_hash == new.cascade.input_hash
+        for old, new in zip(before, after, strict=True)
+    ]
+    assert same == [True, True, False]
+
+
+def test_shares_of_one_time_are_seen_together() -> None:
+    burst = [shared("r", 0), *(shared(f"p{i}", 5, "r") for i in range(4))]
+    assert sizes(burst, Checkpoints(2, ())) == {"shares 2": 5, "latest": 5}
+
+
+def test_too_few_shares_have_no_state() -> None:
+    assert sizes(CHAIN, Checkpoints(4)) == {}
+    assert sizes([shared("r", 0)], Checkpoints(1)) == {}
+    assert sizes([], Checkpoints(1)) == {}
+
+
+def test_a_root_that_was_not_collected_has_no_ages() -> None:
+    (first, latest) = cascade_states("x", "r", CHAIN[1:], Checkpoints(2, (60,)))
+    assert (first.checkpoint, first.cascade.n_nodes) == ("shares 2", 3), "the root is a node still"
+    assert latest.checkpoint == "latest"
+    assert np.isnan(latest.cascade.delay_seconds).all()
+
+
+def test_shares_before_their_root_and_of_themselves() -> None:
+    posts = [
+        shared("r", 0),
+        shared("early", -5, "r"),
+        shared("own", 10, "own"),
+        shared("b", 70, "r"),
+    ]
+    states = cascade_states("x", "r", posts, Checkpoints(3, (3600,)))
+    assert {s.checkpoint: s.cascade.n_nodes for s in states} == {
+        "shares 3": 4,
+        "age 3600": 3,
+        "latest": 4,
+    }
+    assert states[-1].cascade.delay_seconds.min() == -300
+    assert len(states[-1].cascade.source) == 2

@@ -29,6 +29,7 @@ from detectors.train_cascade_gcn import (
     AGES,
     NINE,
     WHOLE,
+    WHOLE_PLAN,
     Plan,
     Settings,
     fit,
@@ -201,7 +202,7 @@ def test_shipped_validation_loss_is_met_on_the_real_cascades(data: Path) -> None
     labelled = list(twitter15.read(data))
     examples = read_examples(data, {WHOLE: AGES[WHOLE]})
     labels = labels_of(examples, twitter15.CLASSES)
-    final = folds(labels, groups_apart(examples), 5, seed=7)[0]
+    final = folds(labels, groups_apart(examples), WHOLE_PLAN.n_folds, seed=7)[0]
     raw, weighed = [], []
     counts = np.zeros(4)
     for part in (final.train, final.test):
