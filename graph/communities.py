@@ -1,9 +1,10 @@
 """Groups of users who share each other more than chance would have it.
 
 Two views of the same network. Louvain asks where more is shared than the activity of the users
-explains (undirected). Infomap asks where information that flows along the shares stays (directed
-unless told otherwise). Both are seeded: the same network and seed give the same numbers, whatever
-was computed before.
+explains (undirected), and Leiden asks the same but never leaves a community in pieces. Infomap asks
+where information that flows along the shares stays (directed unless told otherwise). All are
+seeded: the same network and seed give the same numbers, whatever was computed before. How far a
+partition can be trusted is in `graph.stability`.
 """
 
 from __future__ import annotations
@@ -13,21 +14,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
+from importlib.metadata import version as version_of
 from typing import Any, Literal
 
 import igraph
 import infomap as infomap_package
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from graph.randomness import seeded_igraph
 from graph.users import UserNetwork
 
-Algorithm = Literal["louvain", "infomap"]
+Algorithm = Literal["louvain", "leiden", "infomap"]
 QualityName = Literal["modularity", "codelength"]
 
 #: Qualities are rounded so that a sum taken in another order gives the same number.
 QUALITY_DECIMALS = 9
+
+#: Networks of at least so many directed links are given to scikit-network's Louvain, which is 3 to
+#: 8 times as fast there as igraph's; below, its 5 ms per call would be most of the time.
+LARGE_LINKS = 20_000
+
+#: Scikit-network's Louvain stops when a round gains less modularity than this. Its default (0.001)
+#: loses up to 0.006 on networks without structure; a smaller one gains nothing and takes longer.
+LARGE_TOLERANCE = 1e-4
 
 #: What Infomap is told besides direction, seed and number of trials. Teleportation goes to links
 #: and is not recorded (the package's defaults, pinned here): steps that nobody took cost nothing.
@@ -72,28 +83,101 @@ def louvain(network: UserNetwork, *, seed: int, resolution: float = 1.0) -> Comm
     """Communities by Louvain's method on the undirected network (weights of both ways summed).
 
     Maximises `modularity`. Groups smaller than about sqrt(2 * total weight) can be hidden in
-    greater ones (the resolution limit, Fortunato & Barthelemy, PNAS 104, 2007).
+    greater ones (the resolution limit, Fortunato & Barthelemy, PNAS 104, 2007). Networks of at
+    least LARGE_LINKS directed links are computed by scikit-network and the others by igraph, to the
+    same modularity; `version` says by which.
     Source: Blondel, Guillaume, Lambiotte, Lefebvre, J. Stat. Mech. P10008, 2008.
 
-    Cost: about linear in edges; 0.4 ms at 100 edges, 0.25 s at 10^5.
+    Cost: about linear in edges; 0.4 ms at 100 edges, 0.06 s at 10^5, 1 s at 10^6.
     Raises: ValueError if seed < 1 or resolution is negative.
     """
     _check_seed(seed)
-    if not resolution >= 0:
-        raise ValueError(f"resolution is {resolution}; it must be at least 0")
+    _check_resolution(resolution)
+    parameters = {"resolution": float(resolution)}
+    if len(network.weight) >= LARGE_LINKS:
+        labels = _louvain_of_large(network, seed, resolution)
+        version = f"scikit-network {version_of('scikit-network')}"
+        parameters["tolerance"] = LARGE_TOLERANCE
+    else:
+        low, high, weight = network.undirected
+        graph = igraph.Graph(n=network.n_users, edges=np.column_stack([low, high]))
+        with seeded_igraph(seed):
+            found = graph.community_multilevel(weights=weight.tolist(), resolution=resolution)
+        labels = np.asarray(found.membership, dtype=np.int64)
+        version = igraph.__version__
+    return _by_modularity("louvain", network, labels, seed, version, parameters)
+
+
+def _louvain_of_large(network: UserNetwork, seed: int, resolution: float) -> NDArray[np.int64]:
+    # here, since importing it takes half a second and few windows are large
+    from sknetwork.clustering import Louvain
+
+    # it visits the nodes in the order of their numbers: the seed decides that order
+    place = np.random.default_rng(seed).permutation(network.n_users).astype(np.int32)
+    directed = csr_matrix(
+        (network.weight.astype(np.float32), (place[network.source], place[network.target])),
+        shape=(network.n_users, network.n_users),
+    )
+    finder = Louvain(
+        resolution=resolution,
+        modularity="newman",
+        tol_optimization=LARGE_TOLERANCE,
+        tol_aggregation=LARGE_TOLERANCE,
+        sort_clusters=False,
+        return_probs=False,
+        return_aggregate=False,
+    )
+    found: NDArray[np.int64] = finder.fit_predict(directed + directed.T)[place].astype(np.int64)
+    return found
+
+
+def leiden(
+    network: UserNetwork, *, seed: int, resolution: float = 1.0, n_iterations: int = 2
+) -> Communities:
+    """Communities by the Leiden method: `louvain`'s question, and every community is connected.
+
+    Louvain can leave a community whose parts were held together by a user who has since moved
+    away; Leiden refines before it merges and cannot. More iterations can only raise modularity.
+    Source: Traag, Waltman, van Eck, Scientific Reports 9, 5233, 2019.
+
+    Cost: 0.5 ms at 100 edges, 0.1 s at 10^5.
+    Raises: ValueError if seed < 1, resolution is negative or n_iterations < 1.
+    """
+    _check_seed(seed)
+    _check_resolution(resolution)
+    if n_iterations < 1:
+        raise ValueError(f"n_iterations is {n_iterations}; it must be at least 1")
     low, high, weight = network.undirected
     graph = igraph.Graph(n=network.n_users, edges=np.column_stack([low, high]))
     with seeded_igraph(seed):
-        found = graph.community_multilevel(weights=weight.tolist(), resolution=resolution)
-    membership = renumber(np.asarray(found.membership, dtype=np.int64))
+        found = graph.community_leiden(
+            objective_function="modularity",
+            weights=weight.tolist(),
+            resolution=resolution,
+            n_iterations=n_iterations,
+        )
+    labels = np.asarray(found.membership, dtype=np.int64)
+    parameters = {"resolution": float(resolution), "n_iterations": n_iterations}
+    return _by_modularity("leiden", network, labels, seed, igraph.__version__, parameters)
+
+
+def _by_modularity(
+    algorithm: Algorithm,
+    network: UserNetwork,
+    labels: NDArray[np.int64],
+    seed: int,
+    version: str,
+    parameters: Mapping[str, Any],
+) -> Communities:
+    membership = renumber(labels)
     return Communities(
         membership=membership,
         n_communities=_count(membership),
-        algorithm="louvain",
+        algorithm=algorithm,
         seed=seed,
-        version=igraph.__version__,
-        parameters={"resolution": float(resolution)},
-        quality=modularity(network, membership, resolution),
+        version=version,
+        parameters=parameters,
+        quality=modularity(network, membership, parameters["resolution"]),
         quality_name="modularity",
     )
 
@@ -204,6 +288,11 @@ def params_hash(algorithm: str, parameters: Mapping[str, Any], seed: int, versio
 
 def _count(membership: NDArray[np.int64]) -> int:
     return int(membership.max()) + 1 if len(membership) else 0
+
+
+def _check_resolution(resolution: float) -> None:
+    if not resolution >= 0:
+        raise ValueError(f"resolution is {resolution}; it must be at least 0")
 
 
 def _check_seed(seed: int) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from graph.keys import UNKNOWN, first_rows, index_keys, pick
+from graph.keys import UNKNOWN, first_rows, index_integers, index_keys, pick
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -88,20 +88,54 @@ def build_user_network(
         rows = first_rows(post, source == UNKNOWN, target == UNKNOWN, source, target)
         source, target = source[rows], target[rows]
 
+    return _network(source, target, len(keys), lambda used: pick(keys, used.tolist()))
+
+
+def build_user_network_of_ids(shared: NDArray[np.int64], sharers: NDArray[np.int64]) -> UserNetwork:
+    """The user network of shares between accounts that are numbers: `users` are these in decimals.
+
+    For great windows: what `build_user_network` does with text in Python is done here by numpy.
+    Users are sorted by number, and every row is a share of its own. A negative number is an
+    account that is not known.
+
+    shared, sharers: int64 (n,).   Cost: O(n log n); 0.5 s and 100 MB at 10^6 shares.
+    Raises: ValueError on unequal lengths.
+
+    >>> net = build_user_network_of_ids(np.array([9, 10, 9, 9]), np.array([10, 9, 10, 9]))
+    >>> net.users, net.source.tolist(), net.weight.tolist(), net.n_self_shares
+    (('9', '10'), [0, 1], [2, 1], 1)
+    """
+    if len(shared) != len(sharers):
+        raise ValueError("shared and sharers must have the same length")
+    keys, (source, target) = index_integers(shared, sharers)
+    return _network(source, target, len(keys), lambda used: tuple(map(str, keys[used].tolist())))
+
+
+def _network(
+    source: NDArray[np.int64],
+    target: NDArray[np.int64],
+    n_keys: int,
+    name: Callable[[NDArray[np.int64]], tuple[str, ...]],
+) -> UserNetwork:
     is_known = (source != UNKNOWN) & (target != UNKNOWN)
     is_edge = is_known & (source != target)
-    n_keys = max(len(keys), 1)
-    pairs, weight = np.unique(source[is_edge] * n_keys + target[is_edge], return_counts=True)
+    n_self_shares, n_unknown = int((is_known & ~is_edge).sum()), int((~is_known).sum())
+    pairs, weight = np.unique(
+        source[is_edge] * max(n_keys, 1) + target[is_edge], return_counts=True
+    )
+    first, second = np.divmod(pairs, max(n_keys, 1))
     # only users whom an edge touches are nodes; sorted codes keep the order of the keys
-    used, ends = np.unique(np.concatenate(np.divmod(pairs, n_keys)), return_inverse=True)
+    is_used = np.zeros(n_keys, dtype=bool)
+    is_used[first] = is_used[second] = True
+    node = np.cumsum(is_used) - 1
     return UserNetwork(
-        users=pick(keys, used.tolist()),
-        source=ends[: len(pairs)].astype(np.int64),
-        target=ends[len(pairs) :].astype(np.int64),
+        users=name(np.flatnonzero(is_used)),
+        source=node[first],
+        target=node[second],
         weight=weight.astype(np.int64),
         n_shares=len(source),
-        n_self_shares=int((is_known & ~is_edge).sum()),
-        n_unknown_authors=int((~is_known).sum()),
+        n_self_shares=n_self_shares,
+        n_unknown_authors=n_unknown,
     )
 
 

@@ -82,7 +82,7 @@ def run(arguments: list[str]) -> int:
     from streams.settings import SettingsError
 
     try:
-        result = app(arguments, standalone_mode=False)
+        result = app(arguments, standalone_mode=False, prog_name="hoaxwatch")
         return result if isinstance(result, int) else OK
     except (UsageError, InputError, SettingsError, UnknownDetector, BrokenWeights) as error:
         return _failed(str(error), USAGE)
@@ -100,7 +100,21 @@ def run(arguments: list[str]) -> int:
         shown = getattr(error, "format_message", None)
         if shown is None:
             raise
-        return _failed(f"{shown()}; see hoaxwatch --help", USAGE)
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "hoaxwatch"
+        return _failed(f"{_with_hint(shown().rstrip('.'))}; see {command} --help", USAGE)
+
+
+def _with_hint(message: str) -> str:
+    """Adds what the shell hides: it takes an unquoted # and what follows as a comment.
+
+    >>> _with_hint("Option '--hashtag' requires an argument")
+    "Option '--hashtag' requires an argument: vaccine or '#vaccine', with quotes"
+    """
+    wants_hashtag = ("'--hashtag' requires", "'-t' requires")
+    if any(part in message for part in wants_hashtag):
+        return f"{message}: vaccine or '#vaccine', with quotes"
+    return message
 
 
 def _failed(message: str, code: int) -> int:

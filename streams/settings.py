@@ -142,6 +142,10 @@ def config_file() -> Path:
     return Path(os.environ.get("HOAXWATCH_CONFIG", CONFIG_FILE))
 
 
+#: Of a pattern, its description says more than the pattern.
+_PATTERNS = {"project": "small letters, digits, - and _ only, a letter or digit first"}
+
+
 def read_settings(**overrides: Any) -> Settings:
     """The settings in force. `overrides` come from the command line; None means not given.
 
@@ -153,12 +157,18 @@ def read_settings(**overrides: Any) -> Settings:
         raise SettingsError(f"{config_file()} is not valid TOML: {error}") from None
     except ValidationError as error:
         lines = [
-            f"setting {'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+            f"setting {'.'.join(str(part) for part in problem['loc'])}: {_said(problem)}"
             + ("" if problem["type"] == "extra_forbidden" else f" (got {_shown(problem)})")
             for problem in error.errors()
         ]
         lines.append("hoaxwatch config show lists every setting")
         raise SettingsError("; ".join(lines)) from None
+
+
+def _said(problem: Any) -> str:
+    if problem["type"] == "string_pattern_mismatch":
+        return _PATTERNS.get(str(problem["loc"][0]), str(problem["msg"]))
+    return str(problem["msg"]).removeprefix("Value error, ")
 
 
 def _shown(problem: Any) -> str:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from hoaxwatch.commands import options
-from hoaxwatch.commands.options import connected, parse_time, settings_of
+from hoaxwatch.commands.options import connected, parse_span, parse_time, settings_of
 from hoaxwatch.show import (
     Column,
     Output,
@@ -72,7 +72,7 @@ def trends(
         raise UsageError(f"--by {by!r} is not a bucket; there are day and hour")
     settings = settings_of(project, database, tz)
     zone = settings.timezone
-    start, end = parse_time(since, "--since", zone), parse_time(until, "--until", zone)
+    start, end = parse_span(since, until, zone)
     output = output_of(as_json, as_csv)
     with connected(settings) as connection:
         if hashtag is None:
@@ -214,11 +214,12 @@ def write(
     """Builds the report and writes it."""
     from hoaxwatch.report import build_report, write_report
 
+    start, end = parse_span(since, until)
     page = build_report(
         connection,
         title=title or f"hoaxwatch: {project}",
-        since=parse_time(since, "--since"),
-        until=parse_time(until, "--until"),
+        since=start,
+        until=end,
         hashtag=hashtag_key(hashtag) if hashtag else None,
         seed=seed,
         now=datetime.now(UTC),

@@ -116,7 +116,7 @@ def restore(
     backup.read_manifest(file)  # before a database is made for nothing
     settings = settings_of(project, database)
     key = settings.tombstone_key.get_secret_value()
-    with connected(settings) as connection, counting("rows read") as watch:
+    with connected(settings, may_make=True) as connection, counting("rows read") as watch:
         manifest = backup.restore(connection, file, key, watch)
     if as_json:
         print_json(manifest)

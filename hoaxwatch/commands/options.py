@@ -10,7 +10,13 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from storage.database import Connection, connect, database_errors, open_database
+from storage.database import (
+    Connection,
+    connect,
+    database_errors,
+    embedded_folder,
+    open_database,
+)
 from streams.errors import UsageError
 from streams.settings import Settings, read_settings
 
@@ -59,13 +65,47 @@ def parse_time(text: str | None, option: str, zone: str = "UTC") -> datetime | N
         raise UsageError(f"{option} {text!r} is beyond the calendar") from None
 
 
+def parse_span(
+    since: str | None, until: str | None, zone: str = "UTC"
+) -> tuple[datetime | None, datetime | None]:
+    """What --since and --until say, as UTC. Raises UsageError for an empty span.
+
+    >>> [moment.day for moment in parse_span("2023-04-24", "2023-04-26")]
+    [24, 26]
+    """
+    start, end = parse_time(since, "--since", zone), parse_time(until, "--until", zone)
+    if start and end and end <= start:
+        raise UsageError(f"--until {until} is not after --since {since}; exchange them")
+    return start, end
+
+
 def settings_of(project: str | None, database: str | None, timezone: str | None = None) -> Settings:
     """The settings with what the command line says."""
     return read_settings(project=project, database=database, timezone=timezone)
 
 
 @contextmanager
-def connected(settings: Settings) -> Iterator[Connection]:
-    """A connection to the project's database, for reading."""
+def connected(settings: Settings, *, may_make: bool = False) -> Iterator[Connection]:
+    """A connection to the project's database.
+
+    Raises UsageError if there is no such project, unless it may be made.
+    """
+    if not may_make:
+        _check_project(settings)
     with open_database(settings) as dsn, connect(dsn) as connection, database_errors(dsn):
         yield connection
+
+
+def _check_project(settings: Settings) -> None:
+    """Reading makes no project: its name may be mistyped. The default one is empty, not absent."""
+    if settings.database is not None or settings.project == Settings().project:
+        return
+    folder = embedded_folder(settings)
+    if folder.exists():
+        return
+    known = sorted(path.name for path in folder.parent.glob("*") if path.is_dir())
+    there = f"there are {', '.join(known)}" if known else "there is none yet"
+    raise UsageError(
+        f"there is no project {settings.project!r}; {there}; "
+        f"hoaxwatch run FILES --project {settings.project} makes it"
+    )

@@ -73,3 +73,30 @@ def _clean(value: object) -> object:
             return clean_record(value)
         case _:
             return value
+
+
+_ROUNDED = re.compile(r"\d[.,]\d+[eE]\+?\d+|\dE\+\d+")
+
+
+def is_rounded(told: str) -> bool:
+    """Whether an id has the form in which a spreadsheet writes a long number.
+
+    >>> is_rounded("1.65E+18"), is_rounded("12e45"), is_rounded("1650000000000000001")
+    (True, False, False)
+    """
+    return _ROUNDED.fullmatch(told.strip()) is not None
+
+
+def bad_id(told: str, what: str) -> BadField:
+    """The error for what is no id; says so where a spreadsheet rounded it, which ruins whole files.
+
+    >>> str(bad_id("1.65E+18", "id"))
+    "id: '1.65E+18' was rounded by a spreadsheet; read the file as it was collected"
+    >>> str(bad_id("x", "id"))
+    "id: 'x' is not an id"
+    """
+    if is_rounded(told):
+        return BadField(
+            f"{what}: {told[:40]!r} was rounded by a spreadsheet; read the file as it was collected"
+        )
+    return BadField(f"{what}: {told[:40]!r} is not an id")

@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from streams.formats import bluesky, mastodon, platform_instagram, platform_x
-from streams.formats.cleaning import BadField, clean_record, parse_count
+from streams.formats.cleaning import BadField, bad_id, clean_record, is_rounded, parse_count
 from streams.formats.csv_records import Row, RowParser, read_csv, read_header
 from streams.formats.derived_ids import PostIds, text_root
 from streams.formats.json_records import (
@@ -413,8 +413,10 @@ class Mapped:
             found = told if platform_x.is_id(told) else platform_x.status_of(told)
         elif platform == platform_instagram.PLATFORM:
             found = platform_instagram.post_id_of(told)
-        if not found or (platform == platform_x.PLATFORM and not platform_x.is_id(found)):
-            raise BadField(f"{self._column(field)}: {told[:40]!r} is not an id of {platform}")
+        if not found or is_rounded(told):
+            raise bad_id(told, self._column(field))
+        if platform == platform_x.PLATFORM and not platform_x.is_id(found):
+            raise bad_id(told, self._column(field))
         return found
 
     def _parse_time(self, told: str) -> datetime | None:

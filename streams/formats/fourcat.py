@@ -10,7 +10,7 @@ import io
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from streams.formats.cleaning import BadField, clean_record, parse_count, parse_moment
+from streams.formats.cleaning import BadField, bad_id, clean_record, parse_count, parse_moment
 from streams.formats.csv_records import Row, RowParser, read_csv, read_header, remap_row
 from streams.formats.derived_ids import text_root
 from streams.formats.instagram_items import MediaKind, is_ad
@@ -113,7 +113,7 @@ def parse_tweet(cells: dict[str, str], source: str) -> Post:
     """The post of the non-empty cells of a row of a data set of X. Raises BadField."""
     post_id = cells.get("id", "")
     if not is_id(post_id):
-        raise BadField(f"id: {post_id[:40]!r} is not a number")
+        raise bad_id(post_id, "id")
     text = write_out(cells.get("body", ""))
     links = _split(cells.get("urls", ""))
     kind: Kind = "original"

@@ -136,6 +136,11 @@ class Archive:
                 f"{show_path(path)} is a broken zip archive ({error}); fetch it again"
             ) from None
         self._file = file
+        if "[Content_Types].xml" in self._zip.namelist():
+            self.__exit__()
+            raise InputError(
+                f"{show_path(path)} is an Excel or Word file; save it as 'CSV UTF-8' and run that"
+            )
         self._n_left = _LEAST_UNPACKED_BYTES + MOST_TIMES * Path(path).stat().st_size
 
     def __enter__(self) -> Archive:
@@ -349,7 +354,12 @@ def _open_plain(path: str | Path) -> io.BufferedReader:
     try:
         return Path(path).open("rb")
     except FileNotFoundError:
-        raise InputError(f"{show_path(path)} does not exist; check the path") from None
+        shown = show_path(path)
+        if any(sign in shown for sign in "*?["):
+            raise InputError(
+                f"no file is called {shown}; check the folder and the pattern"
+            ) from None
+        raise InputError(f"{shown} does not exist; check the path") from None
     except IsADirectoryError:
         shown = show_path(path)
         raise InputError(

@@ -21,6 +21,7 @@ from streams.formats.opening import (
     read_head,
     show_path,
 )
+from streams.formats.unknown import describe_unknown
 from streams.records import Problem, Reading
 
 #: name -> module, imported when it is first needed. Adding a format is one file and one line here.
@@ -103,13 +104,10 @@ def sniff_format(path: str | Path) -> str:
     if is_zip(path):
         return _sniff_archive(path)
     with open_file(path) as stream:
-        name = guess_format(read_head(stream))
-    if name is None:
-        raise InputError(
-            f"{show_path(path)} has none of the formats {', '.join(FORMATS)}; "
-            "if it has one of them, say so: --format NAME; if it is another CSV or JSON, say what "
-            "its columns are: --columns MAP.toml"
-        )
+        head = read_head(stream)
+        name = guess_format(head)
+        if name is None:
+            raise InputError(f"{show_path(path)} {describe_unknown(head)}")
     return name
 
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Literal
 
-from streams.formats.cleaning import BadField, clean_record, parse_count, parse_moment
+from streams.formats.cleaning import BadField, bad_id, clean_record, parse_count, parse_moment
 from streams.formats.csv_records import encode_cells, read_csv, read_header, remap_row
 from streams.formats.platform_x import FIRST_DAY, PLATFORM, is_id, strip_share_prefix
 from streams.records import (
@@ -159,7 +159,7 @@ def _parse(cells: tuple[str, ...], raw: bytes, source: str) -> Post:
     retweet_count, like_count, reply_count, impression_count = cells[17:21]
     retweeted_id, to_tweetid, quoted_id, collection_time, match_query = cells[21:]
     if not is_id(post_id):
-        raise BadField(f"id: {post_id[:40]!r} is not a number")
+        raise bad_id(post_id, "id")
     posted_at = _parse_time(timestamp)
     if posted_at is None:
         raise BadField(f"timestamp_utc: {timestamp[:40]!r} is not a time of X in whole seconds")

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Any
 
-PACKAGES = ("hoaxwatch", "psycopg", "numpy", "python-igraph", "infomap")
+PACKAGES = ("hoaxwatch", "psycopg", "numpy", "python-igraph", "infomap", "scikit-network")
 
 
 def seconds_of(work: Callable[[], Any]) -> float:

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.communities import Communities, infomap, louvain, modularity, renumber
+from graph.cascades import build_forest, count_breadth, measure_cascades
+from graph.communities import Communities, infomap, leiden, louvain, modularity, renumber
 from graph.hashtags import build_hashtag_network
 from graph.propagation import build_propagation, cascade_sizes, summarise_cascades
-from graph.users import UserNetwork, build_user_network
+from graph.users import UserNetwork, build_user_network, build_user_network_of_ids
 from graph.virality import expected_share, structural_virality, wilson_interval
 
 Row = tuple[str, int, str | None, str | None]
@@ -102,6 +103,13 @@ def test_user_network_does_not_depend_on_order_or_repetition(
     same(network_of(tables[0]), network_of(tables[1]))
 
 
+@given(st.lists(st.tuples(st.integers(-1, 9), st.integers(-1, 9)), max_size=40))
+def test_accounts_that_are_numbers_make_the_same_network(pairs: list[tuple[int, int]]) -> None:
+    shared, sharers = (np.array([pair[i] for pair in pairs], dtype=np.int64) for i in (0, 1))
+    first, second = ([str(x) if x >= 0 else None for x in pair] for pair in (shared, sharers))
+    same(build_user_network_of_ids(shared, sharers), build_user_network(first, second))
+
+
 @given(shares)
 def test_every_share_is_counted_in_one_place(table: list[Share]) -> None:
     network = network_of(table, with_ids=False)
@@ -115,7 +123,7 @@ def test_every_share_is_counted_in_one_place(table: list[Share]) -> None:
 
 
 @given(shuffled_shares(), st.integers(1, 2**31))
-@pytest.mark.parametrize("find", [louvain, infomap])
+@pytest.mark.parametrize("find", [louvain, leiden, infomap])
 def test_same_shares_and_seed_give_the_same_communities(
     find: Callable[..., Communities], tables: tuple[list[Share], list[Share]], seed: int
 ) -> None:
@@ -180,6 +188,47 @@ def test_structural_virality_is_the_mean_of_all_pairs(parents: list[int]) -> Non
     tree.add_edges_from((post, parent) for post, parent in enumerate(parents) if parent >= 0)
     expected = networkx.average_shortest_path_length(tree) if len(parents) > 1 else 0.0
     assert structural_virality(parents) == pytest.approx(expected)
+
+
+@given(trees(), st.data())
+def test_a_cascade_is_measured_as_by_its_definition(
+    parents: list[int], data: st.DataObject
+) -> None:
+    n = len(parents)
+    times = data.draw(st.lists(st.integers(0, 50), min_size=n, max_size=n))
+    ids = [f"{i:02}" for i in range(n)]
+    named = [ids[p] if p >= 0 else None for p in parents]
+    forest = build_forest(ids, named, times, [None] * n)
+    shapes = measure_cascades(forest)
+    tree = networkx.Graph()
+    tree.add_nodes_from(range(n))
+    tree.add_edges_from((post, parent) for post, parent in enumerate(parents) if parent >= 0)
+    far = networkx.single_source_shortest_path_length(tree, parents.index(-1))
+    per_level = [list(far.values()).count(level) for level in range(max(far.values()) + 1)]
+    assert forest.depth.tolist() == [far[i] for i in range(n)]
+    assert count_breadth(forest).n_posts.tolist() == per_level
+    assert (shapes.depth.tolist(), shapes.breadth.tolist()) == (
+        [len(per_level) - 1],
+        [max(per_level)],
+    )
+    expected = networkx.average_shortest_path_length(tree) if n > 1 else 0.0
+    assert shapes.structural_virality.tolist() == [pytest.approx(expected)]
+    assert shapes.structural_virality.tolist() == [pytest.approx(structural_virality(parents))]
+
+
+@given(shuffled_rows())
+def test_a_forest_does_not_depend_on_order_or_repetition(tables: tuple[list[Row], ...]) -> None:
+    one, other = (
+        build_forest([r[0] for r in t], [r[3] for r in t], [r[1] for r in t], [r[2] for r in t])
+        for t in tables
+    )
+    object.__setattr__(other, "n_duplicates", one.n_duplicates)
+    same(one, other)
+    same(measure_cascades(one), measure_cascades(other))
+    assert (one.tree >= 0).all()
+    below = one.parent >= 0
+    assert (one.depth[below] == one.depth[one.parent[below]] + 1).all()
+    assert (one.tree[below] == one.tree[one.parent[below]]).all()
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 1000)), max_size=20))

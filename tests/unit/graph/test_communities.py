@@ -10,17 +10,26 @@ import pytest
 
 from graph.communities import (
     INFOMAP_FLAGS,
+    LARGE_LINKS,
+    LARGE_TOLERANCE,
     Communities,
     infomap,
+    leiden,
     louvain,
     modularity,
     params_hash,
     renumber,
 )
-from graph.users import UserNetwork, build_user_network, collapse
+from graph.users import (
+    UserNetwork,
+    build_user_network,
+    build_user_network_of_ids,
+    collapse,
+)
+from tests.bench.planted import planted_shares
 
 Finder = Callable[..., Communities]
-FINDERS = pytest.mark.parametrize("find", [louvain, infomap])
+FINDERS = pytest.mark.parametrize("find", [louvain, leiden, infomap])
 
 
 def two_cliques() -> UserNetwork:
@@ -125,6 +134,12 @@ def test_the_seed_reaches_louvain() -> None:
     assert len(found) > 1
 
 
+def test_the_seed_reaches_leiden() -> None:
+    network = noise()
+    found = {tuple(leiden(network, seed=seed).membership.tolist()) for seed in range(1, 11)}
+    assert len(found) > 1
+
+
 def test_the_seed_reaches_infomap() -> None:
     network = noise()
     found = {tuple(infomap(network, seed=seed).membership.tolist()) for seed in range(1, 11)}
@@ -214,7 +229,7 @@ def test_infomap_walks_from_the_shared_to_the_sharer() -> None:
 @FINDERS
 def test_how_it_was_found_is_told(find: Finder) -> None:
     found = find(two_cliques(), seed=7)
-    version = igraph.__version__ if find is louvain else infomap_package.__version__
+    version = infomap_package.__version__ if find is infomap else igraph.__version__
     assert (found.seed, found.version) == (7, version)
     assert found.params_hash == params_hash(found.algorithm, found.parameters, 7, version)
 
@@ -279,5 +294,52 @@ def test_seeds_start_at_one(find: Finder) -> None:
 def test_other_parameters_are_checked() -> None:
     with pytest.raises(ValueError, match="n_trials"):
         infomap(two_cliques(), seed=1, n_trials=0)
-    with pytest.raises(ValueError, match="resolution"):
-        louvain(two_cliques(), seed=1, resolution=-1)
+    for find in (louvain, leiden):
+        with pytest.raises(ValueError, match="resolution"):
+            find(two_cliques(), seed=1, resolution=-1)
+    with pytest.raises(ValueError, match="n_iterations"):
+        leiden(two_cliques(), seed=1, n_iterations=0)
+
+
+def test_every_community_of_leiden_is_connected() -> None:
+    network = noise()
+    graph = undirected(network)
+    for seed in range(1, 6):
+        for members in as_sets(leiden(network, seed=seed).membership):
+            assert networkx.is_connected(graph.subgraph(members))
+
+
+def large() -> UserNetwork:
+    shared, sharers, _, _ = planted_shares(LARGE_LINKS + 4_000, seed=2)
+    return build_user_network_of_ids(shared, sharers)
+
+
+def test_a_large_network_is_partitioned_as_well_as_by_igraph() -> None:
+    network = large()
+    assert len(network.weight) >= LARGE_LINKS
+    found = louvain(network, seed=3)
+    assert found.version.startswith("scikit-network ")
+    assert found.parameters == {"resolution": 1.0, "tolerance": LARGE_TOLERANCE}
+    low, high, weight = network.undirected
+    peer = igraph.Graph(n=network.n_users, edges=np.column_stack([low, high]))
+    peer_quality = peer.community_multilevel(weights=weight.tolist()).q
+    assert found.quality is not None
+    assert found.quality >= peer_quality - 0.001
+    again, other = louvain(network, seed=3), louvain(network, seed=4)
+    assert found.membership.tolist() == again.membership.tolist()
+    assert found.membership.tolist() != other.membership.tolist()
+
+
+def test_a_large_network_is_undirected_as_well() -> None:
+    shared, sharers, _, _ = planted_shares(LARGE_LINKS + 4_000, seed=2)
+    one, other = (
+        louvain(build_user_network_of_ids(*ends), seed=1)
+        for ends in ((shared, sharers), (sharers, shared))
+    )
+    assert one.membership.tolist() == other.membership.tolist()
+
+
+def test_resolution_reaches_the_engine_for_large_networks() -> None:
+    network = large()
+    few, many = (louvain(network, seed=1, resolution=r).n_communities for r in (0.3, 4.0))
+    assert few < many

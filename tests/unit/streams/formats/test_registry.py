@@ -27,7 +27,7 @@ def test_an_unknown_format_is_named_with_what_to_do(tmp_path: Path) -> None:
     path.write_text("Dear diary")
     with pytest.raises(InputError, match="--format NAME") as caught:
         sniff_format(path)
-    assert all(name in str(caught.value) for name in FORMATS)
+    assert "hoaxwatch formats lists" in str(caught.value)
     with pytest.raises(InputError, match="no format 'gopher'"):
         list(read_file(path, "gopher"))
 

@@ -1,0 +1,565 @@
+"""Accounts that do the same thing at the same time, again and again, more than chance explains.
+
+An action is (account, object, time). What the object is makes the kind of network:
+
+    co-retweet             the root that is shared
+    co-link                the canonical link that is posted
+    co-hashtag sequence    the hashtags of a post in their order (`hashtag_sequence`)
+    co-text, co-image      a group of near copies (`graph.near_copies`)
+
+Two accounts co-act on an object if both act on it within `window_seconds`. Their edge weighs the
+number of objects on which they did. Popular objects and busy hours bring accounts together without
+any plan, so each edge is compared with a null model that keeps all that: within each time slot (an
+hour) the objects of all actions are dealt out anew. Every account keeps its number of actions and
+their moments, so its rhythm, and every object keeps how often it was used in that hour; only who
+used what is left to chance. Whoever is left is no random pair. Whether it is a campaign, or fans
+who follow one account, has to be looked at; and where nearly all actions of an hour are those of
+one campaign, it is itself the chance that it is compared with, and not found.
+
+`find_coordination` takes all actions of a period at once; `CoordinationWindow` takes them one by
+one and gives the same network for the period that ends now.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.special import gammainc
+
+from graph.keys import UNKNOWN, index_keys
+
+_MICROSECONDS = 1_000_000
+
+#: Pairs of actions that are expanded at a time: bounds memory where one object goes viral.
+_CHUNK_PAIRS = 4_000_000
+
+Ids = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoordinationRules:
+    """What counts as acting together, and from when on it is said aloud."""
+
+    #: Two actions on an object are together if they are at most so far apart. A minute is the
+    #: usual choice for co-retweets (Graham, Bruns, Angus, Zhu, "Like a virus", 2020).
+    window_seconds: float = 60.0
+    #: Accounts with fewer actions are left out: nothing repeated can be seen of them.
+    min_participation: int = 3
+    #: Edges of fewer objects are left out: once or twice together happens.
+    min_weight: int = 3
+    #: Edges whose less busy end did less than this share of the other's co-actions are left out;
+    #: 0 keeps accounts that echo one side.
+    min_symmetry: float = 0.0
+    #: Objects are dealt out anew within slots of this length. Shorter ones keep more of the rhythm.
+    slot_seconds: float = 3600.0
+    #: Expected share of wrong edges among those called significant (Benjamini-Hochberg).
+    false_discovery_rate: float = 0.01
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.window_seconds <= self.slot_seconds:
+            raise ValueError(
+                f"window_seconds is {self.window_seconds}; it must lie in [0, slot_seconds]"
+            )
+        if self.min_weight < 1:
+            raise ValueError(f"min_weight is {self.min_weight}; it must be at least 1")
+
+
+DEFAULT_RULES = CoordinationRules()
+
+
+class Actions(NamedTuple):
+    """Who did what when: a accounts, m distinct actions, sorted by account, object and time."""
+
+    #: (a,) sorted.
+    accounts: tuple[str, ...]
+    #: (m,) index into `accounts`.
+    actor: Ids
+    #: (m,) number of the object.
+    object: Ids
+    #: (m,) microseconds since 1970, UTC.
+    at_us: Ids
+    #: Rows given of which account or object was not known.
+    n_unknown: int
+
+
+def index_actions(
+    accounts: Sequence[str | None], objects: Sequence[str | None], at_us: ArrayLike
+) -> Actions:
+    """Actions from parallel columns in any order; the same row twice counts once.
+
+    at_us: int (n,), microseconds since 1970, UTC.   Cost: O(n log n).
+    Raises: ValueError if the columns differ in length.
+
+    >>> actions = index_actions(["b", "a", "b", None], ["x", "x", "x", "x"], [5, 7, 5, 9])
+    >>> actions.accounts, actions.actor.tolist(), actions.at_us.tolist(), actions.n_unknown
+    (('a', 'b'), [0, 1], [7, 5], 1)
+    """
+    times = np.asarray(at_us, dtype=np.int64)
+    if not len(accounts) == len(objects) == len(times):
+        raise ValueError("accounts, objects and at_us must have the same length")
+    keys, (actor,) = index_keys(accounts)
+    _, (thing,) = index_keys(objects)
+    known = (actor != UNKNOWN) & (thing != UNKNOWN)
+    rows = np.column_stack([actor, thing, times])[known]
+    rows = np.unique(rows, axis=0) if len(rows) else rows.astype(np.int64)
+    return Actions(keys, rows[:, 0], rows[:, 1], rows[:, 2], int((~known).sum()))
+
+
+def hashtag_sequence(hashtags: Sequence[str], min_tags: int = 2) -> str | None:
+    """The object of a co-hashtag network: the tags of a post in their order; None for too few.
+
+    >>> hashtag_sequence(["maga", "ccot"]), hashtag_sequence(["maga"])
+    ('maga ccot', None)
+    """
+    return " ".join(hashtags) if len(hashtags) >= min_tags else None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CoordinationNetwork:
+    """Accounts that acted together. a accounts, e edges; edges sorted by (one, other)."""
+
+    accounts: tuple[str, ...]
+    #: (a,) actions of each account.
+    n_actions: Ids
+    #: (e,) index of the account that sorts first, and of the other.
+    one: Ids
+    other: Ids
+    #: (e,) objects on which both acted within the window.
+    weight: Ids
+    #: (e,) of the actions in it, those of the less busy end by those of the other, in (0, 1].
+    symmetry: Floats
+    #: (e,) weight that the null model expects.
+    expected: Floats
+    #: (e,) probability of at least this weight under the null model.
+    p_value: Floats
+    #: (e,) least false discovery rate at which the edge is significant.
+    q_value: Floats
+    #: (e,) True where q_value <= rules.false_discovery_rate.
+    is_significant: NDArray[np.bool_]
+    rules: CoordinationRules
+
+    def groups(self) -> list[Ids]:
+        """Accounts connected by significant edges, as indices; greatest group first."""
+        ends = self.one[self.is_significant], self.other[self.is_significant]
+        n = len(self.accounts)
+        links = coo_array((np.ones(len(ends[0])), ends), shape=(n, n))
+        _, part = connected_components(links, directed=False)
+        touched = np.unique(np.concatenate(ends))
+        numbers = {int(number) for number in part[touched]}
+        found = [touched[part[touched] == number] for number in numbers]
+        return sorted(found, key=lambda members: (-len(members), int(members[0])))
+
+
+def find_network(actions: Actions, rules: CoordinationRules = DEFAULT_RULES) -> CoordinationNetwork:
+    """The network of accounts that acted together, each edge compared with the null model.
+
+        weight(a, b)   = |{objects on which a and b acted within window_seconds}|
+        symmetry(a, b) = min(n_a, n_b) / max(n_a, n_b), n_a: a's actions among those
+        expected(a, b) = sum over actions i of a, j of b within window_seconds of  q(i, j)
+        q(i, j)        = chance that i and j get the same object when the objects of each slot
+                         are dealt out anew: sum_o n_o (n_o - 1) / (N (N - 1)) in one slot,
+                         sum_o n_o n'_o / (N N') in two
+        p              = P(Poisson(expected) >= weight)
+
+    An object on which two accounts co-act twice counts once in the weight and twice in what is
+    expected, and dealing out without return makes the count less spread than Poisson's: p errs on
+    the careful side (`measure_false_alarms` counts). q-values are Benjamini-Hochberg's over all
+    pairs of accounts that take part, seen together or not, so nothing is won by looking only at
+    striking pairs.
+    Source: Pacheco et al., ICWSM 2021 (networks of coordination); Benjamini & Hochberg, J. Royal
+    Statistical Society B 57, 1995.
+
+    Cost: the pairs of actions on an object within the window, and O(e n_a log n) for the null.
+    """
+    pairs = _pairs_of(actions, rules)
+    return _network(actions, pairs, rules)
+
+
+class _Pairs(NamedTuple):
+    """Pairs of actions on one object within the window, the account that sorts first first."""
+
+    first: Ids  # rows of the actions
+    second: Ids
+
+
+def _pairs_of(actions: Actions, rules: CoordinationRules) -> _Pairs:
+    order = np.lexsort((actions.at_us, actions.object))
+    thing, at = actions.object[order], actions.at_us[order]
+    window_us = round(rules.window_seconds * _MICROSECONDS)
+    # one ascending key for (object, time), so that a search finds the end of each action's window
+    span = (int(at.max()) - int(at.min()) if len(at) else 0) + window_us + 1
+    _check_span(span, thing)
+    key = thing * span + (at - (at.min() if len(at) else 0))
+    end = np.searchsorted(key, key + window_us, side="right")
+    n_later = end - np.arange(len(key)) - 1
+    parts: list[tuple[Ids, Ids]] = []
+    for rows in _chunks(n_later, _CHUNK_PAIRS):
+        left = np.repeat(rows, n_later[rows])
+        offset = np.arange(len(left)) - np.repeat(
+            np.cumsum(n_later[rows]) - n_later[rows], n_later[rows]
+        )
+        right = left + 1 + offset
+        i, j = order[left], order[right]
+        apart = actions.actor[i] != actions.actor[j]
+        i, j = i[apart], j[apart]
+        turned = actions.actor[i] > actions.actor[j]
+        parts.append((np.where(turned, j, i), np.where(turned, i, j)))
+    if not parts:
+        return _Pairs(np.empty(0, np.int64), np.empty(0, np.int64))
+    return _Pairs(*(np.concatenate(side) for side in zip(*parts, strict=True)))
+
+
+def _check_span(span: int, thing: Ids) -> None:
+    if len(thing) and (int(thing.max()) + 1) * span > np.iinfo(np.int64).max:
+        raise ValueError("too many objects over too long a time: take a shorter period")
+
+
+def _chunks(n_pairs: Ids, limit: int) -> Iterator[Ids]:
+    """Row numbers in runs whose pairs add up to about the limit."""
+    if len(n_pairs) == 0:
+        return
+    chunk = np.cumsum(n_pairs) // limit
+    yield from np.split(np.arange(len(n_pairs)), np.flatnonzero(np.diff(chunk)) + 1)
+
+
+def _network(actions: Actions, pairs: _Pairs, rules: CoordinationRules) -> CoordinationNetwork:
+    n = len(actions.accounts)
+    n_actions = np.bincount(actions.actor, minlength=n).astype(np.int64)
+    takes_part = n_actions >= rules.min_participation
+    first, second = pairs
+    both = takes_part[actions.actor[first]] & takes_part[actions.actor[second]]
+    first, second = first[both], second[both]
+    edge_key = actions.actor[first] * max(n, 1) + actions.actor[second]
+    keys, edge = np.unique(edge_key, return_inverse=True)
+    n_objects = int(actions.object.max()) + 1 if len(actions.object) else 1
+    weight = _distinct_per_edge(edge, actions.object[first], n_objects, len(keys))
+    n_rows = max(len(actions.actor), 1)
+    n_first = _distinct_per_edge(edge, first, n_rows, len(keys))
+    n_second = _distinct_per_edge(edge, second, n_rows, len(keys))
+    symmetry = np.minimum(n_first, n_second) / np.maximum(np.maximum(n_first, n_second), 1)
+    kept = (weight >= rules.min_weight) & (symmetry >= rules.min_symmetry)
+    one, other = np.divmod(keys[kept], max(n, 1))
+    weight, symmetry = weight[kept], symmetry[kept]
+    expected = _expected_weight(actions, one, other, rules)
+    p_value = np.where(expected > 0, gammainc(weight, np.maximum(expected, 1e-300)), 0.0)
+    n_part = int(takes_part.sum())
+    q_value = adjust_p_values(p_value, n_part * (n_part - 1) // 2)
+    return CoordinationNetwork(
+        accounts=actions.accounts,
+        n_actions=n_actions,
+        one=one,
+        other=other,
+        weight=weight,
+        symmetry=symmetry,
+        expected=expected,
+        p_value=p_value,
+        q_value=q_value,
+        is_significant=q_value <= rules.false_discovery_rate,
+        rules=rules,
+    )
+
+
+def _distinct_per_edge(edge: Ids, value: Ids, n_values: int, n_edges: int) -> Ids:
+    distinct = np.unique(edge * n_values + value)
+    return np.bincount(distinct // n_values, minlength=n_edges).astype(np.int64)
+
+
+def _expected_weight(actions: Actions, one: Ids, other: Ids, rules: CoordinationRules) -> Floats:
+    """What dealing out the objects of each slot gives on average, for each edge."""
+    if len(one) == 0:
+        return np.empty(0)
+    slot_us = round(rules.slot_seconds * _MICROSECONDS)
+    window_us = round(rules.window_seconds * _MICROSECONDS)
+    slot = actions.at_us // slot_us
+    first_slot = int(slot.min())
+    within, across = _same_object_chances(slot - first_slot, actions.object)
+
+    order = np.lexsort((actions.at_us, actions.actor))
+    start_us = first_slot * slot_us
+    span = int(actions.at_us.max()) - start_us + window_us + slot_us + 1
+    _check_span(span, actions.actor)
+    key = actions.actor[order] * span + (actions.at_us[order] - start_us)
+    n_actions = np.bincount(actions.actor, minlength=len(actions.accounts))
+    begin = np.cumsum(n_actions) - n_actions
+    # go through the actions of the less busy end and search those of the other
+    fewer = n_actions[one] <= n_actions[other]
+    from_, to = np.where(fewer, one, other), np.where(fewer, other, one)
+    expected = np.zeros(len(one))
+    for edges in _chunks(n_actions[from_], _CHUNK_PAIRS):
+        times = n_actions[from_[edges]]
+        edge = np.repeat(edges, times)
+        offset = np.arange(len(edge)) - np.repeat(np.cumsum(times) - times, times)
+        row = order[begin[from_[edge]] + offset]
+        at = actions.at_us[row] - start_us
+        this = slot[row] - first_slot
+        low, high = np.maximum(at - window_us, 0), at + window_us
+        slot_low, slot_high = this * slot_us, (this + 1) * slot_us
+        base = to[edge] * span
+        bounds = [low, np.maximum(slot_low, low), np.minimum(slot_high - 1, high) + 1, high + 1]
+        a, b, c, d = (np.searchsorted(key, base + bound) for bound in bounds)
+        chance = (c - b) * within[this]
+        chance += (b - a) * across[np.maximum(this - 1, 0)] * (this > 0)
+        chance += (d - c) * across[this]
+        expected += np.bincount(edge, weights=chance, minlength=len(one))
+    return expected
+
+
+def _same_object_chances(slot: Ids, thing: Ids) -> tuple[Floats, Floats]:
+    """For each slot: that two of its actions get one object; that one does with the next slot."""
+    n_slots = int(slot.max()) + 1
+    width = int(thing.max()) + 1
+    pairs, n = np.unique(slot * width + thing, return_counts=True)
+    of_slot = pairs // width
+    total = np.bincount(slot, minlength=n_slots).astype(np.float64)
+    equal = np.bincount(of_slot, weights=n * (n - 1.0), minlength=n_slots)
+    within = np.divide(equal, total * (total - 1), out=np.zeros(n_slots), where=total > 1)
+    follows = np.searchsorted(pairs, pairs + width)
+    follows[follows == len(pairs)] = 0
+    met = pairs[follows] == pairs + width
+    equal = np.bincount(of_slot[met], weights=n[met] * n[follows[met]] * 1.0, minlength=n_slots)
+    next_total = np.append(total[1:], 0.0)
+    product = total * next_total
+    return within, np.divide(equal, product, out=np.zeros(n_slots), where=product > 0)
+
+
+def adjust_p_values(p_values: Floats, n_tests: int) -> Floats:
+    """Benjamini-Hochberg: the least false discovery rate at which each test is significant.
+
+        q_(k) = min over l >= k of  p_(l) n_tests / l
+
+    n_tests: how many were made, of which only these need a look; the others count as p = 1.
+
+    >>> adjust_p_values(np.array([0.01, 0.5, 0.001]), 10).round(3).tolist()
+    [0.05, 1.0, 0.01]
+    """
+    order = np.argsort(p_values, kind="stable")
+    rank = np.arange(1, len(order) + 1)
+    ascending = p_values[order] * max(n_tests, len(order)) / rank
+    q_values = np.empty(len(order))
+    q_values[order] = np.minimum.accumulate(ascending[::-1])[::-1]
+    return np.minimum(q_values, 1.0)
+
+
+def deal_anew(actions: Actions, seed: int, rules: CoordinationRules = DEFAULT_RULES) -> Actions:
+    """One draw of the null model: the objects of each slot are dealt out anew to its actions.
+
+    Who acts when, and what is used how often in each slot, stays. Rows that become equal stay too.
+    """
+    chance = np.random.default_rng(seed)
+    slot = actions.at_us // round(rules.slot_seconds * _MICROSECONDS)
+    to = np.argsort(slot, kind="stable")
+    taken = np.lexsort((chance.random(len(slot)), slot))
+    thing = np.empty_like(actions.object)
+    thing[to] = actions.object[taken]
+    return actions._replace(object=thing)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FalseAlarms:
+    """What the same rules find where there is nothing to find."""
+
+    n_draws: int
+    #: Share of draws with at least one significant edge.
+    draws_with_alarm: float
+    #: Accounts accused per draw, as share of the accounts that take part.
+    account_rate: float
+    #: Accounts in the greatest group of each draw, ascending.
+    greatest_groups: tuple[int, ...]
+
+
+def measure_false_alarms(
+    actions: Actions,
+    rules: CoordinationRules = DEFAULT_RULES,
+    *,
+    seed: int = 1,
+    n_draws: int = 20,
+) -> FalseAlarms:
+    """How often the rules accuse somebody when objects are dealt out by chance (`deal_anew`).
+
+    Cost: n_draws times `find_network`.   Raises: ValueError if n_draws < 1.
+    """
+    if n_draws < 1:
+        raise ValueError(f"n_draws is {n_draws}; it must be at least 1")
+    n_part = int((np.bincount(actions.actor) >= rules.min_participation).sum())
+    accused, greatest = [], []
+    for draw in range(n_draws):
+        groups = find_network(deal_anew(actions, seed + draw, rules), rules).groups()
+        accused.append(sum(map(len, groups)))
+        greatest.append(max(map(len, groups), default=0))
+    return FalseAlarms(
+        n_draws=n_draws,
+        draws_with_alarm=float(np.mean([n > 0 for n in accused])),
+        account_rate=float(np.mean(accused)) / n_part if n_part else 0.0,
+        greatest_groups=tuple(sorted(greatest)),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoordinatedGroup:
+    """Accounts connected by significant edges."""
+
+    #: Sorted.
+    accounts: tuple[str, ...]
+    n_edges: int
+    #: Objects per edge, mean.
+    mean_weight: float
+    #: Significant edges by possible ones.
+    density: float
+    #: Share of chance draws whose greatest group has at least as many accounts, counting this one
+    #: as a draw: at least 1 / (n_draws + 1).
+    p_value: float
+
+
+def find_coordination(
+    actions: Actions,
+    rules: CoordinationRules = DEFAULT_RULES,
+    *,
+    seed: int = 1,
+    n_draws: int = 20,
+) -> tuple[CoordinationNetwork, list[CoordinatedGroup], FalseAlarms]:
+    """The network, the groups in it, and what the same rules find in chance draws.
+
+        p(group) = (1 + |{draws whose greatest group is as great}|) / (1 + n_draws)
+
+    Since each draw is asked for its greatest group, p holds for all groups together.
+
+    Cost: n_draws + 1 times `find_network`.
+
+    >>> names = [f"u{i}" for i in range(12)]
+    >>> rows = [(name, f"o{(i * 7 + t) % 60}", 10**6 * (600 * t + 40 * i))
+    ...         for t in range(30) for i, name in enumerate(names)]
+    >>> rows += [(name, f"plan{t}", 10**6 * (600 * t + 5)) for t in range(30) for name in "xy"]
+    >>> network, groups, alarms = find_coordination(index_actions(*zip(*rows)))
+    >>> [group.accounts for group in groups], alarms.draws_with_alarm
+    ([('x', 'y')], 0.0)
+    """
+    network = find_network(actions, rules)
+    alarms = measure_false_alarms(actions, rules, seed=seed, n_draws=n_draws)
+    found = []
+    for members in network.groups():
+        is_inside = network.is_significant & np.isin(network.one, members)
+        n_edges = int(is_inside.sum())
+        at_least = sum(n >= len(members) for n in alarms.greatest_groups)
+        found.append(
+            CoordinatedGroup(
+                accounts=tuple(network.accounts[i] for i in members.tolist()),
+                n_edges=n_edges,
+                mean_weight=float(network.weight[is_inside].mean()),
+                density=2 * n_edges / (len(members) * (len(members) - 1)),
+                p_value=(1 + at_least) / (1 + n_draws),
+            )
+        )
+    return network, found, alarms
+
+
+class _Act(NamedTuple):
+    account: str
+    object: str
+    at_us: int
+
+
+class CoordinationWindow:
+    """The same, one action after the other: what happened in the last `period_seconds`.
+
+    Takes actions in the order of time and keeps those of the period and their pairs, nothing else:
+    memory is bounded by what happens in a period. `network()` equals `find_network` of the actions
+    in (last - period, last]. Late actions are refused: the windows they belong to are computed
+    again from all their actions.
+
+    >>> window = CoordinationWindow(3600, CoordinationRules(min_weight=1, min_participation=1))
+    >>> for account, at in (("a", 0), ("b", 30), ("a", 5000), ("c", 5030)):
+    ...     window.add(account, "root", at * 10**6)
+    >>> network = window.network()
+    >>> [(network.accounts[i], network.accounts[j]) for i, j in zip(network.one, network.other)]
+    [('a', 'c')]
+    """
+
+    def __init__(self, period_seconds: float, rules: CoordinationRules = DEFAULT_RULES) -> None:
+        if period_seconds <= 0:
+            raise ValueError(f"period_seconds is {period_seconds}; it must be greater than 0")
+        self.rules = rules
+        self._period_us = round(period_seconds * _MICROSECONDS)
+        self._window_us = round(rules.window_seconds * _MICROSECONDS)
+        self._acts: deque[_Act] = deque()
+        #: Actions of the last window_seconds by object, oldest first.
+        self._recent: dict[str, deque[_Act]] = {}
+        #: Pairs in the order of the later action; the earlier one decides when a pair is over.
+        self._pairs: deque[tuple[_Act, _Act]] = deque()
+        self._last_us: int | None = None
+
+    def __len__(self) -> int:
+        """Actions that are kept."""
+        return len(self._acts)
+
+    def add(self, account: str | None, thing: str | None, at_us: int) -> None:
+        """Takes one action; one that is not known or was given before changes nothing.
+
+        Cost: the actions on the same object in the last window_seconds.
+        Raises: ValueError if it is older than the one before.
+        """
+        if self._last_us is not None and at_us < self._last_us:
+            raise ValueError(f"an action of {at_us} us comes after one of {self._last_us} us")
+        self._last_us = at_us
+        self._forget(at_us)
+        if not account or not thing:
+            return
+        act = _Act(account, thing, at_us)
+        recent = self._recent_of(thing, at_us)
+        if act in recent:
+            return
+        self._recent[thing] = recent
+        self._pairs.extend((earlier, act) for earlier in recent if earlier.account != account)
+        recent.append(act)
+        self._acts.append(act)
+
+    def extend(self, acts: Iterable[tuple[str | None, str | None, int]]) -> None:
+        """Takes (account, object, at_us) one after the other."""
+        for account, thing, at_us in acts:
+            self.add(account, thing, at_us)
+
+    def _forget(self, now_us: int) -> None:
+        """Drops what is over."""
+        over = now_us - self._period_us
+        while self._acts and self._acts[0].at_us <= over:
+            self._recent_of(self._acts.popleft().object, now_us)
+        # a pair is over with its earlier action, which `network` asks for; here only the later one
+        # is looked at, so that the order of arrival is enough
+        while self._pairs and self._pairs[0][1].at_us <= over:
+            self._pairs.popleft()
+
+    def _recent_of(self, thing: str, now_us: int) -> deque[_Act]:
+        """The actions on an object in the last window_seconds."""
+        recent = self._recent.get(thing, deque())
+        while recent and recent[0].at_us < now_us - self._window_us:
+            recent.popleft()
+        if not recent:
+            self._recent.pop(thing, None)
+        return recent
+
+    def network(self) -> CoordinationNetwork:
+        """The network of the period that ends with the last action.
+
+        Cost: O(n log n) in the actions and pairs that are kept.
+        """
+        acts = sorted(set(self._acts))
+        actions = index_actions(
+            [act.account for act in acts],
+            [act.object for act in acts],
+            np.array([act.at_us for act in acts], dtype=np.int64),
+        )
+        # index_actions sorts by account, object and time, as sorted() did
+        row = {act: number for number, act in enumerate(acts)}
+        over = (self._last_us or 0) - self._period_us
+        live = [(row[a], row[b]) for a, b in self._pairs if a.at_us > over]
+        ends = np.array(live, dtype=np.int64).reshape(-1, 2)
+        turned = actions.actor[ends[:, 0]] > actions.actor[ends[:, 1]]
+        ends[turned] = ends[turned][:, ::-1]
+        return _network(actions, _Pairs(ends[:, 0], ends[:, 1]), self.rules)

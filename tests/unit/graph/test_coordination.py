@@ -1,0 +1,238 @@
+import numpy as np
+import pytest
+
+from graph.coordination import (
+    Actions,
+    CoordinationRules,
+    CoordinationWindow,
+    adjust_p_values,
+    deal_anew,
+    find_coordination,
+    find_network,
+    hashtag_sequence,
+    index_actions,
+    measure_false_alarms,
+)
+
+SECOND = 1_000_000
+Row = tuple[str, str, int]
+LOOSE = CoordinationRules(min_participation=1, min_weight=1)
+
+
+def actions_of(*rows: Row) -> Actions:
+    """Rows are (account, object, seconds)."""
+    accounts, objects, seconds = zip(*rows, strict=True) if rows else ((), (), ())
+    return index_actions(accounts, objects, [s * SECOND for s in seconds])
+
+
+def edges_of(*rows: Row, rules: CoordinationRules = LOOSE) -> dict[str, int]:
+    net = find_network(actions_of(*rows), rules)
+    ends = zip(net.one.tolist(), net.other.tolist(), net.weight.tolist(), strict=True)
+    return {net.accounts[a] + net.accounts[b]: weight for a, b, weight in ends}
+
+
+def crowd(seed: int, *, plan: int, n_rounds: int = 40) -> tuple[list[Row], set[str]]:
+    """300 accounts who act on what is popular at the time, and `plan` of which act together too."""
+    chance = np.random.default_rng(seed)
+    n_actions, n_objects, days = 8000, 1500, 3
+    day, hour = chance.integers(0, days, n_actions), chance.choice(24, n_actions, p=_rhythm())
+    at = (day * 24 + hour) * 3600 + chance.integers(0, 3600, n_actions)
+    actor = (chance.random(n_actions) ** 2 * 300).astype(int)
+    newest = (at * n_objects) // (days * 86400)
+    thing = np.maximum(newest - (chance.random(n_actions) ** 3 * 60).astype(int), 0)
+    rows = [
+        (f"u{a:03}", f"o{o}", t)
+        for a, o, t in zip(actor.tolist(), thing.tolist(), at.tolist(), strict=True)
+    ]
+    planned = {f"c{i:02}" for i in range(plan)}
+    for _ in range(n_rounds):
+        start = int(chance.integers(0, days * 86400))
+        choice = f"o{max(start * n_objects // (days * 86400) - int(chance.integers(0, 30)), 0)}"
+        rows += [
+            (account, choice, start + int(chance.integers(0, 40)))
+            for account in sorted(planned)
+            if chance.random() < 0.8
+        ]
+    for account in sorted(planned):  # they do ordinary things as well
+        for i in chance.integers(0, n_actions, 25).tolist():
+            rows.append((account, rows[i][1], rows[i][2] + int(chance.integers(0, 300))))
+    return rows, planned
+
+
+def _rhythm() -> np.ndarray:
+    p = 1.1 + np.sin(np.arange(24) / 24 * 2 * np.pi - 2)
+    return np.asarray(p / p.sum())
+
+
+def test_together_is_the_same_object_within_the_window() -> None:
+    rows = [("a", "x", 0), ("b", "x", 60), ("c", "x", 121), ("a", "y", 0), ("d", "z", 0)]
+    assert edges_of(*rows) == {"ab": 1}
+
+
+def test_weight_counts_objects_and_not_actions() -> None:
+    rows = [("a", "x", 0), ("a", "x", 5), ("b", "x", 10), ("b", "x", 12)]
+    rows += [("a", "y", 0), ("b", "y", 0)]
+    assert edges_of(*rows) == {"ab": 2}
+
+
+def test_the_same_action_twice_and_one_account_alone_are_nothing() -> None:
+    assert edges_of(("a", "x", 0), ("a", "x", 0), ("a", "x", 10)) == {}
+
+
+def test_symmetry_is_the_share_of_the_less_busy_end() -> None:
+    rows = [("a", "x", 0), ("b", "x", 10), ("b", "x", 20), ("b", "x", 30), ("b", "x", 40)]
+    assert find_network(actions_of(*rows), LOOSE).symmetry.tolist() == [0.25]
+    strict = CoordinationRules(min_participation=1, min_weight=1, min_symmetry=0.5)
+    assert edges_of(*rows, rules=strict) == {}
+
+
+def test_participation_and_weight_are_asked_for() -> None:
+    rows = [("a", "x", 0), ("b", "x", 0), ("a", "y", 9), ("b", "y", 9), ("c", "x", 0)]
+    rules = CoordinationRules(min_participation=2, min_weight=1)
+    assert edges_of(*rows, rules=rules) == {"ab": 2}
+    rules = CoordinationRules(min_participation=1, min_weight=2)
+    assert edges_of(*rows, rules=rules) == {"ab": 2}
+
+
+def test_what_is_not_known_is_counted_and_left_out() -> None:
+    actions = index_actions(["a", None, "b"], ["x", "x", ""], [0, 0, 0])
+    assert (actions.n_unknown, len(actions.actor)) == (2, 1)
+
+
+def test_expected_weight_is_the_mean_of_the_null_model() -> None:
+    rows = [
+        (f"u{i % 5}", f"o{i * i % 7}", 3600 * (i // 20) + 170 * (i % 20) + i) for i in range(80)
+    ]
+    rows += [("u0", "o1", 3590), ("u1", "o1", 3610)]  # together across two slots
+    rules = CoordinationRules(window_seconds=240, min_participation=1, min_weight=1)
+    actions = actions_of(*rows)
+    network = find_network(actions, rules)
+    pairs = list(zip(network.one.tolist(), network.other.tolist(), strict=True))
+    pair_of = {pair: number for number, pair in enumerate(pairs)}
+    total = np.zeros(len(pairs))
+    n_draws = 3000
+    for seed in range(n_draws):
+        thing = deal_anew(actions, seed, rules).object
+        near = np.abs(actions.at_us[:, None] - actions.at_us) <= 240 * SECOND
+        i, j = np.nonzero(
+            near & (thing[:, None] == thing) & (actions.actor[:, None] < actions.actor)
+        )
+        for pair in zip(actions.actor[i].tolist(), actions.actor[j].tolist(), strict=True):
+            if pair in pair_of:
+                total[pair_of[pair]] += 1
+    assert network.expected == pytest.approx(total / n_draws, rel=0.12)
+
+
+def test_dealing_anew_keeps_who_acts_when_and_what_is_used_how_often_in_each_hour() -> None:
+    actions = actions_of(*crowd(1, plan=0)[0])
+    dealt = deal_anew(actions, seed=4)
+    assert dealt.actor.tolist() == actions.actor.tolist()
+    assert dealt.at_us.tolist() == actions.at_us.tolist()
+    assert dealt.object.tolist() != actions.object.tolist()
+    hour = actions.at_us // (3600 * SECOND)
+    used, dealt_out = (
+        np.unique(hour * 10**6 + a.object, return_counts=True) for a in (actions, dealt)
+    )
+    for one, other in zip(used, dealt_out, strict=True):
+        assert one.tolist() == other.tolist()
+    assert deal_anew(actions, seed=4).object.tolist() == dealt.object.tolist()
+    assert deal_anew(actions, seed=5).object.tolist() != dealt.object.tolist()
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_planted_campaign_is_found_and_nobody_else_accused(seed: int) -> None:
+    rows, planned = crowd(seed, plan=8)
+    network, groups, alarms = find_coordination(actions_of(*rows), n_draws=20)
+    accused = {account for group in groups for account in group.accounts}
+    assert accused == planned
+    assert len(groups) == 1
+    assert groups[0].density > 0.9
+    assert groups[0].p_value == pytest.approx(1 / 21)
+    assert alarms.draws_with_alarm <= 0.1
+    assert alarms.account_rate < 0.01
+    assert (network.weight >= network.rules.min_weight).all()
+
+
+def test_without_a_campaign_nobody_is_accused() -> None:
+    actions = actions_of(*crowd(4, plan=0)[0])
+    _, groups, alarms = find_coordination(actions, n_draws=10)
+    assert groups == []
+    assert alarms.n_draws == 10
+    assert alarms.account_rate == 0.0
+
+
+def test_accounts_that_are_awake_at_the_same_hours_are_no_campaign() -> None:
+    # ten accounts act on every popular object, but so does everybody else in these hours
+    chance = np.random.default_rng(2)
+    rows = [
+        (f"u{i}", f"o{t}_{chance.integers(0, 3)}", 3600 * t + int(chance.integers(0, 600)))
+        for t in range(24) for i in range(60) for _ in range(2)
+    ]  # fmt: skip
+    rows += [
+        (f"n{i}", f"o{t}_{chance.integers(0, 3)}", 3600 * t + int(chance.integers(0, 600)))
+        for t in range(0, 24, 3) for i in range(10) for _ in range(4)
+    ]  # fmt: skip
+    assert find_network(actions_of(*rows)).groups() == []
+
+
+def test_q_values_count_all_pairs() -> None:
+    p_values = np.array([0.01, 0.02, 0.03])
+    assert adjust_p_values(p_values, 3) == pytest.approx([0.03, 0.03, 0.03])
+    assert adjust_p_values(p_values, 300) == pytest.approx([1.0, 1.0, 1.0])
+    assert adjust_p_values(np.empty(0), 5).tolist() == []
+
+
+def test_a_hashtag_alone_is_no_sequence() -> None:
+    assert hashtag_sequence([]) is None
+    assert hashtag_sequence(["b", "a"]) != hashtag_sequence(["a", "b"])
+
+
+def test_one_after_the_other_gives_the_same_as_all_at_once() -> None:
+    rows, _ = crowd(2, plan=6)
+    rows.sort(key=lambda row: row[2])
+    period = 20 * 3600
+    window = CoordinationWindow(period, LOOSE)
+    for number, (account, thing, at) in enumerate(rows):
+        window.add(account, thing, at * SECOND)
+        if number in (10, len(rows) // 2, len(rows) - 1):
+            kept = [row for row in rows[: number + 1] if row[2] > at - period]
+            expected = find_network(actions_of(*kept), LOOSE)
+            for name, value in vars(window.network()).items():
+                assert np.array_equal(value, getattr(expected, name)), name
+    assert len(window) <= len(kept)
+
+
+def test_what_is_over_is_forgotten() -> None:
+    window = CoordinationWindow(100, LOOSE)
+    window.extend(("ab"[i % 2], f"o{i // 2}", i * SECOND) for i in range(5000))
+    assert len(window) <= 100
+    assert len(window._pairs) <= 100
+    assert len(window._recent) <= 100
+    window.add(None, None, 10_000 * SECOND)
+    assert (len(window), len(window._pairs), len(window._recent)) == (0, 0, 0)
+
+
+def test_late_actions_are_refused() -> None:
+    window = CoordinationWindow(100)
+    window.add("a", "x", 50)
+    with pytest.raises(ValueError, match="comes after"):
+        window.add("b", "x", 49)
+
+
+def test_parameters_are_checked() -> None:
+    with pytest.raises(ValueError, match="window_seconds"):
+        CoordinationRules(window_seconds=7200)
+    with pytest.raises(ValueError, match="min_weight"):
+        CoordinationRules(min_weight=0)
+    with pytest.raises(ValueError, match="period_seconds"):
+        CoordinationWindow(0)
+    with pytest.raises(ValueError, match="n_draws"):
+        measure_false_alarms(actions_of(), n_draws=0)
+    with pytest.raises(ValueError, match="same length"):
+        index_actions(["a"], [], [])
+
+
+def test_nothing() -> None:
+    network, groups, alarms = find_coordination(actions_of(), n_draws=2)
+    assert (len(network.one), groups, alarms.account_rate) == (0, [], 0.0)
+    assert len(CoordinationWindow(60).network().one) == 0
