@@ -17,6 +17,7 @@ from hoaxwatch.commands import (
     evaluate,
     pipeline,
     quarantine,
+    simulate,
 )
 from hoaxwatch.show import notes
 
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 app.command("run")(pipeline.run)
 app.command("demo")(demo.demo)
+app.command("simulate")(simulate.simulate)
 app.command("trends")(ask.trends)
 app.command("clusters")(ask.clusters)
 app.command("report")(ask.report)

@@ -16,13 +16,13 @@ import pytest
 from detectors.cascades import Cascade, Checkpoints, no_structure
 from detectors.fusion import FORMAT, FittedPart, Fusion, Weights
 from hoaxwatch import cli
-from hoaxwatch.simulate import make_world, write_samples
 from storage import recount, writes
 from storage.database import Connection, connect
 from streams import steps
 from streams.records import COPY_IN_SHARE, Author, Deletion, Post, Reading, Verdict
 from streams.steps import CascadeScoring, TrackOptions
 from tests.marker import MarkerDetector
+from tests.samples import write_samples
 from tests.tables import assert_same, read_tables
 
 if TYPE_CHECKING:
@@ -301,8 +301,7 @@ def test_broken_off_in_the_middle_the_next_call_does_the_rest(
 
 def samples(folder: Path) -> list[str]:
     """Two files of a small invented world."""
-    world = make_world(seed=2, n_accounts=40, n_originals=25)
-    return [str(path) for path in write_samples(world, folder / "posts")]
+    return [str(path) for path in write_samples(folder / "posts", seed=2)]
 
 
 def test_a_run_with_the_shipped_detector(
