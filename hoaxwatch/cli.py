@@ -14,6 +14,7 @@ from hoaxwatch.commands import (
     database,
     demo,
     doctor,
+    evaluate,
     pipeline,
     quarantine,
     simulate,
@@ -41,6 +42,7 @@ app.command("formats")(pipeline.formats)
 app.command("detectors")(pipeline.detectors)
 app.command("doctor")(doctor.doctor)
 app.command("psql", context_settings={"ignore_unknown_options": True})(database.psql)
+app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(database.app, name="db")
 app.add_typer(config.app, name="config")
@@ -91,9 +93,8 @@ def run(arguments: list[str]) -> int:
         return _failed("stopped; what was stored is whole: run the same command again", INTERRUPTED)
     except typer.Exit as stop:
         return stop.exit_code
-    except BrokenPipeError:
-        # the reader of our output, such as head, has seen enough
-        sys.stderr.close()
+    except SystemExit:
+        # click leaves so when the reader of our output, such as head, has seen enough
         return OK
     except Exception as error:
         shown = getattr(error, "format_message", None)

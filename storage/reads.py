@@ -737,6 +737,19 @@ def read_trace(connection: psycopg.Connection, post_id: str) -> list[dict[str, A
             " WHERE platform = %s AND post_id = %s ORDER BY received_at, payload_hash",
             (post["platform"], post["post_id"]),
         ).fetchall()
+        post["cascade_verdicts"] = cursor.execute(
+            "SELECT checkpoint, n_nodes, seen_until, detector, version, state,"
+            " score::float8 AS score, reason, evidence FROM hoaxwatch.cascade_verdicts"
+            " WHERE platform = %(platform)s AND root_id = %(root_id)s"
+            " ORDER BY seen_until, n_nodes, checkpoint = 'latest', checkpoint",
+            post,
+        ).fetchall()
+        post["combined_score"] = cursor.execute(
+            "SELECT fusion, score::float8 AS score, reason, used, missing"
+            " FROM hoaxwatch.combined_scores"
+            " WHERE platform = %(platform)s AND root_id = %(root_id)s",
+            post,
+        ).fetchone()
         post["buckets"] = cursor.execute(
             "SELECT hashtag, grain, bucket_start, posts, judged, likely_false"
             " FROM hoaxwatch.hashtag_trends WHERE hashtag = ANY (%(tags)s) AND bucket_start ="

@@ -94,6 +94,16 @@ class Settings(BaseSettings):
         ge=2,
         description="Windows with fewer connected users are not clustered (users).",
     )
+    cascade_detector: str = Field(
+        default="none",
+        description="Which detector judges how posts spread: cascade_gcn, or none. It abstains "
+        "where a platform names only the root of each share.",
+    )
+    cascade_min_shares: int = Field(
+        default=20,
+        ge=1,
+        description="Cascades are judged when they have so many shares, and at set ages (shares).",
+    )
     timezone: str = Field(
         default="UTC",
         description="Time zone of day tables and of times you give without one, as Europe/Berlin. "

@@ -282,6 +282,17 @@ def trace_lines(post: dict[str, Any]) -> list[str]:
         lines += [f"    {weight:+.2f}  {feature}" for feature, weight in post["evidence"] or []]
     else:
         lines.append(f"  judged    {post['state']}: {post['reason'] or 'waits for a run'} ({by})")
+    for verdict in post["cascade_verdicts"]:
+        said = percent(verdict["score"]) if verdict["state"] == "scored" else verdict["reason"]
+        lines.append(
+            f"  spreads   {verdict['checkpoint']}, {number(verdict['n_nodes'])} posts: "
+            f"{verdict['state']}, {said} ({verdict['detector']} {verdict['version']})"
+        )
+    if combined := post["combined_score"]:
+        said = percent(combined["score"]) if combined["reason"] is None else combined["reason"]
+        parts = [f"{part['name']} {part['contribution']:+.2f}" for part in combined["used"]]
+        parts += [f"{part['name']} {part['reason']}" for part in combined["missing"]]
+        lines.append(f"  combined  {said}: {', '.join(parts)} (fusion {combined['fusion']})")
     lines.append("  counts in")
     for bucket in post["buckets"]:
         lines.append(

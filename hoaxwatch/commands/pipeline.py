@@ -158,6 +158,7 @@ def summary(result: RunResult) -> dict[str, object]:
         "outcomes": dict(result.outcomes),
         "not_posts": dict(result.not_posts),
         "verdicts": dict(result.verdicts),
+        "cascades": dict(result.cascades),
         "unmapped": [
             {
                 "source": source,
@@ -182,6 +183,9 @@ def print_summary(result: RunResult, settings: Settings) -> None:
     if result.verdicts:
         verdicts = ", ".join(f"{number(n)} {name}" for name, n in result.verdicts.items())
         notes.print(f"  texts new to detector {settings.detector}: {verdicts}")
+    if result.cascades:
+        judged = ", ".join(f"{number(n)} {name}" for name, n in sorted(result.cascades.items()))
+        notes.print(f"  states of cascades, by {settings.cascade_detector}: {judged}")
     for source, unmapped in list(result.unmapped.items())[:SHOWN_SOURCES]:
         n_records = max(result.n_of_source[source], unmapped.n_records)
         _say(
