@@ -611,7 +611,7 @@ def read_top_posts(
     return cursor.execute(
         "SELECT c.platform, c.root_id, c.text, c.lang, c.hashtags, n.shares, n.authors,"
         " n.first_at, n.last_at, v.state, v.probability::float8 AS probability, v.likely_false,"
-        " v.reason, v.evidence FROM hoaxwatch.content c"
+        " v.reason, v.evidence, v.detector, v.version FROM hoaxwatch.content c"
         " JOIN (SELECT platform, root_id, count(*) FILTER (WHERE kind = 'share') AS shares,"
         "   count(DISTINCT author_id) AS authors, min(posted_at) AS first_at,"
         "   max(posted_at) AS last_at FROM hoaxwatch.posts"
