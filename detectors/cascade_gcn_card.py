@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
+
+from detectors.cards import table
 
 #: What each row of the tables is.
 ROWS = {
@@ -35,12 +37,6 @@ def model_card(metrics: Mapping[str, Any]) -> str:
             _limits(metrics),
         ]
     )
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A Markdown table."""
-    lines = ["| " + " | ".join(map(str, row)) + " |" for row in [head, *rows]]
-    return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])
 
 
 def _interval(one: Mapping[str, Any], name: str) -> str:
