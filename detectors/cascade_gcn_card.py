@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
+
+from detectors.cards import table
 
 #: What each row of the tables is.
 ROWS = {
@@ -35,12 +37,6 @@ def model_card(metrics: Mapping[str, Any]) -> str:
             _limits(metrics),
         ]
     )
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A Markdown table."""
-    lines = ["| " + " | ".join(map(str, row)) + " |" for row in [head, *rows]]
-    return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])
 
 
 def _interval(one: Mapping[str, Any], name: str) -> str:
@@ -221,27 +217,28 @@ def _fusion_file(metrics: Mapping[str, Any]) -> str:
         ]
         for one in fusion["sets"]
     ]
-    found = fusion["measured"] or {}
     rows = [
-        [name, one["n"], f"{one['mcc']:.3f}", f"{one['brier']:.4f}"]
-        for name, one in found.items()
-        if name != "weights"
+        [
+            fusion["detectors"][part],
+            own["both"]["n"],
+            *(f"{own[name]['mcc']:.2f}" for name in ("text", "structure", "both")),
+            *(f"{own[name]['brier']:.3f}" for name in ("text", "structure", "both")),
+        ]
+        for part, own in fusion["measured"].items()
     ]
-    measured = (
-        ""
-        if not rows
-        else f"""
-
-On the whole cascades, `apart`, weights of the other folds, at 0.5 (`tfidf` never saw Twitter15):
-
-{table(["", "n", "MCC", "Brier"], rows)}"""
-    )
+    names = ", ".join(f"`{part}` is {name}" for part, name in fusion["detectors"].items())
+    head = ["", "n", "MCC, text", "structure", "both", "Brier, text", "structure", "both"]
     return f"""## What ships as the combined score
 
-`fusion.json`, version `{fusion["version"]}`: the weights of the shipped `tfidf` and of this
-network, on cascades that neither was trained on, each at every age. A missing part has no vote.
+`fusion.json`, version `{fusion["version"]}`: {names}. The weights were learnt on
+cascades that none of them was trained on, each at every age. A missing part has no vote.
 
-{table(["parts", "n", "intercept", "weights of the logits"], sets)}{measured}"""
+{table(["parts", "n", "intercept", "weights of the logits"], sets)}
+
+On the whole cascades, `apart`, weights of the other folds, at 0.5. What the shipped detectors of
+texts know of these rumours is what their wording gives away to somebody who learnt from others:
+
+{table(head, rows)}"""
 
 
 def _choices(metrics: Mapping[str, Any]) -> str:

@@ -51,6 +51,7 @@ from detectors.cascades import Cascade, Floats, no_structure, seen_within
 from detectors.datasets import twitter15
 from detectors.datasets.labelled_cascades import LabelledCascade
 from detectors.datasets.near_duplicates import near_duplicate_groups
+from detectors.detector import Detector
 from detectors.evaluation import Bools, brier, calibration_error, confusion, mcc, prevalence
 from detectors.fusion import FittedPart, Fusion, fit_fusion, logits, write_fusion
 from detectors.multiclass import (
@@ -62,7 +63,7 @@ from detectors.multiclass import (
     scores_by_class,
 )
 from detectors.proximity import GraphInput, graph_input, side_by_side
-from detectors.tfidf import TfidfDetector
+from detectors.registry import load_detector
 from detectors.train_tfidf import best_threshold, calibrated, fit_calibration
 from detectors.trained import Calibration
 from graph.features import FEATURES
@@ -461,8 +462,8 @@ def fusion_measures(
     }
 
 
-def judged_texts(examples: Sequence[Example], text: TfidfDetector) -> Floats:
-    """What the shipped detector of texts says about each source text, NaN if it abstains. (n,)"""
+def judged_texts(examples: Sequence[Example], reader: Detector) -> Floats:
+    """What a shipped detector of texts says about each source text, NaN if it abstains. (n,)"""
     contents = [
         Content(
             platform="x",
@@ -473,29 +474,56 @@ def judged_texts(examples: Sequence[Example], text: TfidfDetector) -> Floats:
         )
         for e in examples
     ]
-    found = [verdict.score for verdict in text.score(contents)]
+    found = [verdict.score for verdict in reader.score(contents)]
     return np.array([np.nan if score is None else score for score in found])
 
 
-def shipped_fusion(
-    text: TfidfDetector,
+def fuse_shipped(
+    examples: Sequence[Example],
+    readers: Mapping[str, str],
     structure: CascadeGcnDetector,
-    text_scores: Floats,
-    structure_scores: Sequence[Floats],
-    positive: Bools,
+    scores: Mapping[str, Floats],
+    splits: Sequence[Fold],
     fitted_on: str,
-) -> Fusion:
-    """Weights of the two shipped detectors, on roots that neither was trained on: structure as
-    judged by networks of other folds, at each age anew.
+) -> tuple[Fusion, dict[str, Any]]:
+    """The weights of the shipped detectors, on roots that none was trained on, and what the card
+    says about them.
 
-    text_scores, positive: (n,). structure_scores: (n,) per age, NaN where there is none.
+    readers: part -> name of a detector of texts. scores: age -> (n,), structure as judged by
+    networks of other folds; each age is a root of its own.
     """
-    parts = (
-        FittedPart("text", text.name, text.version),
-        FittedPart("structure", structure.name, structure.version),
+    positive, labelled = label_positives(examples)
+    loaded = {part: load_detector(name) for part, name in readers.items()}
+    read = {part: judged_texts(examples, reader) for part, reader in loaded.items()}
+    parts = [FittedPart(part, reader.name, reader.version) for part, reader in loaded.items()]
+    parts.append(FittedPart("structure", structure.name, structure.version))
+    rows = np.concatenate(
+        [np.stack([*read.values(), own], axis=1)[labelled] for own in scores.values()]
     )
-    rows = np.concatenate([np.stack([text_scores, own], axis=1) for own in structure_scores])
-    return fit_fusion(parts, rows, np.tile(positive, len(structure_scores)), fitted_on)
+    fusion = fit_fusion(parts, rows, np.tile(positive[labelled], len(scores)), fitted_on)
+    sets = [
+        {
+            "parts": list(own.parts),
+            "intercept": own.intercept,
+            "weights": list(own.weights),
+            "n": own.n,
+        }
+        for own in fusion.sets
+    ]
+    pairs = {tuple(own.parts) for own in fusion.sets}
+    structure_scores = np.where(labelled, scores[WHOLE], np.nan)
+    measured = {
+        part: fusion_measures(positive, np.where(labelled, own, np.nan), structure_scores, splits)
+        for part, own in read.items()
+        if (part, "structure") in pairs  # not where the reader abstains from nearly all
+    }
+    detectors = {part.name: part.detector for part in parts}
+    return fusion, {
+        "version": fusion.version,
+        "detectors": detectors,
+        "sets": sets,
+        "measured": measured,
+    }
 
 
 # All of it
@@ -508,6 +536,7 @@ class Plan(NamedTuple):
     ages: Mapping[str, float] = AGES
     n_folds: int = 3
     classes: tuple[str, ...] = twitter15.CLASSES
+    readers: Mapping[str, str] = {"text": "bert", "words": "tfidf"}
 
 
 WHOLE_PLAN = Plan()
@@ -599,14 +628,12 @@ def train(
         by_age[age]["unverified_flagged"] = round(
             float(np.mean(scores[age][open_ones] >= threshold)), 4
         )
-    reader = TfidfDetector()
-    by_reader = np.where(labelled, judged_texts(examples, reader), np.nan)
-    fusion = shipped_fusion(
-        reader,
+    fusion, about_fusion = fuse_shipped(
+        examples,
+        plan.readers,
         detector,
-        by_reader[labelled],
-        [scores[age][labelled] for age in ages],
-        positive[labelled],
+        scores,
+        splits["apart"],
         f"Twitter15 on {trained_on}, {', '.join(ages)}",
     )
     write_fusion(out / FUSION_FILE, fusion)
@@ -631,24 +658,7 @@ def train(
             np.where(labelled, scores[WHOLE], np.nan),
             splits["apart"],
         ),
-        "fusion_file": {
-            "version": fusion.version,
-            "sets": [
-                {
-                    "parts": list(own.parts),
-                    "intercept": own.intercept,
-                    "weights": list(own.weights),
-                    "n": own.n,
-                }
-                for own in fusion.sets
-            ],
-            # none where the reader of texts abstains from nearly all
-            "measured": None
-            if len(fusion.sets) < 3
-            else fusion_measures(
-                positive, by_reader, np.where(labelled, scores[WHOLE], np.nan), splits["apart"]
-            ),
-        },
+        "fusion_file": about_fusion,
         "shipped": {"epoch": fitted.epoch, "validation_loss": round(fitted.loss, 4)},
     }
     (out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")

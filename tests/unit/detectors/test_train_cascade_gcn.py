@@ -48,7 +48,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 PLAN = Plan(
-    candidates=(Settings(max_epochs=3),), ages={"30m": 1800.0, WHOLE: float("inf")}, n_folds=2
+    candidates=(Settings(max_epochs=3),),
+    ages={"30m": 1800.0, WHOLE: float("inf")},
+    n_folds=2,
+    readers={"words": "tfidf"},
 )
 
 
