@@ -15,6 +15,7 @@ from hoaxwatch.commands import (
     database,
     demo,
     doctor,
+    evaluate,
     pipeline,
     quarantine,
     simulate,
@@ -48,6 +49,7 @@ app.command("worker")(worker.worker)
 app.command("lag")(brokers.lag)
 app.command("stress")(brokers.stress)
 app.add_typer(brokers.topics_app, name="topics")
+app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(database.app, name="db")
 app.add_typer(config.app, name="config")
@@ -81,8 +83,7 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Runs one command; returns its exit code. A bug is raised, with its traceback."""
-    from detectors.registry import UnknownDetector
-    from detectors.tfidf import BrokenWeights
+    from detectors.detector import DetectorUnusable
     from storage.embedded import DatabaseUnavailable
     from streams.errors import Unavailable, UsageError
     from streams.formats.opening import InputError
@@ -92,7 +93,7 @@ def run(arguments: list[str]) -> int:
     try:
         result = app(arguments, standalone_mode=False, prog_name="hoaxwatch")
         return result if isinstance(result, int) else OK
-    except (UsageError, InputError, SettingsError, UnknownDetector, BrokenWeights) as error:
+    except (UsageError, InputError, SettingsError, DetectorUnusable) as error:
         return _failed(str(error), USAGE)
     except (Unavailable, DatabaseUnavailable, NewerRecord) as error:
         return _failed(str(error), DEPENDENCY_DOWN)
@@ -100,9 +101,8 @@ def run(arguments: list[str]) -> int:
         return _failed("stopped; what was stored is whole: run the same command again", INTERRUPTED)
     except typer.Exit as stop:
         return stop.exit_code
-    except BrokenPipeError:
-        # the reader of our output, such as head, has seen enough
-        sys.stderr.close()
+    except SystemExit:
+        # click leaves so when the reader of our output, such as head, has seen enough
         return OK
     except Exception as error:
         shown = getattr(error, "format_message", None)

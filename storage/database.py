@@ -256,6 +256,7 @@ RECORDED_TABLES = (
 RECOUNTED_TABLES = (
     *("hashtag_trends", "hashtag_pairs", "dirty_buckets"),
     *("networks", "clusterings", "clusters", "cluster_members"),
+    *("cascade_verdicts", "combined_scores"),
 )
 
 

@@ -108,7 +108,13 @@ class Worker:
     def _classify(self) -> Any:
         from streams.agents import classify_app
 
-        detector = load_detector(self._settings.detector)
+        settings = self._settings
+        detector = load_detector(
+            settings.detector,
+            engine=settings.engine,
+            encoder=settings.encoder,
+            weights=settings.weights,
+        )
         count_partitions(self._settings, POSTS)
         n = count_partitions(self._settings, ACTIVITY)
         work = Classifier(self._dsn, self._settings, detector, self._metrics)

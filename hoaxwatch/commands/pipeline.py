@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import (
@@ -16,8 +16,10 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from detectors.detector import DetectorUnusable
 from detectors.registry import DETECTORS, load_detector
 from hoaxwatch.commands import options
+from hoaxwatch.evidence import detector_of, evidence_of
 from hoaxwatch.show import (
     Column,
     counting,
@@ -96,9 +98,10 @@ def run(
         str | None, typer.Option("--format", help="What the files are; default: looked at.")
     ] = None,
     columns: options.Columns = None,
-    detector: Annotated[
-        str | None, typer.Option("--detector", help="Which detector judges the posts.")
-    ] = None,
+    detector: options.Detector = None,
+    engine: options.Engine = None,
+    encoder: options.Encoder = None,
+    weights: options.Weights = None,
     project: options.Project = None,
     database: options.Database = None,
     as_json: options.Json = False,
@@ -108,7 +111,14 @@ def run(
     Run it again at any time, with the same files or with more: nothing is counted twice. Stopped
     in the middle, the same command completes it.
     """
-    settings = read_settings(project=project, database=database, detector=detector)
+    settings = read_settings(
+        project=project,
+        database=database,
+        detector=detector,
+        engine=engine,
+        encoder=encoder,
+        weights=weights,
+    )
     named = options.format_of(format, columns)
     inputs = local.check_inputs([Path(file) for file in files], named)
     result = run_files(settings, inputs)
@@ -128,7 +138,7 @@ def run(
 
 def run_files(settings: Settings, inputs: list[InputFile]) -> RunResult:
     """One run over checked inputs, with progress."""
-    judge = load_detector(settings.detector)
+    judge = detector_of(settings)
     with open_database(settings) as dsn, Watched(len(inputs)) as watched:
         return local.run(dsn, inputs, judge, settings, watched)
 
@@ -141,6 +151,7 @@ def summary(result: RunResult) -> dict[str, object]:
         "outcomes": dict(result.outcomes),
         "not_posts": dict(result.not_posts),
         "verdicts": dict(result.verdicts),
+        "cascades": dict(result.cascades),
         "unmapped": [
             {
                 "source": source,
@@ -165,6 +176,9 @@ def print_summary(result: RunResult, settings: Settings) -> None:
     if result.verdicts:
         verdicts = ", ".join(f"{number(n)} {name}" for name, n in result.verdicts.items())
         notes.print(f"  texts new to detector {settings.detector}: {verdicts}")
+    if result.cascades:
+        judged = ", ".join(f"{number(n)} {name}" for name, n in sorted(result.cascades.items()))
+        notes.print(f"  states of cascades, by {settings.cascade_detector}: {judged}")
     for source, unmapped in list(result.unmapped.items())[:SHOWN_SOURCES]:
         n_records = max(result.n_of_source[source], unmapped.n_records)
         _say(
@@ -205,7 +219,7 @@ def remap(
     if format is not None:
         load_format(format)
     settings = read_settings(project=project, database=database)
-    judge = load_detector(settings.detector)
+    judge = detector_of(settings)
     with open_database(settings) as dsn, counting("records mapped again") as watch:
         result, verdicts = local.remap(dsn, judge, settings, format, watch)
     if as_json:
@@ -233,19 +247,21 @@ def remap(
 def score(
     text: Annotated[str, typer.Argument(help="The words to judge, or - to read them from stdin.")],
     lang: Annotated[str | None, typer.Option("--lang", help="Language code, if known.")] = None,
-    detector: Annotated[
-        str | None, typer.Option("--detector", help="Which detector judges.")
-    ] = None,
+    detector: options.Detector = None,
+    engine: options.Engine = None,
+    encoder: options.Encoder = None,
+    weights: options.Weights = None,
     as_json: options.Json = False,
 ) -> None:
     """Judge one text, with reasons. No database is used and nothing is stored."""
-    settings = read_settings(detector=detector)
+    settings = read_settings(detector=detector, engine=engine, encoder=encoder, weights=weights)
     words = sys.stdin.read() if text == "-" else text
-    judge = load_detector(settings.detector)
+    judge = detector_of(settings)
     content = Content(
         platform="cli", root_id="1", text=words, lang=lang, input_hash=content_hash(words, lang)
     )
     verdict = steps.classify(judge, [content])[0]
+    evidence = verdict.evidence or evidence_of(judge, content)
     threshold = judge.threshold if settings.threshold is None else settings.threshold
     likely_false = None if verdict.score is None else verdict.score >= threshold
     if as_json:
@@ -256,7 +272,7 @@ def score(
                 "likely_false": likely_false,
                 "threshold": threshold,
                 "reason": verdict.reason,
-                "evidence": [list(item) for item in verdict.evidence],
+                "evidence": [list(item) for item in evidence],
                 "detector": verdict.detector,
                 "version": verdict.version,
             }
@@ -270,7 +286,7 @@ def score(
         f"{word}: probability {percent(verdict.score)} of being likely false, flagged from "
         f"{percent(threshold)}  ({verdict.detector} {verdict.version})"
     )
-    for feature, weight in verdict.evidence:
+    for feature, weight in evidence:
         print(f"  {weight:+.2f}  {feature}")
     print("A score is a model's opinion, not a fact check.")
 
@@ -297,11 +313,17 @@ def detectors(as_json: options.Json = False, as_csv: options.Csv = False) -> Non
     """List the detectors, with version and threshold."""
     rows = []
     for name in sorted(DETECTORS):
-        judge = load_detector(name)
-        rows.append({"detector": name, "version": judge.version, "threshold": judge.threshold})
+        row: dict[str, Any] = {"detector": name, "version": None, "threshold": None}
+        try:
+            judge = load_detector(name)
+            row |= {"version": judge.version, "threshold": judge.threshold, "problem": None}
+        except DetectorUnusable as error:
+            row["problem"] = str(error)
+            notes.print(str(error), markup=False, soft_wrap=True)
+        rows.append(row)
     columns = [
         Column("detector", lambda row: str(row["detector"])),
-        Column("version", lambda row: str(row["version"])),
+        Column("version", lambda row: row["version"] or "–"),
         Column("flags from", lambda row: percent(row["threshold"]), is_number=True),
     ]
     show_rows(rows, output_of(as_json, as_csv), columns, "Detectors", "none")

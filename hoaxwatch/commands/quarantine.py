@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from detectors.registry import load_detector
 from hoaxwatch.commands import options
 from hoaxwatch.commands.options import connected, settings_of
+from hoaxwatch.evidence import detector_of
 from hoaxwatch.show import (
     Column,
     minute,
@@ -62,10 +62,10 @@ def list_(
         rows = reads.read_quarantine(connection, limit)
     columns = [
         Column("records", lambda row: number(row["records"]), is_number=True),
-        Column("source", lambda row: str(row["source"])),
-        Column("reason", lambda row: shorten(row["reason"], 80)),
-        Column("first at", lambda row: str(row["first_position"])),
-        Column("id", lambda row: str(row["first_id"])),
+        Column("source", lambda row: shorten(row["source"], 32)),
+        Column("reason", lambda row: shorten(row["reason"], 50)),
+        Column("first at", lambda row: shorten(row["first_position"], 16)),
+        Column("id", lambda row: str(row["first_id"])[:10]),
     ]
     show_rows(rows, output_of(as_json, as_csv), columns, "Quarantine", "quarantine is empty")
 
@@ -104,7 +104,7 @@ def replay(
 ) -> None:
     """Read records again, after a reader was corrected; what can be read now is stored."""
     settings = settings_of(project, database)
-    judge = load_detector(settings.detector)
+    judge = detector_of(settings)
     with open_database(settings) as dsn:
         result = local.replay(dsn, judge, settings, ids, source, reason)
     if as_json:

@@ -24,9 +24,10 @@ class Role(StrEnum):
 
 def worker(
     role: Annotated[Role, typer.Argument(help="What it does; all: each of them, one process.")],
-    detector: Annotated[
-        str | None, typer.Option("--detector", help="Which detector judges the posts.")
-    ] = None,
+    detector: options.Detector = None,
+    engine: options.Engine = None,
+    encoder: options.Encoder = None,
+    weights: options.Weights = None,
     no_restart: Annotated[
         bool, typer.Option("--no-restart", help="End when the work ends; something else restarts.")
     ] = False,
@@ -41,7 +42,15 @@ def worker(
     """
     from streams import service
 
-    settings = read_settings(project=project, database=database, detector=detector, kafka=kafka)
+    settings = read_settings(
+        project=project,
+        database=database,
+        detector=detector,
+        engine=engine,
+        encoder=encoder,
+        weights=weights,
+        kafka=kafka,
+    )
     if no_restart:
         return service.work(role.value, settings)
     service.set_up_logs()
