@@ -47,7 +47,7 @@ _STAGED = {
     # posts that others may share, and that are new here or have another author or time now
     "stage_shared": 'platform text COLLATE "C", post_id text COLLATE "C", root_id text COLLATE "C"',
     # contents of which something is new to the database; `is_other`: its words, tags or links,
-    # which count, and not only its media
+    # which count, and not only its media or how its tags are spelled
     "stage_changed": """platform text COLLATE "C", root_id text COLLATE "C", is_new boolean,
                         is_other boolean""",
     # (content, hour) pairs whose buckets must be counted again
@@ -186,15 +186,23 @@ WITH known AS MATERIALIZED (
 ), staged_media AS (
     SELECT platform, root_id, array_agg((url, kind, alt_text)::text ORDER BY url) AS media
     FROM stage_media GROUP BY platform, root_id
+), staged_forms AS (
+    SELECT platform, root_id, array_agg(written ORDER BY hashtag) AS forms
+    FROM stage_hashtags GROUP BY platform, root_id
 )
 INSERT INTO stage_changed
 SELECT u.platform, u.root_id, false, u.is_other
 FROM updated u LEFT JOIN staged_media s USING (platform, root_id)
+LEFT JOIN staged_forms f USING (platform, root_id)
 CROSS JOIN LATERAL (
     SELECT array_agg((m.url, m.kind, m.alt_text)::text ORDER BY m.url) AS media
     FROM hoaxwatch.media m WHERE m.platform = u.platform AND m.root_id = u.root_id OFFSET 0
 ) m
-WHERE u.is_other OR s.media IS DISTINCT FROM m.media
+CROSS JOIN LATERAL (
+    SELECT array_agg(h.written ORDER BY h.hashtag) AS forms FROM hoaxwatch.content_hashtags h
+    WHERE h.platform = u.platform AND h.root_id = u.root_id OFFSET 0
+) h
+WHERE u.is_other OR s.media IS DISTINCT FROM m.media OR f.forms IS DISTINCT FROM h.forms
 """
 
 _TOUCH_CHANGED_CONTENT = """

@@ -68,8 +68,13 @@ def answer(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
 
 
 def test_every_answer_in_every_form(
-    database: str, samples: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+    database: str,
+    samples: list[str],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("HOAXWATCH_CLUSTER_MIN_USERS", "5")  # in so few posts
     at = ["--database", database]
     summary = json.loads(answer(capsys, ["run", *samples, *at, "--json"]))
     assert sum(summary["outcomes"].values()) == summary["records"]

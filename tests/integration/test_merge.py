@@ -400,6 +400,20 @@ def test_media_are_those_of_the_version_that_stands(server: Server) -> None:
             assert_same(found, tables[0])
 
 
+def test_hashtags_are_written_as_in_the_version_that_stands(server: Server) -> None:
+    """Also where words and hashtags are the same but for capital letters."""
+    seen = [
+        post("1", hashtags=("Tag", "TAG"), raw=b"1"),
+        post("1", hashtags=("Tag",), raw=b"2", observed_at=NOON + timedelta(2)),
+    ]
+    for readings in itertools.permutations(seen):
+        for batch in (1, 10):
+            with server.new_database() as database, working(database) as connection:
+                take(connection, readings, batch=batch)
+                query = "SELECT hashtag, written FROM hoaxwatch.content_hashtags"
+                assert rows(connection, query) == [("tag", "Tag")]
+
+
 def test_new_media_alone_are_no_reason_to_count_again(connection: Connection) -> None:
     pictures = [(Media(kind="image", url=f"https://a.example/{i}.jpg"),) for i in (1, 2)]
     take(connection, [post("1", media=pictures[0], hashtags=("t",))])
