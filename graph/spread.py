@@ -175,7 +175,7 @@ def choose(
     until: datetime | None = None,
 ) -> Spread:
     """The part of a spread that belongs to a topic and a period (since included, until not)."""
-    roots = {root for root, content in spread.contents.items() if _holds(content, topic)}
+    roots = roots_of(spread.contents, topic)
     posts = [post for post in spread.posts if post.root in roots]
     if topic.root is not None:
         below = _below(spread, topic.root)
@@ -191,6 +191,15 @@ def choose(
     return Spread(
         tuple(posts), {root: text for root, text in spread.contents.items() if root in kept}
     )
+
+
+def roots_of(contents: Mapping[str, SpreadContent], topic: Topic) -> set[str]:
+    """The contents that belong to a topic by what they say (`Topic.root` is about posts).
+
+    >>> roots_of({"x:1": SpreadContent("tap water", ("water",), ())}, Topic(keywords=("tap",)))
+    {'x:1'}
+    """
+    return {root for root, content in contents.items() if _holds(content, topic)}
 
 
 def _holds(content: SpreadContent, topic: Topic) -> bool:

@@ -14,7 +14,6 @@ from unicodedata import category, name, normalize
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
 Reals = NDArray[np.float64]
 Form = Literal["acronym", "with number", "several words", "one word", "other script"]
@@ -162,7 +161,8 @@ def relate_traits(
 
 def _standard_ranks(values: ArrayLike) -> Reals:
     """Ranks with mean 0 and length 1, so that a product of two is their correlation."""
-    ranks: Reals = rankdata(values).astype(np.float64)
+    _, place, times = np.unique(np.asarray(values), return_inverse=True, return_counts=True)
+    ranks: Reals = (np.cumsum(times) - (times - 1) / 2)[place]
     ranks -= ranks.mean()
     ranks /= np.sqrt(np.square(ranks).sum())
     return ranks

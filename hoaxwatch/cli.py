@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hoaxwatch.commands import ask, config, database, demo, doctor, pipeline, quarantine
+from hoaxwatch.commands import ask, config, database, demo, doctor, graph, pipeline, quarantine
 from hoaxwatch.show import notes
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ app.command("formats")(pipeline.formats)
 app.command("detectors")(pipeline.detectors)
 app.command("doctor")(doctor.doctor)
 app.command("psql", context_settings={"ignore_unknown_options": True})(database.psql)
+app.add_typer(graph.app, name="graph")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(database.app, name="db")
 app.add_typer(config.app, name="config")
