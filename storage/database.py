@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -105,6 +106,12 @@ def connect(dsn: str, *, role: str = "hoaxwatch") -> psycopg.Connection:
         raise Unavailable(
             f"database {where} does not answer: {reason}; start it or check --database"
         ) from None
+
+
+def connect_again(connection: psycopg.Connection) -> psycopg.Connection:
+    """Another connection to the same database as the same user: to read beside what writes."""
+    parts: dict[str, Any] = connection.info.get_parameters()
+    return psycopg.connect(**parts, password=connection.info.password, autocommit=True)
 
 
 @contextmanager

@@ -7,9 +7,9 @@ moment of a crash, the same rows give the same tables.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -78,12 +78,11 @@ WHERE o.hashtag <> f.hashtag AND (t.hashtag IS NULL OR f.hashtag < o.hashtag)
 GROUP BY 1, 2, 3
 """
 
-# Shares of the taken hashtags in the days around what is dirty, for the windows that overlap it.
+# Shares of hashtags in the time around what is dirty, for the windows that overlap it.
 _WINDOW_SHARES = """
 WITH span AS (
-    SELECT hashtag, min(hour) - make_interval(hours => %(length)s) AS since,
-           max(hour) + make_interval(hours => %(length)s + 1) AS until
-    FROM taken GROUP BY hashtag
+    SELECT * FROM unnest(%s::text[], %s::timestamptz[], %s::timestamptz[])
+    AS t (hashtag, since, until)
 )
 SELECT h.hashtag, s.posted_at, s.platform || ':' || s.author_id AS sharer,
        r.platform || ':' || r.author_id AS shared, s.platform || ':' || s.root_id AS root,
@@ -115,6 +114,9 @@ WITH w AS (
 DELETE FROM hoaxwatch.cluster_members m USING gone WHERE m.clustering_id = gone.clustering_id
 """
 
+
+#: Rows that the server hands over at once.
+_FETCHED = 5_000
 
 #: Hashtag, start (included) and end (excluded) of a cluster window.
 Window = tuple[str, datetime, datetime]
@@ -176,10 +178,20 @@ def recount_trends(cursor: psycopg.Cursor[Any]) -> int:
     return written
 
 
-def read_window_shares(cursor: psycopg.Cursor[Any], window_hours: int) -> list[WindowShare]:
-    """Shares of the taken hashtags, by hashtag and time, as far as their windows reach."""
-    cursor.execute(_WINDOW_SHARES, {"length": window_hours})
-    return [WindowShare(*row) for row in cursor]
+def read_window_shares(
+    connection: psycopg.Connection, taken: Mapping[str, Sequence[datetime]], window_hours: int
+) -> Iterator[WindowShare]:
+    """Shares of the taken hashtags, by hashtag and time, as far as their windows reach.
+
+    Fetched as they are used: memory does not grow with their number.
+    """
+    length = timedelta(hours=window_hours)
+    since = [hours[0] - length for hours in taken.values()]
+    until = [hours[-1] + length + timedelta(hours=1) for hours in taken.values()]
+    with connection.transaction(), connection.cursor("window_shares") as cursor:
+        cursor.itersize = _FETCHED
+        cursor.execute(_WINDOW_SHARES, (list(taken), since, until))
+        yield from map(WindowShare._make, cursor)
 
 
 def hashtags_with_windows(cursor: psycopg.Cursor[Any]) -> set[str]:

@@ -8,11 +8,11 @@ may be repeated at will. The same functions run in one process (`streams.local`)
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import groupby, repeat
+from itertools import groupby, islice, repeat
 from operator import attrgetter
 
 import numpy as np
@@ -23,7 +23,7 @@ from graph.keys import index_keys
 from graph.users import UserNetwork, build_user_network
 from graph.windows import ClusterSpread, describe_clusters, plan_windows
 from storage import recount, writes
-from storage.database import Connection
+from storage.database import Connection, connect_again
 from storage.recount import Window, WindowRows, WindowShare
 from storage.rows import PostRows, rows_of
 from streams.channel import beside
@@ -188,10 +188,9 @@ def track(connection: Connection, options: TrackOptions) -> Tracked:
         if not taken:
             return Tracked()
         policy_id = recount.active_policy(cursor)
-        shares = recount.read_window_shares(cursor, options.window_hours)
-        clustered = _cluster_hashtags(taken, shares, options, policy_id)
+        clustered = _cluster_hashtags(connection, taken, options, policy_id)
         # we find clusters while the server counts and stores: neither needs the other
-        with beside(clustered, size=1000) as found:
+        with beside(clustered, size=FOUND_AHEAD) as found:
             outdated = recount.hashtags_with_windows(cursor) & taken.keys()
             recount.clear_windows(
                 cursor,
@@ -211,42 +210,63 @@ def _windows(hashtag: str, hours: Sequence[datetime], options: TrackOptions) -> 
 
 
 def _cluster_hashtags(
+    connection: Connection,
     taken: Mapping[str, Sequence[datetime]],
-    shares: Iterable[WindowShare],
     options: TrackOptions,
     policy_id: int,
 ) -> Iterator[list[WindowRows]]:
-    """What stands in the windows that overlap the taken hours; about a hundred at a time."""
+    """What stands in the windows that overlap the taken hours; about a hundred at a time.
+
+    Reads through a connection of its own. Whoever stores a share meanwhile marks its hour again, so
+    it is no matter whether it is seen here.
+    """
     found: list[WindowRows] = []
-    for hashtag, of_tag in groupby(shares, attrgetter("hashtag")):
-        of_hashtag = list(of_tag)
-        if len(of_hashtag) * 2 < options.cluster_min_users:  # n users take at least n / 2 shares
-            continue
-        found += _cluster_windows(
-            of_hashtag, _windows(hashtag, taken[hashtag], options), options, policy_id
-        )
-        if len(found) >= 100:
-            yield found
-            found = []
+    with connect_again(connection) as reader:
+        shares = recount.read_window_shares(reader, taken, options.window_hours)
+        for hashtag, of_hashtag in groupby(shares, attrgetter("hashtag")):
+            windows = _windows(hashtag, taken[hashtag], options)
+            for rows in _cluster_windows(of_hashtag, windows, options, policy_id):
+                found.append(rows)
+                if len(found) >= 100:
+                    yield found
+                    found = []
     yield found
 
 
 def _cluster_windows(
-    shares: Sequence[WindowShare],
+    shares: Iterable[WindowShare],
     windows: Sequence[Window],
     options: TrackOptions,
     policy_id: int,
 ) -> Iterator[WindowRows]:
-    times = [share.posted_at.timestamp() for share in shares]
-    seen: dict[tuple[int, int], _Clustered | None] = {}
+    """What stands in windows of one hashtag, both in order of time; holds one window at a time."""
+    coming = iter(shares)
+    held: deque[WindowShare] = deque()  # what the window has, and at most one share behind it
+    n_passed = 0
+    inside, clustered = (0, 0), None
     for window in windows:
         _, start, end = window
-        inside = tuple(np.searchsorted(times, [start.timestamp(), end.timestamp()]).tolist())
-        if inside not in seen:  # a burst stands whole in several windows: cluster it once
-            seen[inside] = _cluster(shares[slice(*inside)], options)
-        clustered = seen[inside]
+        while held and held[0].posted_at < start:
+            held.popleft()
+            n_passed += 1
+        while not held or held[-1].posted_at < end:
+            share = next(coming, None)
+            if share is None:
+                break
+            if share.posted_at >= start:
+                held.append(share)
+            else:
+                n_passed += 1
+        n_inside = len(held) - (bool(held) and held[-1].posted_at >= end)
+        if (n_passed, n_inside) != inside:  # a burst stands whole in several windows: cluster once
+            inside = n_passed, n_inside
+            clustered = _cluster(list(islice(held, n_inside)), options)
         if clustered is not None:
             yield _window_rows(window, clustered, policy_id)
+
+
+#: Lists of about a hundred windows that are found before the first is stored.
+FOUND_AHEAD = 10
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from detectors.datasets import constraint, covid19_rumour, horne2017, isot, liar, shorttext
-from detectors.datasets.labelled import LabelledText
+from detectors.datasets import (
+    constraint,
+    covid19_rumour,
+    horne2017,
+    isot,
+    liar,
+    mediaeval2016,
+    shorttext,
+    weibo_2017,
+)
+from detectors.datasets.labelled import LabelledPost, LabelledText
 
 DATASETS: dict[str, Callable[[Path], Iterator[LabelledText]]] = {
     liar.NAME: liar.read,
@@ -16,6 +25,12 @@ DATASETS: dict[str, Callable[[Path], Iterator[LabelledText]]] = {
     isot.NAME: isot.read,
     horne2017.NAME: horne2017.read,
     shorttext.NAME: shorttext.read,
+}
+
+#: Sets of whole posts: text with pictures, account and figures, as far as they have them.
+POST_DATASETS: dict[str, Callable[[Path], Iterator[LabelledPost]]] = {
+    mediaeval2016.NAME: mediaeval2016.read,
+    weibo_2017.NAME: weibo_2017.read,
 }
 
 
@@ -30,3 +45,12 @@ def read_dataset(name: str, folder: Path) -> list[LabelledText]:
             f"no data set is called {name!r}; there are: {', '.join(sorted(DATASETS))}"
         )
     return list(DATASETS[name](folder))
+
+
+def read_posts(name: str, folder: Path) -> list[LabelledPost]:
+    """Every post of that set which has a label we use. Raises UnknownDataset, MissingDataset."""
+    if name not in POST_DATASETS:
+        raise UnknownDataset(
+            f"no set of posts is called {name!r}; there are: {', '.join(sorted(POST_DATASETS))}"
+        )
+    return list(POST_DATASETS[name](folder))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import lzma
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Literal, NamedTuple
 
@@ -30,6 +31,30 @@ class LabelledText(NamedTuple):
     text: str
     label: Label
     source: str
+
+
+class LabelledPost(NamedTuple):
+    """One post with everything that multimodal detectors read, and its label in words.
+
+    split: the published one, or None. event: what the post is about, where the set says it.
+    image_ids: as the set names them; images: those of them whose file is there. A set may name
+    pictures that it does not hold, and one picture may be in hundreds of posts.
+    attributes: social attributes under our names (detectors.social) or, where we have none, the
+    set's; None is "not known".
+    """
+
+    dataset: str
+    split: Split | None
+    post_id: str
+    text: str
+    label: Label
+    event: str | None = None
+    author_id: str | None = None
+    posted_at: datetime | None = None
+    lang: str | None = None
+    image_ids: tuple[str, ...] = ()
+    images: tuple[Path, ...] = ()
+    attributes: Mapping[str, float | None] = {}
 
 
 def data_file(folder: Path, name: str) -> Path:

@@ -8,12 +8,13 @@ enough (about 10^5 texts) that hashing into bands would only add parameters and 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 
-from detectors.text.normalise import normalise, words
+from detectors.text.normalise import URL_TOKEN, normalise, words
 
 SHINGLE_WORDS = 4
+SHINGLE_CHARACTERS = 8
 MIN_OVERLAP = 0.5
 #: A shingle in more texts than this ("at the end of the ...") says nothing about any two of them.
 MAX_TEXTS_PER_SHINGLE = 100
@@ -30,7 +31,20 @@ def shingles(text: str) -> frozenset[str]:
     return frozenset(" ".join(tokens[i : i + SHINGLE_WORDS]) for i in starts)
 
 
-def near_duplicate_groups(texts: Sequence[str]) -> list[int]:
+def character_shingles(text: str) -> frozenset[str]:
+    """The same of letters and digits, eight at a time: for text without spaces between words.
+
+    >>> sorted(character_shingles("震惊！转发：月亮是奶酪。https://t.co/x"))
+    ['惊转发月亮是奶酪', '震惊转发月亮是奶']
+    """
+    letters = "".join(token for token in words(normalise(text)) if token != URL_TOKEN)
+    starts = range(max(1, len(letters) - SHINGLE_CHARACTERS + 1))
+    return frozenset(letters[i : i + SHINGLE_CHARACTERS] for i in starts)
+
+
+def near_duplicate_groups(
+    texts: Sequence[str], shingles_of: Callable[[str], frozenset[str]] = shingles
+) -> list[int]:
     """For each text the number of its group, which is the index of the group's first text.
 
     Groups are the connected components of the near-duplicate relation, plus equality of the whole
@@ -39,7 +53,7 @@ def near_duplicate_groups(texts: Sequence[str]) -> list[int]:
     >>> near_duplicate_groups(["the moon is made of cheese", "no", "the moon is made of cheese ok"])
     [0, 1, 0]
     """
-    sets = [shingles(text) for text in texts]
+    sets = [shingles_of(text) for text in texts]
     texts_of: dict[str, list[int]] = defaultdict(list)
     for i, own in enumerate(sets):
         for shingle in own:

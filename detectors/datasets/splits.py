@@ -9,7 +9,8 @@ from detectors.datasets.labelled import LabelledText, Split
 from detectors.datasets.near_duplicates import near_duplicate_groups, shingles
 
 VALIDATION_SHARE = TEST_SHARE = 0.1
-_STRENGTH: dict[Split, int] = {"train": 0, "validation": 1, "test": 2}
+#: Which split keeps a text that two of them would have.
+STRENGTH: dict[Split, int] = {"train": 0, "validation": 1, "test": 2}
 
 
 def uniform(text: str) -> float:
@@ -45,7 +46,7 @@ def split_apart(records: Sequence[LabelledText]) -> list[tuple[LabelledText, Spl
     wishes = [wished_split(r, numbers[g]) for r, g in zip(records, groups, strict=True)]
     strongest: dict[int, Split] = {}
     for group, wish in zip(groups, wishes, strict=True):
-        strongest[group] = max(wish, strongest.get(group, "train"), key=_STRENGTH.__getitem__)
+        strongest[group] = max(wish, strongest.get(group, "train"), key=STRENGTH.__getitem__)
 
     kept: list[tuple[LabelledText, Split]] = []
     seen: set[tuple[int, str]] = set()

@@ -1,0 +1,1 @@
+"""Pictures as detectors read them: decoded, hashed, resized, encoded."""
