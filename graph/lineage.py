@@ -38,6 +38,9 @@ class LineageRules:
     #: inverse, so that the two mirror. By chance alone a count of 16 varies by a quarter.
     grew_from: float = 1.25
     shrank_to: float = 0.8
+    #: Whoever names the clusters of a window leaves smaller ones out: of three accounts one more
+    #: or less is another cluster.
+    min_users: int = 5
 
 
 DEFAULT_RULES = LineageRules()

@@ -81,6 +81,13 @@ class Settings(BaseSettings):
         ge=2,
         description="Windows with fewer connected users are not clustered (users).",
     )
+    stability_runs: int = Field(
+        default=4,
+        ge=0,
+        le=100,
+        description="Runs with other seeds that tell how stable each cluster is (runs); 0: not "
+        "measured, and nothing is called emerging.",
+    )
     timezone: str = Field(
         default="UTC",
         description="Time zone of day tables and of times you give without one, as Europe/Berlin. "
