@@ -188,3 +188,31 @@ def pass_labels_on(
                 " AND algorithm = %(algorithm)s AND lineage = %(former)s",
                 place,
             )
+
+
+def label_lineage(
+    connection: psycopg.Connection, lineage: str, label: str, labelled_by: str, now: datetime
+) -> list[tuple[str, str, str]]:
+    """Gives a lineage, named by the beginning of its name, a label; an empty one takes it away.
+
+    Returns (hashtag, algorithm, lineage) of what begins so; the label is given only if it is one.
+    """
+    found = connection.execute(
+        "SELECT DISTINCT k.hashtag, k.algorithm, c.lineage FROM hoaxwatch.clusters c"
+        " JOIN hoaxwatch.clusterings k USING (clustering_id)"
+        " WHERE starts_with(c.lineage, %s) ORDER BY 1, 2, 3",
+        (lineage,),
+    ).fetchall()
+    if len(found) == 1:
+        connection.execute(
+            "DELETE FROM hoaxwatch.lineage_labels"
+            " WHERE (hashtag, algorithm, lineage, labelled_by) = (%s, %s, %s, %s)",
+            (*found[0], labelled_by),
+        )
+        if label:
+            connection.execute(
+                "INSERT INTO hoaxwatch.lineage_labels (hashtag, algorithm, lineage, labelled_by,"
+                " label, labelled_at) VALUES (%s, %s, %s, %s, %s, %s)",
+                (*found[0], labelled_by, label, now),
+            )
+    return found

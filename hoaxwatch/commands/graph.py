@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ from graph.cascades import explain_depth, measure_cascades, time_to
 from graph.communities import Communities, infomap, leiden, louvain
 from graph.concentration import explain_spread, find_core_users
 from graph.coordination import CoordinationRules, find_coordination, find_network
+from graph.emerging import EMERGING_FROM
 from graph.export import FORMATS, GraphTable, describe_table, iso_time, pseudonymise
 from graph.headline import headline_keywords
 from graph.layout import layout_network
@@ -49,6 +51,7 @@ from hoaxwatch.networks import (
 from hoaxwatch.show import (
     Column,
     Output,
+    minute,
     notes,
     number,
     output_of,
@@ -58,6 +61,7 @@ from hoaxwatch.show import (
     show_rows,
 )
 from storage import reads
+from storage.lineages import label_lineage
 from storage.spreads import read_spread
 from streams.errors import UsageError
 from streams.formats.registry import read_file
@@ -797,5 +801,105 @@ def _cannot_write(path: Path, error: OSError) -> UsageError:
     return UsageError(f"cannot write {path}: {error.strerror}; give another place with --output")
 
 
-for _command in (build, communities, cascades, hashtags, coordination, layout, export):
+def emerging(
+    hashtag: Hashtag = None,
+    limit: Limit = 20,
+    since: options.Since = None,
+    until: options.Until = None,
+    project: options.Project = None,
+    database: options.Database = None,
+    as_json: options.Json = False,
+    as_csv: options.Csv = False,
+) -> None:
+    """List clusters that grow and spread what is likely false: what to look at first.
+
+    The score is growth x lower bound of the likely-false share x stability x coordination, each
+    between 0 and 1 and shown beside it. It is no verdict on anybody.
+    """
+    tag = hashtag_key(hashtag) if hashtag else None
+    start, end = parse_time(since, "--since"), parse_time(until, "--until")
+    with connected(settings_of(project, database)) as connection:
+        found = reads.read_emerging(connection, limit, tag, start, end)
+        leaders = reads.read_leaders(connection, found)
+    rows = [row._asdict() | {"most_shared": who} for row, who in zip(found, leaders, strict=True)]
+    columns = [
+        Column("score", lambda row: f"{row['emerging']:.2f}", is_number=True),
+        Column("hashtag", lambda row: shorten(f"#{row['hashtag']}", 20)),
+        Column("lineage", lambda row: shorten(row["label"] or row["lineage"], 24)),
+        Column("window (UTC)", lambda row: minute(row["window_start"])),
+        Column("accounts", lambda row: number(row["n_users"]), is_number=True),
+        Column("before", lambda row: number(row["n_before"]), is_number=True),
+        Column("growth", lambda row: percent(row["growth"]), is_number=True),
+        Column("false from", lambda row: percent(row["expected_low"]), is_number=True),
+        Column("found again", lambda row: f"{row['stability']:.2f}", is_number=True),
+        Column("coordinated", lambda row: number(row["n_coordinated"]), is_number=True),
+        Column("most shared", lambda row: shorten(", ".join(row["most_shared"]), 30)),
+    ]
+    title = f"Clusters by emerging score (worth a look from {EMERGING_FROM})"
+    show_rows(rows, output_of(as_json, as_csv), columns, title, "no cluster has a score yet")
+
+
+_StoredAlgorithm = Annotated[str, typer.Option("--algorithm", help="louvain or infomap.")]
+
+
+def events(
+    hashtag: Annotated[str, typer.Option("--hashtag", "-t", help="Whose clusters.")],
+    algorithm: _StoredAlgorithm = "louvain",
+    since: options.Since = None,
+    until: options.Until = None,
+    project: options.Project = None,
+    database: options.Database = None,
+    as_json: options.Json = False,
+    as_csv: options.Csv = False,
+) -> None:
+    """Show what happened to the clusters of a hashtag: born, grew, shrank, merged, split, died.
+
+    A cluster keeps its name as long as enough of its accounts stay from window to window.
+    """
+    if algorithm not in ("louvain", "infomap"):
+        raise UsageError(f"--algorithm {algorithm!r} is not stored; there are louvain and infomap")
+    tag = hashtag_key(hashtag)
+    start, end = parse_time(since, "--since"), parse_time(until, "--until")
+    with connected(settings_of(project, database)) as connection:
+        found = reads.read_events(connection, tag, algorithm, start, end)
+    columns = [
+        Column("window (UTC)", lambda row: minute(row["window_start"])),
+        Column("lineage", lambda row: shorten(row["label"] or row["lineage"], 30)),
+        Column("what", lambda row: row["kind"]),
+        Column("with", lambda row: row["other"] or ""),
+        Column("before", lambda row: number(row["n_before"]), is_number=True),
+        Column("after", lambda row: number(row["n_after"]), is_number=True),
+    ]
+    empty = f"no cluster of #{tag} is followed: hoaxwatch clusters -t {tag} shows what there is"
+    show_rows(found, output_of(as_json, as_csv), columns, f"#{tag} by {algorithm}", empty)
+
+
+def label(
+    lineage: Annotated[str, typer.Argument(help="Name of a lineage, or its beginning.")],
+    text: Annotated[str, typer.Argument(help='What to call it; "" takes your label away.')],
+    by: Annotated[str, typer.Option("--by", help="Who says so.")] = "me",
+    project: options.Project = None,
+    database: options.Database = None,
+) -> None:
+    """Give a cluster a name of your own. It stays with the cluster from window to window."""
+    with connected(settings_of(project, database)) as connection:
+        found = label_lineage(connection, lineage, text, by, datetime.now(UTC))
+    if not found:
+        raise UsageError(
+            f"no lineage begins with {lineage}; hoaxwatch graph events -t HASHTAG lists them"
+        )
+    if len(found) > 1:
+        raise UsageError(f"{len(found)} lineages begin with {lineage}: give more of its name")
+    hashtag, algorithm, name = found[0]
+    notes.print(
+        f"#{hashtag} {algorithm} {name}: {text or 'no label of yours any more'}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+for _command in (
+    *(build, communities, cascades, hashtags, coordination, layout, export),
+    *(emerging, events, label),
+):
     app.command()(_command)

@@ -229,8 +229,45 @@ def test_mistakes_are_one_line(
     fails(capsys, ["graph", *words, file], USAGE, said)
 
 
-def test_every_command_says_what_it_does() -> None:
+def test_clusters_are_followed_and_named(
+    database: str, file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = ["--database", database]
+    answer(capsys, ["run", file, *at])
+    events = asked(capsys, "events", "-t", "Water", *at)
+    assert {event["kind"] for event in events} >= {"born"}
+    name = events[0]["lineage"]
+    assert cli.run(["graph", "label", name[:10], "the harbour crowd", "--by", "ann", *at]) == 0
+    assert "#water louvain" in capsys.readouterr().err
+    labels = {
+        event["lineage"]: event["label"] for event in asked(capsys, "events", "-t", "water", *at)
+    }
+    assert labels.pop(name) == "the harbour crowd"
+    assert set(labels.values()) <= {None}
+    assert "the harbour crowd" in answer(
+        capsys, ["clusters", "-t", "water", "--window", "all", *at]
+    )
+    rows = json.loads(answer(capsys, ["clusters", "-t", "water", "--window", "all", "--json", *at]))
+    scored = [row for row in rows if row["emerging"] is not None]
+    assert sum(row["n_coordinated"] for row in rows if row["algorithm"] == "louvain") > 0
+    found = asked(capsys, "emerging", *at)
+    assert found[0]["emerging"] == max(row["emerging"] for row in scored)
+    assert [row["emerging"] for row in found] == sorted(
+        (row["emerging"] for row in found), reverse=True
+    )
+    assert "growth" in answer(capsys, ["graph", "emerging", "-t", "water", *at])
+    assert cli.run(["graph", "label", name, "", "--by", "ann", *at]) == 0
+    assert not any(event["label"] for event in asked(capsys, "events", "-t", "water", *at))
+    fails(capsys, ["graph", "label", "nosuch", "x", *at], USAGE, "no lineage begins with nosuch")
+    fails(capsys, ["graph", "label", "", "x", *at], USAGE, "give more of its name")
+    fails(
+        capsys, ["graph", "events", "-t", "water", "--algorithm", "leiden", *at], USAGE, "infomap"
+    )
+
+
+def test_every_command_is_there() -> None:
     names = [command.callback.__name__ for command in app.registered_commands if command.callback]
     assert names == [
-        *("build", "communities", "cascades", "hashtags", "coordination", "layout", "export")
+        *("build", "communities", "cascades", "hashtags", "coordination", "layout", "export"),
+        *("emerging", "events", "label"),
     ]

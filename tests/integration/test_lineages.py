@@ -84,7 +84,7 @@ def rows(connection: Connection, query: str) -> list[tuple[Any, ...]]:
 
 def expected(connection: Connection) -> tuple[set[Any], set[Any]]:
     """Names and events by going through all stored windows from the first to the last."""
-    members: dict[Any, dict[int, list[str]]] = {}
+    members: dict[tuple[str, str], dict[datetime, dict[int, list[str]]]] = {}
     for tag, algorithm, start, cluster, accounts in rows(
         connection,
         "SELECT k.hashtag, k.algorithm, k.window_start, m.cluster,"
