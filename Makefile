@@ -10,7 +10,7 @@ unexport PYTHONPATH
 
 RUN := .venv/bin/python -m
 
-.PHONY: help venv demo test lint bench clean
+.PHONY: help venv demo test month lint bench clean
 
 help: ## list these targets
 	@echo "hoaxwatch; Python 3.11 to 3.13 is needed (PYTHON=... names one), everything else is installed into .venv"
@@ -24,6 +24,9 @@ demo: venv ## run the whole pipeline on made-up posts, print the result, write r
 
 test: venv ## all tests this machine can run, and which were skipped and why (ARGS=tests/unit)
 	@$(RUN) pytest -ra $(ARGS)
+
+month: venv ## the invented month of 40,000 posts against its truth, three seeds (half an hour)
+	@HOAXWATCH_TEST_MONTH=1 $(RUN) pytest -ra tests/integration/test_simulated_month.py $(ARGS)
 
 lint: venv ## style, types, the direction of imports, installed packages
 	.venv/bin/ruff check .

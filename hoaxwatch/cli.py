@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from hoaxwatch.commands import ask, config, database, demo, doctor, graph, pipeline, quarantine
+from hoaxwatch.commands import (
+    ask,
+    config,
+    database,
+    demo,
+    doctor,
+    graph,
+    pipeline,
+    quarantine,
+    simulate,
+)
 from hoaxwatch.show import notes
 
 app = typer.Typer(
@@ -21,6 +31,7 @@ app = typer.Typer(
 )
 app.command("run")(pipeline.run)
 app.command("demo")(demo.demo)
+app.command("simulate")(simulate.simulate)
 app.command("trends")(ask.trends)
 app.command("clusters")(ask.clusters)
 app.command("report")(ask.report)

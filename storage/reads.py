@@ -11,10 +11,10 @@ import psycopg
 from psycopg.rows import class_row, dict_row
 
 from storage.counting import COUNTED, counts
-from storage.rows import decompress
+from storage.rows import PayloadRow, decompress
 from storage.writes import QUARANTINE_ID, contents_from
 from streams.errors import UsageError
-from streams.records import Content, SeenAs
+from streams.records import Content
 
 Grain = str  # "hour" or "day"
 
@@ -662,6 +662,26 @@ def read_verdict_states(
     ).fetchall()
 
 
+class JudgedRow(NamedTuple):
+    """What counts as the verdict about one content."""
+
+    platform: str
+    root_id: str
+    #: labelled, scored, unsure, abstained or pending.
+    state: str
+    reason: str | None
+    likely_false: bool | None
+
+
+def read_judged(connection: psycopg.Connection) -> list[JudgedRow]:
+    """The verdict that counts of every content."""
+    found = connection.execute(
+        "SELECT platform, root_id, state, reason, likely_false FROM hoaxwatch.content_verdict"
+        " ORDER BY platform, root_id"
+    )
+    return [JudgedRow(*row) for row in found]
+
+
 def read_policy(connection: psycopg.Connection) -> dict[str, Any] | None:
     """The verdict policy in force; None before the first run."""
     cursor = connection.cursor(row_factory=dict_row)
@@ -756,18 +776,6 @@ def read_quarantined(
         QuarantinedRow(id_, source_, position, reason_, received_at, decompress(raw))
         for id_, source_, position, reason_, received_at, raw in found
     ]
-
-
-class PayloadRow(NamedTuple):
-    """A raw record as it was received."""
-
-    platform: str
-    post_id: str
-    raw: bytes
-    source: str | None
-    #: Of the post it belongs to, which the record itself does not say.
-    provenance: tuple[str, ...]
-    seen_as: SeenAs
 
 
 def read_payloads(

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
 from threading import local
+from typing import NamedTuple
 
 import zstandard
 
-from streams.records import Author, Content, Post, content_hash, hashtag_key
+from streams.records import Author, Content, Post, SeenAs, content_hash, hashtag_key
 
 Row = tuple[object, ...]
 
@@ -37,6 +38,18 @@ class PostRows:
     links: list[Row]
     media: list[Row]
     payloads: list[Row]
+
+
+class PayloadRow(NamedTuple):
+    """A raw record as it was received."""
+
+    platform: str
+    post_id: str
+    raw: bytes
+    source: str | None
+    #: Of the post it belongs to, which the record itself does not say.
+    provenance: tuple[str, ...]
+    seen_as: SeenAs
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +99,22 @@ def rows_of(posts: Sequence[Post], received_at: datetime) -> PostRows:
 
 def _payload_rows(groups: Iterable[Sequence[Version]], received_at: datetime) -> Iterator[Row]:
     for group in groups:
-        seen = set()
+        sources: dict[bytes, str | None] = {}
+        for version in group:
+            source = version.post.provenance or None
+            held = sources.setdefault(version.payload_hash, source)
+            if source is not None and (held is None or source < held):
+                sources[version.payload_hash] = source
         for version in group:
             post = version.post
-            if post.raw and version.payload_hash not in seen:
-                seen.add(version.payload_hash)
+            if post.raw and version.payload_hash in sources:
                 yield (
                     post.platform,
                     post.post_id,
                     version.payload_hash,
                     received_at,
                     compress(post.raw),
-                    post.provenance or None,
+                    sources.pop(version.payload_hash),
                 )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg
 
-from storage import rows
+from storage import retelling, rows
 from storage.rows import PostRows, Row
 from streams.records import Content, Deletion, Post, Problem, Verdict
 
@@ -25,6 +25,10 @@ QUARANTINE_ID = "left(md5(source || E'\\n' || position || E'\\n' || payload_hash
 
 #: What PostgreSQL says when a value of one post cannot be stored, whatever its neighbours.
 BAD_VALUE = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded, UnicodeEncodeError)
+
+#: Whoever deletes holds it alone; whoever stores posts or verdicts shares it. Else a transaction
+#: that does not see the other's rows yet could bring back what goes, or leave a verdict about it.
+_DELETION_LOCK = 0x676F6E65
 
 #: Rows of the batch at hand, one table each; emptied by every commit.
 _STAGED = {
@@ -39,12 +43,13 @@ _STAGED = {
     # posts that this batch added, and those that were there before, as they were
     "stage_added": 'platform text COLLATE "C", post_id text COLLATE "C"',
     "stage_known": "LIKE hoaxwatch.posts",
-    # contents whose words, tags or links are new to the database
-    "stage_changed": 'platform text COLLATE "C", root_id text COLLATE "C", is_new boolean',
+    # contents of which something is new to the database; `is_other`: its words, tags or links,
+    # which count, and not only its media
+    "stage_changed": """platform text COLLATE "C", root_id text COLLATE "C", is_new boolean,
+                        is_other boolean""",
     # (content, hour) pairs whose buckets must be counted again
     "stage_touched": 'platform text COLLATE "C", root_id text COLLATE "C", hour timestamptz',
-    # posts that are about to be deleted, and their authors
-    "stage_orphans": 'platform text COLLATE "C", author_id text COLLATE "C"',
+    # posts that are about to be deleted
     "stage_doomed": 'platform text COLLATE "C", post_id text COLLATE "C"',
 }
 
@@ -125,7 +130,7 @@ WITH added AS (
     INSERT INTO hoaxwatch.content SELECT * FROM stage_content ORDER BY platform, root_id
     ON CONFLICT (platform, root_id) DO NOTHING RETURNING platform, root_id
 )
-INSERT INTO stage_changed SELECT platform, root_id, true FROM added
+INSERT INTO stage_changed SELECT platform, root_id, true, true FROM added
 """
 
 _MERGE_KNOWN_CONTENT = f"""
@@ -147,15 +152,26 @@ WITH known AS MATERIALIZED (
     FROM stage_content s JOIN known k USING (platform, root_id)
     WHERE c.platform = s.platform AND c.root_id = s.root_id
     RETURNING c.platform, c.root_id, (c.input_hash, c.hashtags, c.links)
-              IS DISTINCT FROM (k.input_hash, k.hashtags, k.links) AS changed
+              IS DISTINCT FROM (k.input_hash, k.hashtags, k.links) AS is_other
+), staged_media AS (
+    SELECT platform, root_id, array_agg((url, kind, alt_text)::text ORDER BY url) AS media
+    FROM stage_media GROUP BY platform, root_id
 )
-INSERT INTO stage_changed SELECT platform, root_id, false FROM updated WHERE changed
+INSERT INTO stage_changed
+SELECT u.platform, u.root_id, false, u.is_other
+FROM updated u LEFT JOIN staged_media s USING (platform, root_id)
+CROSS JOIN LATERAL (
+    SELECT array_agg((m.url, m.kind, m.alt_text)::text ORDER BY m.url) AS media
+    FROM hoaxwatch.media m WHERE m.platform = u.platform AND m.root_id = u.root_id OFFSET 0
+) m
+WHERE u.is_other OR s.media IS DISTINCT FROM m.media
 """
 
 _TOUCH_CHANGED_CONTENT = """
 INSERT INTO stage_touched
 SELECT DISTINCT p.platform, p.root_id, date_trunc('hour', p.posted_at)
-FROM stage_changed c JOIN hoaxwatch.posts p USING (platform, root_id) WHERE NOT c.is_new
+FROM stage_changed c JOIN hoaxwatch.posts p USING (platform, root_id)
+WHERE NOT c.is_new AND c.is_other
 """
 
 # Also run before the links of changed contents are replaced: the buckets of the old tags.
@@ -201,13 +217,26 @@ WHERE (a.*) IS DISTINCT FROM (
     GREATEST(a.created_at, excluded.created_at))
 """
 
-# What is new to the database has no payload there.
+# What is new to the database has no payload there. The same bytes may come from several sources:
+# the first in C order is kept, whichever comes first in time.
 _ADD_PAYLOADS = """
-INSERT INTO hoaxwatch.payloads
-SELECT s.* FROM stage_payloads s
-WHERE (s.platform, s.post_id) IN (SELECT platform, post_id FROM stage_added)
-   OR NOT EXISTS (SELECT FROM hoaxwatch.payloads p WHERE p.platform = s.platform
-                  AND p.post_id = s.post_id AND p.payload_hash = s.payload_hash OFFSET 0)
+WITH known AS MATERIALIZED (
+    SELECT s.platform, s.post_id, s.payload_hash, s.source, p.received_at, p.source AS held
+    FROM stage_payloads s CROSS JOIN LATERAL (
+        SELECT received_at, source FROM hoaxwatch.payloads p WHERE p.platform = s.platform
+        AND p.post_id = s.post_id AND p.payload_hash = s.payload_hash OFFSET 0
+    ) p
+    WHERE (s.platform, s.post_id) NOT IN (SELECT platform, post_id FROM stage_added)
+), added AS (
+    INSERT INTO hoaxwatch.payloads
+    SELECT s.* FROM stage_payloads s
+    WHERE (s.platform, s.post_id, s.payload_hash)
+          NOT IN (SELECT platform, post_id, payload_hash FROM known)
+)
+UPDATE hoaxwatch.payloads p SET source = k.source
+FROM known k
+WHERE p.platform = k.platform AND p.post_id = k.post_id AND p.payload_hash = k.payload_hash
+  AND p.received_at = k.received_at AND k.source < k.held
 """
 
 _PENDING_OF_BATCH = """
@@ -249,20 +278,6 @@ SELECT count(*) FILTER (WHERE state = 'scored'), count(*) FILTER (WHERE state = 
 FROM written
 """
 
-# Accounts of deleted posts; those without any other post go as well.
-_NOTE_ORPHANS = """
-INSERT INTO stage_orphans
-SELECT DISTINCT p.platform, p.author_id FROM stage_doomed d
-JOIN hoaxwatch.posts p USING (platform, post_id) WHERE p.author_id IS NOT NULL
-"""
-
-_DELETE_ORPHANS = """
-DELETE FROM hoaxwatch.authors a USING stage_orphans o
-WHERE a.platform = o.platform AND a.author_id = o.author_id
-  AND NOT EXISTS (SELECT FROM hoaxwatch.posts p
-                  WHERE p.platform = o.platform AND p.author_id = o.author_id)
-"""
-
 
 def prepare(connection: psycopg.Connection) -> None:
     """Makes the staging tables of this connection. Call once after connecting."""
@@ -272,6 +287,7 @@ def prepare(connection: psycopg.Connection) -> None:
         connection.execute(
             f"CREATE TEMP TABLE IF NOT EXISTS {table} ({columns}) ON COMMIT DELETE ROWS"
         )
+    retelling.prepare(connection)
 
 
 def clear_staging(cursor: psycopg.Cursor[Any]) -> None:
@@ -380,10 +396,13 @@ def upsert_verdicts(
     """Stores verdicts in one transaction and marks the buckets they change.
 
     Returns how many were stored as scored and as abstained. A verdict about words that do not
-    stand any more is dropped: the content is pending again and somebody scores it.
+    stand any more is dropped: the content is pending again and somebody scores it. Of several about
+    one content the last counts: batches that were halved may name it twice.
     """
     now = rows.utc_text(scored_at)
+    last = {(verdict.platform, verdict.root_id): verdict for verdict in verdicts}
     with connection.transaction(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", (_DELETION_LOCK,))
         _copy(
             cursor,
             "stage_verdicts",
@@ -400,7 +419,7 @@ def upsert_verdicts(
                     json.dumps(v.evidence, ensure_ascii=False).replace("\\u0000", "\\ufffd"),
                     now,
                 )
-                for v in sorted(verdicts, key=lambda v: (v.platform, v.root_id))
+                for _, v in sorted(last.items())
             ),
         )
         scored, abstained = _one(cursor.execute(_MERGE_VERDICTS))
@@ -453,11 +472,17 @@ def has_tombstones(cursor: psycopg.Cursor[Any]) -> bool:
 
 def without_deleted(
     cursor: psycopg.Cursor[Any], posts: Sequence[Post], key: str
-) -> tuple[list[Post], int]:
-    """The posts that may be stored, and how many may not: deleted, by a deleted author, or shares
-    of a deleted post."""
+) -> tuple[list[Post], int, list[Deletion]]:
+    """The posts that may be stored, how many may not, and what follows from those.
+
+    May not: deleted, by a deleted author, or shares of a deleted post. Until the transaction ends
+    nobody else deletes. A share does not say who wrote its original; so an original that is refused
+    for its author's sake, and has no tombstone of its own, is returned as a Deletion: apply it and
+    ask again.
+    """
+    cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", (_DELETION_LOCK,))
     if not has_tombstones(cursor):
-        return list(posts), 0
+        return list(posts), 0, []
     names = {
         (kind, platform, name) for post in posts for kind, platform, name in _deletable_names(post)
     }
@@ -469,10 +494,16 @@ def without_deleted(
             (list(hashes.values()),),
         )
     }
-    kept = [
-        post for post in posts if not any(hashes[name] in stored for name in _deletable_names(post))
-    ]
-    return kept, len(posts) - len(kept)
+    kept: list[Post] = []
+    implied: dict[tuple[str, str], Deletion] = {}
+    for post in posts:
+        gone = [name for name in _deletable_names(post) if hashes[name] in stored]
+        if not gone:
+            kept.append(post)
+        elif post.root_id == post.post_id and all(kind == "author" for kind, _, _ in gone):
+            deletion = Deletion(platform=post.platform, kind="post", deleted_id=post.post_id)
+            implied[post.platform, post.post_id] = deletion
+    return kept, len(posts) - len(kept), list(implied.values())
 
 
 def _deletable_names(post: Post) -> list[tuple[str, str, str]]:
@@ -484,23 +515,23 @@ def _deletable_names(post: Post) -> list[tuple[str, str, str]]:
 
 def apply_deletions(cursor: psycopg.Cursor[Any], deletions: Sequence[Deletion], key: str) -> None:
     """Remembers each deletion by hash and removes what is stored: the post with its shares, or all
-    posts of the author with theirs; content, payloads and verdicts go with them."""
+    posts of the author with theirs; content, payloads and verdicts go with them.
+
+    The originals of a deleted author get tombstones too: shares of them may still come. What only
+    the deleted posts told must be told again before the transaction ends: see `retelling`.
+    """
+    cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_DELETION_LOCK,))
     for deletion in sorted(deletions, key=lambda d: (d.platform, d.kind, d.deleted_id)):
-        cursor.execute(
-            "INSERT INTO hoaxwatch.tombstones AS t VALUES (%s, %s, %s, %s, %s)"
-            " ON CONFLICT (platform, kind, id_hash) DO UPDATE SET"
-            " reason = LEAST(t.reason, excluded.reason),"
-            " deleted_at = LEAST(t.deleted_at, excluded.deleted_at)"
-            " WHERE (t.reason, t.deleted_at) IS DISTINCT FROM"
-            " (LEAST(t.reason, excluded.reason), LEAST(t.deleted_at, excluded.deleted_at))",
-            (
-                deletion.platform,
-                deletion.kind,
-                id_hash(key, deletion.kind, deletion.platform, deletion.deleted_id),
-                deletion.reason,
-                deletion.deleted_at,
-            ),
-        )
+        _add_tombstone(cursor, deletion, key)
+        if deletion.kind == "author":
+            written = cursor.execute(
+                "SELECT post_id FROM hoaxwatch.posts"
+                " WHERE platform = %s AND author_id = %s AND root_id = post_id",
+                (deletion.platform, deletion.deleted_id),
+            ).fetchall()
+            for (post_id,) in written:
+                of_author = Deletion(platform=deletion.platform, kind="post", deleted_id=post_id)
+                _add_tombstone(cursor, of_author, key)
         column = "post_id" if deletion.kind == "post" else "author_id"
         cursor.execute(
             f"INSERT INTO stage_doomed SELECT platform, post_id FROM hoaxwatch.posts"
@@ -524,7 +555,7 @@ def apply_deletions(cursor: psycopg.Cursor[Any], deletions: Sequence[Deletion], 
         " JOIN hoaxwatch.posts p USING (platform, post_id)"
         " JOIN hoaxwatch.content_hashtags h USING (platform, root_id)"
     )
-    cursor.execute(_NOTE_ORPHANS)
+    retelling.note_tellers(cursor)
     for table, column in (
         ("payloads", "post_id"),
         ("posts", "post_id"),
@@ -538,7 +569,25 @@ def apply_deletions(cursor: psycopg.Cursor[Any], deletions: Sequence[Deletion], 
             f"DELETE FROM hoaxwatch.{table} t USING stage_doomed d"
             f" WHERE t.platform = d.platform AND t.{column} = d.post_id"
         )
-    cursor.execute(_DELETE_ORPHANS)
+    retelling.forget_told(cursor)
+
+
+def _add_tombstone(cursor: psycopg.Cursor[Any], deletion: Deletion, key: str) -> None:
+    cursor.execute(
+        "INSERT INTO hoaxwatch.tombstones AS t VALUES (%s, %s, %s, %s, %s)"
+        " ON CONFLICT (platform, kind, id_hash) DO UPDATE SET"
+        " reason = LEAST(t.reason, excluded.reason),"
+        " deleted_at = LEAST(t.deleted_at, excluded.deleted_at)"
+        " WHERE (t.reason, t.deleted_at) IS DISTINCT FROM"
+        " (LEAST(t.reason, excluded.reason), LEAST(t.deleted_at, excluded.deleted_at))",
+        (
+            deletion.platform,
+            deletion.kind,
+            id_hash(key, deletion.kind, deletion.platform, deletion.deleted_id),
+            deletion.reason,
+            deletion.deleted_at,
+        ),
+    )
 
 
 def activate_policy(

@@ -10,14 +10,11 @@ from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
 
-from msgspec.structs import replace
-
 from storage import reads, remap, writes
 from storage.database import Connection
-from storage.reads import PayloadRow
-from storage.rows import rows_of
-from streams.formats.registry import FORMATS, remap_raw
-from streams.records import Post, Problem
+from storage.rows import PayloadRow, rows_of
+from streams.records import Post
+from streams.rereading import read_again, sources_of
 from streams.steps import check_time
 
 #: Posts that are mapped together.
@@ -65,7 +62,7 @@ def remap_payloads(
             keys = sorted({(payload.platform, payload.post_id) for payload in page} & selected)
             if not keys:
                 continue
-            posts, _ = writes.without_deleted(cursor, posts, tombstone_key)
+            posts, _, _ = writes.without_deleted(cursor, posts, tombstone_key)
             remap.forget(cursor, keys)
             writes.clear_staging(cursor)
             writes.upsert_posts(cursor, rows_of(posts, now))
@@ -103,27 +100,10 @@ def _pages(connection: Connection) -> Iterator[list[PayloadRow]]:
         after = (page[-1].platform, page[-1].post_id)
 
 
-def _sources(payload: PayloadRow) -> list[str]:
-    """Who may have given this record: known, or each of its post's sources."""
-    return [payload.source] if payload.source else list(payload.provenance)
-
-
 def _formats_of(payload: PayloadRow) -> set[str]:
-    return {source.partition(":")[0] for source in _sources(payload)}
+    return {source.partition(":")[0] for source in sources_of(payload)}
 
 
 def _map_again(payload: PayloadRow, now: datetime) -> tuple[list[Post], str | None]:
     """The posts that the record is today, or why it cannot be mapped."""
-    reason = "nobody knows its format"
-    for source in _sources(payload):
-        name = source.partition(":")[0]
-        if name not in FORMATS:
-            reason = f"there is no format {name!r}"
-            continue
-        readings = [check_time(reading, now) for reading in remap_raw(payload.raw, source)]
-        problems = [reading.reason for reading in readings if isinstance(reading, Problem)]
-        posts = [reading for reading in readings if isinstance(reading, Post)]
-        if posts and not problems:
-            return [replace(post, seen_as=payload.seen_as) for post in posts], None
-        reason = problems[0] if problems else "it is no post"
-    return [], reason
+    return read_again(payload, lambda reading: check_time(reading, now))

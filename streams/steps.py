@@ -32,6 +32,7 @@ from storage.rows import PostRows, rows_of
 from streams.channel import beside
 from streams.lineages import DECIMALS, Naming, Touched
 from streams.records import Content, Deletion, NotAPost, Post, Problem, Reading, Verdict
+from streams.rereading import tell_again
 
 
 @dataclass
@@ -137,17 +138,30 @@ def _record_at_once(
             "not a post": not_posts.total(),
         }
     )
-    with connection.transaction(), connection.cursor() as cursor:
-        if deletions:
-            writes.apply_deletions(cursor, deletions, tombstone_key)
-        kept, n_deleted = writes.without_deleted(cursor, batch.posts, tombstone_key)
-        result.outcomes["expired"] = n_deleted
-        if kept:
-            rows = rows_of(kept, batch.received_at) if n_deleted else batch.rows
-            result.outcomes.update(writes.upsert_posts(cursor, rows))
-            result.pending = writes.read_pending_of_batch(cursor, detector.name, detector.version)
-        writes.add_quarantined(cursor, problems, batch.received_at)
-    return result
+    while True:
+        with connection.transaction(), connection.cursor() as cursor:
+            if deletions:
+                writes.apply_deletions(cursor, deletions, tombstone_key)
+                for posts in tell_again(cursor):
+                    writes.clear_staging(cursor)
+                    writes.upsert_posts(cursor, rows_of(posts, batch.received_at))
+                    result.pending += writes.read_pending_of_batch(
+                        cursor, detector.name, detector.version
+                    )
+                writes.clear_staging(cursor)
+            kept, n_deleted, implied = writes.without_deleted(cursor, batch.posts, tombstone_key)
+            if implied:
+                deletions += implied
+                continue
+            result.outcomes["expired"] = n_deleted
+            if kept:
+                rows = rows_of(kept, batch.received_at) if n_deleted else batch.rows
+                result.outcomes.update(writes.upsert_posts(cursor, rows))
+                result.pending += writes.read_pending_of_batch(
+                    cursor, detector.name, detector.version
+                )
+            writes.add_quarantined(cursor, problems, batch.received_at)
+            return result
 
 
 def classify(detector: Detector, contents: Sequence[Content]) -> list[Verdict]:

@@ -36,6 +36,16 @@ def read_tables(dsn: str) -> dict[str, list[tuple[Any, ...]]]:
     return tables
 
 
+def table_names(dsn: str) -> set[str]:
+    """The compared tables."""
+    with connect(dsn) as connection:
+        found = connection.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'hoaxwatch'::regnamespace"
+            " AND relkind IN ('r', 'p') AND NOT relispartition"
+        )
+        return {row[0] for row in found} - NOT_COMPARED
+
+
 def assert_same(found: dict[str, list[Any]], expected: dict[str, list[Any]]) -> None:
     """Equal tables; says in which table the first difference is."""
     assert found.keys() == expected.keys()

@@ -382,9 +382,11 @@ def _page_of(
     attached = (objects_of(object_of(tweet.get("attachments")).get("media")) for tweet in tweets)
     media = [*objects_of(includes.get("media")), *(medium for some in attached for medium in some)]
     first_ids = {}
-    for tweet in tweets:
-        history = _history(tweet)
-        if len(history) > 1 and all(map(is_id, history)) and text_of(tweet.get("id")) in history:
+    # a reference has a history only in `raw`
+    references = [part for tweet in tweets for part in _reference_objects(tweet)]
+    for part in (*tweets, *references):
+        history = _history(part)
+        if len(history) > 1 and all(map(is_id, history)) and text_of(part.get("id")) in history:
             first_ids.update(dict.fromkeys(history, history[0]))
     retrieved = object_of(record.get("__twarc"))
     return _Page(
@@ -450,7 +452,7 @@ def _parse_event(name: str, event: Json) -> Deletion | NotAPost:
 
 def _own_object(tweet: Json, author: Json, page: _Page) -> Json:
     """The post alone, as a flattened tweet that this format reads again: its author, its media
-    and the time of collection inside it, referenced posts by id only."""
+    and the time of collection inside it, referenced posts by their ids only."""
     own = {**tweet}
     if author:
         own["author"] = author
@@ -462,10 +464,19 @@ def _own_object(tweet: Json, author: Json, page: _Page) -> Json:
         }
     for name in ("referenced_tweets", "referenced_posts"):
         if name in own:
-            references = objects_of(own[name])
-            own[name] = [{"type": r.get("type"), "id": r.get("id")} for r in references]
+            own[name] = [_own_reference(r, page) for r in objects_of(own[name])]
     if page.retrieved:
         own["__twarc"] = page.retrieved
+    return own
+
+
+def _own_reference(reference: Json, page: _Page) -> Json:
+    """The id alone; of an edited post, as far as the page tells, with the first id before it."""
+    x_id = reference.get("id")
+    own: Json = {"type": reference.get("type"), "id": x_id}
+    first_id = page.first_ids.get(text_of(x_id) or "")
+    if first_id not in (None, x_id):
+        own["edit_history_tweet_ids"] = [first_id, x_id]
     return own
 
 

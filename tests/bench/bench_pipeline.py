@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from detectors.null import NullDetector
-from hoaxwatch.simulate import make_world, write_samples
+from hoaxwatch.simulate import simulate
 from storage import embedded
 from storage.database import connect
 from streams import local
@@ -38,7 +38,7 @@ def sample_files(folder: Path) -> list[Path]:
     """What is read unless files are given."""
     data = os.environ.get("HOAXWATCH_TEST_DATA")
     found = sorted((Path(data) / "tweets_2023_csv").glob("*.csv.xz")) if data else []
-    return found or write_samples(make_world(seed=1, n_accounts=3000, n_originals=8000), folder)
+    return found or simulate(folder / "month", with_pictures=False, with_tables=False).paths
 
 
 def parse_and_copy(dsn: str, inputs: Sequence[InputFile]) -> None:

@@ -16,12 +16,12 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from hoaxwatch.simulate import make_world, write_samples
 from storage import embedded, rows, writes
 from storage.database import Connection, add_payload_partitions, connect, migrate
 from streams.formats.registry import read_file
 from streams.records import Post
 from tests.bench.measure import print_result, seconds_of, spread
+from tests.samples import write_samples
 from tests.tables import assert_same, read_tables
 
 NOW = datetime(2026, 3, 8, tzinfo=UTC)
@@ -30,9 +30,9 @@ BATCH = 4000
 
 def distinct_posts(n_posts: int, folder: Path) -> list[Post]:
     """Posts of an invented world, each id once, shares after their originals."""
-    world = make_world(seed=1, n_accounts=2000, n_originals=n_posts // 2)
+    pages, _ = write_samples(folder, seed=1, n_posts=n_posts * 3 // 2, n_days=10)
     found: dict[str, Post] = {}
-    for reading in read_file(write_samples(world, folder)[0]):
+    for reading in read_file(pages):
         if isinstance(reading, Post):
             found.setdefault(reading.post_id, reading)
     return list(found.values())[:n_posts]

@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 
 import hoaxwatch
-from hoaxwatch.simulate import make_world, write_samples
 from streams.errors import Unavailable, UsageError
 from streams.formats.opening import InputError
 from streams.records import Problem
+from tests.samples import write_samples
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:
     """Two files that overlap; the first ends in a broken line."""
-    return write_samples(make_world(seed=7, n_accounts=120, n_originals=80), tmp_path)
+    return write_samples(tmp_path, seed=7)
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hoaxwatch.simulate import make_world, write_samples
 from storage import backup, reads
 from storage.database import Connection, connect
 from streams import local
 from streams.errors import UsageError
 from streams.settings import read_settings
 from tests.marker import MarkerDetector
+from tests.samples import write_samples
 from tests.tables import assert_same, read_tables
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def fill(dsn: str, folder: Path) -> None:
-    paths = write_samples(make_world(seed=6, n_accounts=80, n_originals=60), folder)
+    paths = write_samples(folder, seed=6)
     settings = read_settings(cluster_min_users=5)
     local.run(dsn, local.check_inputs(paths), MarkerDetector(), settings)
 

@@ -24,10 +24,10 @@ import psycopg
 import pytest
 
 from hoaxwatch import cli
-from hoaxwatch.simulate import make_world, write_samples
 from storage import embedded, reads
 from storage.database import connect
 from streams.formats.registry import FORMATS
+from tests.samples import write_samples
 from tests.tables import assert_same, read_tables
 
 OK, USAGE, DOWN = 0, 2, 3
@@ -43,7 +43,7 @@ def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 @pytest.fixture
 def samples(tmp_path: Path) -> list[str]:
     """Two files of an invented world."""
-    paths = write_samples(make_world(seed=2, n_accounts=120, n_originals=80), tmp_path / "posts")
+    paths = write_samples(tmp_path / "posts", seed=2)
     return [str(path) for path in paths]
 
 
@@ -234,8 +234,7 @@ def test_config_masks_secrets(
 def test_a_database_that_goes_down_in_the_middle_loses_nothing(
     database: str, tmp_path: Path
 ) -> None:
-    world = make_world(seed=3, n_accounts=300, n_originals=500)
-    files = [str(path) for path in write_samples(world, tmp_path / "posts")]
+    files = [str(path) for path in write_samples(tmp_path / "posts", seed=3, n_posts=2500)]
     home = Path(tempfile.mkdtemp(prefix="hw-", dir="/tmp"))
     home.chmod(0o755)
     folder = home / "projects" / "default"

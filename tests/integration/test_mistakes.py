@@ -57,6 +57,9 @@ def _a_newcomer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("trends --since 2023-05-02 --until 2023-05-01", USAGE, ["exchange them"]),
         ("trends --tz Berlin", USAGE, ["Europe/Berlin"]),
         ("clusters", USAGE, ["--hashtag", "hoaxwatch clusters --help"]),
+        ("simulate --languages fr", USAGE, ["'fr'", "en, de, es", "--languages en"]),
+        ("simulate --out .", USAGE, ["holds files already", "another folder with --out"]),
+        ("demo --folder .", USAGE, ["holds files already", "another folder with --folder"]),
     ],
 )
 def test_a_mistake_gives_one_line_that_helps(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec.structs import replace
 
-from hoaxwatch.simulate import make_world, write_samples
 from storage.database import connect
 from streams import local, remap
 from streams.formats import registry, twitter_v2, twitwi
@@ -18,6 +17,7 @@ from streams.records import Post, Problem, Reading
 from streams.remap import Remapped
 from streams.settings import read_settings
 from tests.marker import MarkerDetector
+from tests.samples import write_samples
 from tests.tables import assert_same, read_tables
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ Wrong = Callable[[Post], Reading]
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:
     """Pages with embedded posts, and a table that has many of the posts again."""
-    return write_samples(make_world(seed=4, n_accounts=80, n_originals=120), tmp_path)
+    return write_samples(tmp_path, seed=4)
 
 
 @pytest.fixture(autouse=True)

@@ -222,6 +222,9 @@ def test_an_edited_post_is_one_post_under_its_first_id(name: str) -> None:
     assert before.post_id == after.post_id == after.root_id == answer.reply_to == first
     assert before.posted_at == after.posted_at
     assert (before.completeness, after.completeness) == (CUT, WHOLE), "the newest text wins"
+    (again,) = twitter_v2.remap(answer.raw, "s")
+    assert isinstance(again, Post)
+    assert again.reply_to == first, "what was answered is known although it is not inside"
 
 
 def test_a_flattened_tweet() -> None:

@@ -1,0 +1,181 @@
+"""What only a deleted post told goes with it: accounts and contents are told again by what is left.
+
+An account's row has the latest of what all its posts told, and a content that is known from shares
+alone has what the latest of them carried. Where the deleted post may have been the one, both forget
+what they hold, and the raw records of the posts that are left are read and merged again. So the
+tables are the same whether a deletion comes before or after the posts.
+
+Who has a post without a raw record (retention dropped it) keeps what is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import psycopg
+
+from storage.rows import PayloadRow, decompress
+
+Cursor = psycopg.Cursor[Any]
+
+_STAGING = """
+CREATE TEMP TABLE IF NOT EXISTS retold_authors (LIKE hoaxwatch.authors) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS retold_contents (LIKE hoaxwatch.content) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS retold_posts (
+    platform text COLLATE "C", post_id text COLLATE "C",
+    PRIMARY KEY (platform, post_id)) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS doomed_tellers (
+    platform text COLLATE "C", author_id text COLLATE "C", root_id text COLLATE "C",
+    last_seen_at timestamptz) ON COMMIT DELETE ROWS;
+"""
+
+_NOTE_TELLERS = """
+INSERT INTO doomed_tellers
+SELECT p.platform, p.author_id, p.root_id,
+       GREATEST(p.observed_at, (p.likes).observed_at, (p.shares).observed_at,
+                (p.replies).observed_at, (p.quotes).observed_at, (p.views).observed_at)
+FROM (SELECT DISTINCT platform, post_id FROM stage_doomed) d
+JOIN hoaxwatch.posts p USING (platform, post_id)
+"""
+
+# Accounts that nobody's post is left of.
+_DELETE_ORPHANS = """
+DELETE FROM hoaxwatch.authors a
+USING (SELECT DISTINCT platform, author_id FROM doomed_tellers) d
+WHERE a.platform = d.platform AND a.author_id = d.author_id
+  AND NOT EXISTS (SELECT FROM hoaxwatch.posts p
+                  WHERE p.platform = d.platform AND p.author_id = d.author_id)
+"""
+
+# Contents that no post points at any more: the last share of one that was never seen itself.
+_DELETE_UNTOLD = [
+    f"""
+    DELETE FROM hoaxwatch.{table} t
+    USING (SELECT DISTINCT platform, root_id FROM doomed_tellers) d
+    WHERE t.platform = d.platform AND t.root_id = d.root_id
+      AND NOT EXISTS (SELECT FROM hoaxwatch.posts p
+                      WHERE p.platform = d.platform AND p.root_id = d.root_id)
+    """
+    for table in ("content_hashtags", "content_links", "media", "verdicts", "content")
+]
+
+_HAS_RAW = """EXISTS (SELECT FROM hoaxwatch.payloads y WHERE y.platform = p.platform
+                     AND y.post_id = p.post_id AND y.payload_hash = p.payload_hash)"""
+
+# Whose latest values are all later than what went need not be told again.
+_NOTE_AUTHORS = f"""
+INSERT INTO retold_authors
+SELECT a.* FROM (
+    SELECT platform, author_id, max(last_seen_at) AS last_seen_at FROM doomed_tellers
+    WHERE author_id IS NOT NULL GROUP BY platform, author_id
+) d JOIN hoaxwatch.authors a USING (platform, author_id)
+WHERE LEAST((a.handle).observed_at, (a.name).observed_at, (a.followers).observed_at,
+            (a.following).observed_at, (a.n_posts).observed_at, (a.verified).observed_at)
+      <= d.last_seen_at
+  AND NOT EXISTS (SELECT FROM hoaxwatch.posts p
+                  WHERE p.platform = a.platform AND p.author_id = a.author_id AND NOT {_HAS_RAW})
+"""
+
+# A content that was seen itself has its words from there (completeness 1 or 2).
+_NOTE_CONTENTS = f"""
+INSERT INTO retold_contents
+SELECT c.* FROM (SELECT DISTINCT platform, root_id FROM doomed_tellers) d
+JOIN hoaxwatch.content c USING (platform, root_id)
+WHERE c.completeness = 0
+  AND NOT EXISTS (SELECT FROM hoaxwatch.posts p
+                  WHERE p.platform = c.platform AND p.root_id = c.root_id AND NOT {_HAS_RAW})
+"""
+
+_NOTE_POSTS = """
+INSERT INTO retold_posts
+SELECT p.platform, p.post_id FROM retold_authors a
+JOIN hoaxwatch.posts p ON p.platform = a.platform AND p.author_id = a.author_id
+UNION
+SELECT p.platform, p.post_id FROM retold_contents c
+JOIN hoaxwatch.posts p ON p.platform = c.platform AND p.root_id = c.root_id
+"""
+
+_FORGET = [
+    """
+    UPDATE hoaxwatch.authors a
+    SET handle = NULL, name = NULL, followers = NULL, following = NULL, n_posts = NULL,
+        verified = NULL, created_at = NULL
+    FROM retold_authors r WHERE a.platform = r.platform AND a.author_id = r.author_id
+    """,
+    """
+    UPDATE hoaxwatch.content c
+    SET completeness = -1, observed_at = '-infinity', payload_hash = ''
+    FROM retold_contents r WHERE c.platform = r.platform AND c.root_id = r.root_id
+    """,
+]
+
+# A raw record that no reader understands any more tells nothing: then what was known stays.
+_RESTORE_AUTHORS = """
+UPDATE hoaxwatch.authors a
+SET handle = GREATEST(a.handle, r.handle), name = GREATEST(a.name, r.name),
+    followers = GREATEST(a.followers, r.followers), following = GREATEST(a.following, r.following),
+    n_posts = GREATEST(a.n_posts, r.n_posts), verified = GREATEST(a.verified, r.verified),
+    created_at = GREATEST(a.created_at, r.created_at)
+FROM retold_authors r
+WHERE a.platform = r.platform AND a.author_id = r.author_id AND EXISTS (
+    SELECT FROM unnest(%s::text[], %s::text[]) AS u (platform, post_id)
+    JOIN hoaxwatch.posts p USING (platform, post_id)
+    WHERE p.platform = a.platform AND p.author_id = a.author_id)
+"""
+_RESTORE_CONTENTS = """
+UPDATE hoaxwatch.content c
+SET completeness = r.completeness, observed_at = r.observed_at, payload_hash = r.payload_hash
+FROM retold_contents r
+WHERE c.platform = r.platform AND c.root_id = r.root_id AND c.completeness = -1
+"""
+
+_TAKE_PAGE = """
+WITH page AS (
+    SELECT platform, post_id FROM retold_posts ORDER BY platform, post_id LIMIT %s
+), taken AS (
+    DELETE FROM retold_posts r USING page
+    WHERE r.platform = page.platform AND r.post_id = page.post_id
+)
+SELECT p.platform, p.post_id, y.raw, y.source, p.provenance, p.seen_as
+FROM page JOIN hoaxwatch.posts p USING (platform, post_id)
+JOIN hoaxwatch.payloads y USING (platform, post_id)
+ORDER BY p.platform, p.post_id, y.payload_hash
+"""
+
+
+def prepare(connection: psycopg.Connection) -> None:
+    """Makes the temporary tables of this connection. Call once after connecting."""
+    connection.execute(_STAGING)
+
+
+def note_tellers(cursor: Cursor) -> None:
+    """Remembers what the posts in stage_doomed may have told; before they are deleted."""
+    cursor.execute("DELETE FROM doomed_tellers")
+    cursor.execute(_NOTE_TELLERS)
+
+
+def forget_told(cursor: Cursor) -> None:
+    """After they were deleted: drops what nobody tells any more, and has accounts and contents that
+    others tell of too forget what they hold. `take_page` says who tells them again."""
+    cursor.execute(_DELETE_ORPHANS)
+    for statement in (*_DELETE_UNTOLD, _NOTE_AUTHORS, _NOTE_CONTENTS, _NOTE_POSTS, *_FORGET):
+        cursor.execute(statement)
+
+
+def take_page(cursor: Cursor, n_posts: int) -> list[PayloadRow]:
+    """All raw records of the next posts that must be read and merged again; empty: that was all."""
+    return [
+        PayloadRow(platform, post_id, decompress(raw), source, tuple(provenance), seen_as)
+        for platform, post_id, raw, source, provenance, seen_as in cursor.execute(
+            _TAKE_PAGE, (n_posts,)
+        )
+    ]
+
+
+def settle(cursor: Cursor, unread: Collection[tuple[str, str]]) -> None:
+    """Call after the last page, in the same transaction, with the (platform, post id) of posts
+    that have a raw record which could not be read."""
+    if unread:
+        cursor.execute(_RESTORE_AUTHORS, [list(column) for column in zip(*unread, strict=True)])
+    cursor.execute(_RESTORE_CONTENTS)
