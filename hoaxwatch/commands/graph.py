@@ -577,8 +577,8 @@ def coordination(
 ) -> None:
     """Show groups of accounts that do the same at the same time more than chance explains.
 
-    Chance keeps what every account does when, and what is used how often in each hour. A group may
-    be a campaign, a newsroom or fans: look at what they did before you say so.
+    Chance keeps what every account acts on and when it begins, and draws anew how soon they act. A
+    group may be a campaign, a newsroom or fans: look at what they did before you say so.
     """
     output = output_of(as_json, as_csv)
     rules = _rules(kind, window)
