@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from streams.records import Content, Verdict
+
+
+class DetectorUnusable(ValueError):
+    """A detector that cannot judge here as it was asked to; the message is one line that says what
+    to do. Its kinds are beside what raises them."""
 
 
 class Detector(Protocol):
@@ -29,3 +34,12 @@ class Detector(Protocol):
 
     def score(self, contents: Sequence[Content]) -> list[Verdict]:
         """One verdict per content, in order: scored, or abstained with a reason."""
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """A detector whose evidence costs more than its score, so that it is given on demand."""
+
+    def explain(self, content: Content) -> tuple[tuple[str, float], ...]:
+        """What weighed most, as (feature, contribution to the calibrated logit), largest first.
+        () for a content that is not scored. As pure as `score`."""

@@ -147,5 +147,36 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
+def paired_difference(
+    statistic: Callable[[Bools, Bools], float],
+    positive: Bools,
+    predicted: Bools,
+    baseline: Bools,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> tuple[float, float, float]:
+    """How much greater a statistic is than that of a baseline on the same texts, and the 95 %
+    percentile interval of the difference over resampled texts, each drawn for both at once.
+
+    Source: Efron, as above; Koehn, "Statistical significance tests for machine translation
+    evaluation", EMNLP 2004.
+
+    >>> def share(positive, predicted): return float(np.mean(predicted == positive))
+    >>> truth, good, bad = np.ones(100, bool), np.arange(100) < 90, np.arange(100) < 50
+    >>> difference, low, high = paired_difference(share, truth, good, bad)
+    >>> round(difference, 6), 0.25 < low < 0.35, 0.45 < high < 0.55
+    (0.4, True, True)
+    """
+    random = np.random.default_rng(seed)
+    values = []
+    for _ in range(n_resamples):
+        drawn = random.integers(0, len(positive), len(positive))
+        of_both = (statistic(positive[drawn], p[drawn]) for p in (predicted, baseline))
+        values.append(next(of_both) - next(of_both))
+    low, high = np.percentile(values, [2.5, 97.5])
+    whole = statistic(positive, predicted) - statistic(positive, baseline)
+    return float(whole), float(low), float(high)
+
+
 def _ratio(part: float, whole: float) -> float:
     return float(part / whole) if whole else 0.0

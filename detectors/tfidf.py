@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from io import BytesIO
-from math import exp, fsum, isfinite, log, sqrt
+from math import fsum, isfinite, log, sqrt
 from pathlib import Path
 from typing import NamedTuple
 from zipfile import BadZipFile
@@ -23,9 +23,17 @@ from zipfile import BadZipFile
 import msgspec
 import numpy as np
 
-from detectors.labels import LABELS, POSITIVE_CLASS
+from detectors import trained
 from detectors.text.abstain import abstain_reason
-from detectors.text.normalise import PREPROCESSING, bigrams, normalise, words
+from detectors.text.normalise import bigrams, normalise, words
+from detectors.trained import (
+    BrokenWeights,
+    Opinion,
+    config_problem,
+    read_bytes,
+    sigmoid,
+    verdict_of,
+)
 from streams.records import Content, Verdict
 
 FORMAT = 1
@@ -35,32 +43,8 @@ N_EVIDENCE = 5
 _CONFIG, _WEIGHTS = "config.json", "weights.npz"
 
 
-class BrokenWeights(ValueError):
-    """The weights folder is not what training wrote: never guess with it."""
-
-
-class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Platt scaling: calibrated logit = slope * logit + offset. slope > 0.
-
-    Source: Platt, "Probabilistic outputs for support vector machines", 1999.
-    """
-
-    slope: float
-    offset: float
-
-
-class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Config(trained.Config, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`config.json`: everything about a model that is no big array."""
-
-    format: int
-    preprocessing: int
-    labels: tuple[str, ...]
-    positive_class: str
-    threshold: float
-    calibration: Calibration
-    languages: tuple[str, ...]
-    weights_sha256: str
-    trained_on: str
 
 
 class LinearModel(NamedTuple):
@@ -70,23 +54,15 @@ class LinearModel(NamedTuple):
     intercept: float
 
 
-class Opinion(NamedTuple):
-    """What a verdict says about a text: a score with its evidence, or why there is none."""
-
-    score: float | None = None
-    reason: str | None = None
-    evidence: tuple[tuple[str, float], ...] = ()
-
-
 class TfidfDetector:
     """Scores English texts; see the module. Cost: about 100 microseconds per post on one core."""
 
     name = "tfidf"
 
-    def __init__(self, folder: Path = SHIPPED_WEIGHTS) -> None:
+    def __init__(self, weights: Path = SHIPPED_WEIGHTS) -> None:
         """Load a weights folder. Raises BrokenWeights."""
-        self._config = read_config(folder)
-        self._model = read_model(folder, self._config.weights_sha256)
+        self._config = read_config(weights)
+        self._model = read_model(weights, self._config.weights_sha256)
         self.threshold = self._config.threshold
         self.version = model_version(self._config)
 
@@ -100,19 +76,7 @@ class TfidfDetector:
             opinion = judged.get(read)
             if opinion is None:
                 opinion = judged[read] = self.judge(*read)
-            verdicts.append(
-                Verdict(
-                    platform=content.platform,
-                    root_id=content.root_id,
-                    input_hash=content.input_hash,
-                    detector=self.name,
-                    version=self.version,
-                    state="abstained" if opinion.score is None else "scored",
-                    score=opinion.score,
-                    reason=opinion.reason,
-                    evidence=opinion.evidence,
-                )
-            )
+            verdicts.append(verdict_of(content, opinion, self.name, self.version))
         return verdicts
 
     def judge(self, text: str, lang: str | None) -> Opinion:
@@ -172,18 +136,6 @@ def strongest(
     return tuple((feature, round(slope * contributions[feature], 6)) for _, feature in ranked[:n])
 
 
-def sigmoid(logit: float) -> float:
-    """1 / (1 + exp(-logit)), without overflow.
-
-    >>> sigmoid(0.0), sigmoid(-1000.0), sigmoid(1000.0)
-    (0.5, 0.0, 1.0)
-    """
-    if logit >= 0:
-        return 1.0 / (1.0 + exp(-logit))
-    odds = exp(logit)
-    return odds / (1.0 + odds)
-
-
 def model_version(config: Config) -> str:
     """`<12 hex>-p<preprocessing>`: the hex digits hash all that a score depends on.
 
@@ -198,25 +150,12 @@ def read_config(folder: Path) -> Config:
     """The checked `config.json` of a weights folder. Raises BrokenWeights."""
     path = folder / _CONFIG
     try:
-        config = msgspec.json.decode(_read_bytes(path), type=Config)
+        config = msgspec.json.decode(read_bytes(path, _broken), type=Config)
     except msgspec.DecodeError as error:
         raise _broken(path, f"cannot be read ({error})") from error
-    if config.format != FORMAT:
-        raise _broken(path, f"has format {config.format}, this version reads {FORMAT}")
-    if config.preprocessing != PREPROCESSING:
-        raise _broken(
-            path, f"needs preprocessing {config.preprocessing}, this version has {PREPROCESSING}"
-        )
-    if config.labels != LABELS or config.positive_class != POSITIVE_CLASS:
-        raise _broken(
-            path,
-            f"has labels {list(config.labels)} with positive class {config.positive_class!r} "
-            f"instead of {list(LABELS)} with {POSITIVE_CLASS!r}",
-        )
-    if not 0 < config.threshold < 1:
-        raise _broken(path, f"has threshold {config.threshold}, which is not between 0 and 1")
-    if not config.calibration.slope > 0:
-        raise _broken(path, f"has slope {config.calibration.slope}: it would turn the labels round")
+    problem = config_problem(config, FORMAT)
+    if problem is not None:
+        raise _broken(path, problem)
     return config
 
 
@@ -227,7 +166,7 @@ def read_model(folder: Path, expected_sha256: str) -> LinearModel:
     in UTF-8 with a line feed between them.
     """
     path = folder / _WEIGHTS
-    data = _read_bytes(path)
+    data = read_bytes(path, _broken)
     found = sha256(data).hexdigest()
     if found != expected_sha256:
         raise _broken(path, f"has sha256 {found[:12]}..., {_CONFIG} says {expected_sha256[:12]}...")
@@ -272,13 +211,6 @@ def write_weights(
 def write_config(folder: Path, config: Config) -> None:
     """Write `config.json`, indented."""
     (folder / _CONFIG).write_bytes(msgspec.json.format(msgspec.json.encode(config)) + b"\n")
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise _broken(path, f"cannot be opened ({error.strerror})") from error
 
 
 def _broken(path: Path, what: str) -> BrokenWeights:

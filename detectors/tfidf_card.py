@@ -2,55 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import Any
 
-#: What the numbers cannot say about each set: what it is, when, its licence, its label rule.
-ABOUT = {
-    "liar": (
-        "LIAR (Wang 2017): statements of US politicians, PolitiFact, 2007-2016",
-        "not stated in our copy: ask its publisher",
-        "true, mostly-true against false, pants-fire; the two in between dropped",
-    ),
-    "constraint": (
-        "Constraint 2021 (Patwa et al.): English posts about COVID-19, 2020",
-        "not stated in our copy: ask its publisher",
-        "real (official accounts) against fake (fact-checked)",
-    ),
-    "covid19_rumour_tweets": (
-        "COVID-19 rumour data set (Cheng et al. 2021): claims from tweets, 2020",
-        "MIT",
-        "T against F; U (unverified) dropped",
-    ),
-    "covid19_rumour_news": (
-        "COVID-19 rumour data set: claims from news and fact-checks, 2020",
-        "MIT",
-        "T against F; U (unverified) dropped",
-    ),
-    "isot": (
-        "ISOT (Ahmed et al. 2018), a part: whole articles, 2016-2017",
-        "not stated in our copy: ask its publisher",
-        "Reuters against flagged sites: the label is the source; dateline and agency taken out",
-    ),
-    "horne2017": (
-        "Horne and Adali 2017: US political articles, 2016",
-        "redistribution allowed with its notice",
-        "Real against Fake; Satire dropped",
-    ),
-    "shorttext": (
-        "short texts published with Trivedi et al. 2021",
-        "not stated in our copy: ask its publisher",
-        "1 = real, 0 = fake, the reverse of the paper; the label is largely the source",
-    ),
-}
+from detectors.cards import data_section, interval, share, table
 
 
 def model_card(metrics: dict[str, Any]) -> str:
     """The card as Markdown. metrics: what `detectors.train_tfidf.train` returns."""
+    used = "" if metrics["settings"]["shorttext_weight"] else "`shorttext` is not trained on."
     return "\n\n".join(
         [
             _opening(metrics),
-            _data(metrics),
+            data_section(metrics, used),
             _quality(metrics),
             _calm(metrics),
             _left_out(metrics),
@@ -58,27 +21,6 @@ def model_card(metrics: dict[str, Any]) -> str:
             _limits(metrics),
         ]
     )
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A Markdown table.
-
-    >>> print(table(["set", "n"], [["a", 1]]))
-    | set | n |
-    |---|---|
-    | a | 1 |
-    """
-    lines = ["| " + " | ".join(map(str, row)) + " |" for row in [head, *rows]]
-    return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])
-
-
-def _interval(measured: dict[str, Any], name: str) -> str:
-    low, high = measured[f"{name}_interval"]
-    return f"{measured[name]:.2f} ({low:.2f} to {high:.2f})"
-
-
-def _share(value: float) -> str:
-    return f"{100 * value:.1f} %"
 
 
 def _opening(metrics: dict[str, Any]) -> str:
@@ -96,33 +38,9 @@ every other detector must beat, and an opinion about wording: it knows no facts.
 a single post or account, and not outside English: other languages get an abstention.
 
 **Calibration.** Platt scaling (slope {slope}, offset {offset}) on the validation texts, of which
-{_share(metrics["validation_prevalence"])} are false. On a stream where little is false the scores
+{share(metrics["validation_prevalence"])} are false. On a stream where little is false the scores
 are too high as probabilities: the mean score of the calm set below is
 {metrics["calm"]["mean_score"]:.2f}."""
-
-
-def _data(metrics: dict[str, Any]) -> str:
-    def counts(name: str, split: str) -> str:
-        of = metrics["sizes"][name].get(split, {})
-        return f"{of.get('likely_false', 0)} / {of.get('likely_true', 0)}"
-
-    rows = [
-        [name, *ABOUT[name], *(counts(name, split) for split in ("train", "validation", "test"))]
-        for name in metrics["sizes"]
-    ]
-    used = "" if metrics["settings"]["shorttext_weight"] else " `shorttext` is not trained on."
-    head = ["set", "what", "licence", "labels", "train", "validation", "test"]
-    return f"""## Data
-
-Counts are texts labelled likely_false / likely_true.{used}
-
-{table(head, rows)}
-
-**Split.** The test splits are LIAR's `valid` and Constraint's `val` as published, and a tenth of
-each other set; validation is a tenth as well. Texts that share half of their word 4-grams form a
-group; a group never straddles two splits, across sets too: where it would, the copies outside the
-test split (then outside the validation split) are dropped, and of a group one text per set stays.
-So the numbers are lower than those of random splits. No data set is shipped with the model."""
 
 
 def _quality(metrics: dict[str, Any]) -> str:
@@ -132,11 +50,11 @@ def _quality(metrics: dict[str, Any]) -> str:
             name,
             measured["n"],
             measured["n_abstained"],
-            _share(measured["prevalence"]),
+            share(measured["prevalence"]),
             *(f"{of_false[key]:.2f}" for key in ("precision", "recall", "f1")),
             *(f"{of_true[key]:.2f}" for key in ("precision", "recall", "f1")),
-            _interval(measured, "mcc"),
-            _interval(measured, "macro_f1"),
+            interval(measured, "mcc"),
+            interval(measured, "macro_f1"),
         ]
 
     def more(name: str, measured: dict[str, Any]) -> list[object]:
@@ -175,9 +93,9 @@ def _calm(metrics: dict[str, Any]) -> str:
 
 {calm["n_choice"] + calm["n_report"]:,} English tweets of 24-30 April 2023, nearly all about a
 congress of geoscience, in which hardly anything is false. The threshold was chosen on one half so
-that {_share(calm["target"])} of it is flagged; of the other half ({calm["n_scored"]:,} scored)
-**{_share(calm["flagged"])}** is ({_share(low)} to {_share(high)}). At 0.5 it would be
-{_share(calm["flagged_at_half"])}. Another calm stream may differ: it is one week and one topic."""
+that {share(calm["target"])} of it is flagged; of the other half ({calm["n_scored"]:,} scored)
+**{share(calm["flagged"])}** is ({share(low)} to {share(high)}). At 0.5 it would be
+{share(calm["flagged_at_half"])}. Another calm stream may differ: it is one week and one topic."""
 
 
 def _left_out(metrics: dict[str, Any]) -> str:
@@ -185,9 +103,9 @@ def _left_out(metrics: dict[str, Any]) -> str:
         [
             name,
             measured["n"],
-            _interval(measured, "mcc"),
+            interval(measured, "mcc"),
             f"{measured['mcc_at_half']:.2f}",
-            _interval(measured, "macro_f1"),
+            interval(measured, "macro_f1"),
             f"{measured['calibration_error']:.3f}",
         ]
         for name, measured in metrics["left_out"].items()

@@ -38,8 +38,9 @@ from detectors.evaluation import (
 )
 from detectors.labels import LABELS, POSITIVE_CLASS
 from detectors.text.normalise import PREPROCESSING, features
-from detectors.tfidf import FORMAT, Calibration, Config, TfidfDetector, write_config, write_weights
+from detectors.tfidf import FORMAT, Config, TfidfDetector, write_config, write_weights
 from detectors.tfidf_card import model_card
+from detectors.trained import Calibration
 
 #: At most this share of the calm set may be flagged, as measured on the half kept for the report.
 MAX_CALM_SHARE = 0.02
@@ -257,7 +258,7 @@ def measures(positive: Bools, scores: Floats, threshold: float) -> dict[str, Any
         "brier": brier(positive, scores),
         "calibration_error": calibration_error(positive, scores),
     }
-    return {key: _rounded(value) for key, value in result.items()}
+    return {key: rounded(value) for key, value in result.items()}
 
 
 def detector_scores(
@@ -411,7 +412,7 @@ def train(data: Path, out: Path, trained_on: str, say: Callable[[str], None]) ->
         "most_false": strongest_features(fitted, 15),
         "most_true": strongest_features(fitted, -15),
     }
-    metrics = {key: _rounded(value) for key, value in metrics.items()}
+    metrics = {key: rounded(value) for key, value in metrics.items()}
     if metrics["calm"]["flagged"] > MAX_CALM_SHARE:
         say(f"WARNING: {metrics['calm']['flagged']:.2%} of the calm set is flagged")
     (out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
@@ -426,14 +427,14 @@ def strongest_features(fitted: Fitted, n: int) -> list[str]:
     return [str(names[i]) for i in (order[:n] if n > 0 else order[n:][::-1])]
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
     """The same nested value with its floats rounded to four decimals."""
     if isinstance(value, float):
         return round(value, 4)
     if isinstance(value, dict):
-        return {key: _rounded(inner) for key, inner in value.items()}
+        return {key: rounded(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_rounded(inner) for inner in value]
+        return [rounded(inner) for inner in value]
     return value
 
 

@@ -14,6 +14,7 @@ from hoaxwatch.commands import (
     database,
     demo,
     doctor,
+    evaluate,
     graph,
     pipeline,
     quarantine,
@@ -42,6 +43,7 @@ app.command("formats")(pipeline.formats)
 app.command("detectors")(pipeline.detectors)
 app.command("doctor")(doctor.doctor)
 app.command("psql", context_settings={"ignore_unknown_options": True})(database.psql)
+app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(graph.app, name="graph")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(database.app, name="db")
@@ -76,8 +78,7 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Runs one command; returns its exit code. A bug is raised, with its traceback."""
-    from detectors.registry import UnknownDetector
-    from detectors.tfidf import BrokenWeights
+    from detectors.detector import DetectorUnusable
     from storage.embedded import DatabaseUnavailable
     from streams.errors import Unavailable, UsageError
     from streams.formats.opening import InputError
@@ -86,7 +87,7 @@ def run(arguments: list[str]) -> int:
     try:
         result = app(arguments, standalone_mode=False, prog_name="hoaxwatch")
         return result if isinstance(result, int) else OK
-    except (UsageError, InputError, SettingsError, UnknownDetector, BrokenWeights) as error:
+    except (UsageError, InputError, SettingsError, DetectorUnusable) as error:
         return _failed(str(error), USAGE)
     except (Unavailable, DatabaseUnavailable) as error:
         return _failed(str(error), DEPENDENCY_DOWN)
@@ -94,9 +95,8 @@ def run(arguments: list[str]) -> int:
         return _failed("stopped; what was stored is whole: run the same command again", INTERRUPTED)
     except typer.Exit as stop:
         return stop.exit_code
-    except BrokenPipeError:
-        # the reader of our output, such as head, has seen enough
-        sys.stderr.close()
+    except SystemExit:
+        # click leaves so when the reader of our output, such as head, has seen enough
         return OK
     except Exception as error:
         shown = getattr(error, "format_message", None)

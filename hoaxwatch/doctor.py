@@ -147,17 +147,17 @@ def _writable(folder: Path, detail: str) -> Iterator[Finding]:
 
 
 def _detector(settings: Settings) -> Iterator[Finding]:
-    from detectors.registry import UnknownDetector, load_detector
-    from detectors.tfidf import BrokenWeights
+    from detectors.detector import DetectorUnusable
+    from hoaxwatch.evidence import detector_of
     from streams.records import Content
     from streams.steps import classify
 
     words = "The city council has confirmed that the bridge stays closed until Monday morning"
     try:
-        detector = load_detector(settings.detector)
+        detector = detector_of(settings)
         content = Content(platform="doctor", root_id="1", text=words, lang="en")
         verdict = classify(detector, [content])[0]
-    except (UnknownDetector, BrokenWeights) as error:
+    except DetectorUnusable as error:
         yield Finding("detector", "bad", *_in_two(str(error)))
         return
     told = f"{detector.name} {detector.version}: one text {verdict.state}"

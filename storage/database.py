@@ -237,6 +237,7 @@ RECORDED_TABLES = (
 RECOUNTED_TABLES = (
     *("hashtag_trends", "hashtag_pairs", "dirty_buckets"),
     *("networks", "clusterings", "clusters", "cluster_members", "cluster_events"),
+    *("cascade_verdicts", "combined_scores"),
 )
 
 

@@ -705,7 +705,7 @@ def read_top_posts(
     return cursor.execute(
         "SELECT c.platform, c.root_id, c.text, c.lang, c.hashtags, n.shares, n.authors,"
         " n.first_at, n.last_at, v.state, v.probability::float8 AS probability, v.likely_false,"
-        " v.reason, v.evidence FROM hoaxwatch.content c"
+        " v.reason, v.evidence, v.detector, v.version FROM hoaxwatch.content c"
         " JOIN (SELECT platform, root_id, count(*) FILTER (WHERE kind = 'share') AS shares,"
         "   count(DISTINCT author_id) AS authors, min(posted_at) AS first_at,"
         "   max(posted_at) AS last_at FROM hoaxwatch.posts"
@@ -831,6 +831,19 @@ def read_trace(connection: psycopg.Connection, post_id: str) -> list[dict[str, A
             " WHERE platform = %s AND post_id = %s ORDER BY received_at, payload_hash",
             (post["platform"], post["post_id"]),
         ).fetchall()
+        post["cascade_verdicts"] = cursor.execute(
+            "SELECT checkpoint, n_nodes, seen_until, detector, version, state,"
+            " score::float8 AS score, reason, evidence FROM hoaxwatch.cascade_verdicts"
+            " WHERE platform = %(platform)s AND root_id = %(root_id)s"
+            " ORDER BY seen_until, n_nodes, checkpoint = 'latest', checkpoint",
+            post,
+        ).fetchall()
+        post["combined_score"] = cursor.execute(
+            "SELECT fusion, score::float8 AS score, reason, used, missing"
+            " FROM hoaxwatch.combined_scores"
+            " WHERE platform = %(platform)s AND root_id = %(root_id)s",
+            post,
+        ).fetchone()
         post["buckets"] = cursor.execute(
             "SELECT hashtag, grain, bucket_start, posts, judged, likely_false"
             " FROM hoaxwatch.hashtag_trends WHERE hashtag = ANY (%(tags)s) AND bucket_start ="

@@ -57,7 +57,10 @@ _DELETE_UNTOLD = [
       AND NOT EXISTS (SELECT FROM hoaxwatch.posts p
                       WHERE p.platform = d.platform AND p.root_id = d.root_id)
     """
-    for table in ("content_hashtags", "content_links", "media", "verdicts", "content")
+    for table in (
+        *("content_hashtags", "content_links", "media", "verdicts"),
+        *("cascade_verdicts", "combined_scores", "content"),
+    )
 ]
 
 _HAS_RAW = """EXISTS (SELECT FROM hoaxwatch.payloads y WHERE y.platform = p.platform

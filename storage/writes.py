@@ -563,6 +563,8 @@ def apply_deletions(cursor: psycopg.Cursor[Any], deletions: Sequence[Deletion], 
         ("content_links", "root_id"),
         ("media", "root_id"),
         ("verdicts", "root_id"),
+        ("cascade_verdicts", "root_id"),
+        ("combined_scores", "root_id"),
         ("content", "root_id"),
     ):
         cursor.execute(

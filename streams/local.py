@@ -21,7 +21,9 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, Protocol
 
+from detectors.cascades import Checkpoints, load_cascade_detector
 from detectors.detector import Detector
+from detectors.fusion import read_fusion, shipped_fusion
 from storage import reads, recount, writes
 from storage.database import (
     RECORDED_TABLES,
@@ -38,7 +40,7 @@ from streams.quarantine import Replayed
 from streams.records import Content, Problem, Reading
 from streams.remap import Remapped, remap_payloads
 from streams.settings import Settings
-from streams.steps import Batch, TrackOptions
+from streams.steps import Batch, CascadeScoring, TrackOptions
 
 
 class Progress(Protocol):
@@ -98,6 +100,7 @@ class RunResult:
     outcomes: Counter[str] = field(default_factory=Counter)
     not_posts: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)
+    cascades: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     damaged: list[Problem] = field(default_factory=list)
     unmapped: dict[str, Unmapped] = field(default_factory=dict)
@@ -132,6 +135,18 @@ def track_options(settings: Settings) -> TrackOptions:
     )
 
 
+def cascade_scoring(settings: Settings) -> CascadeScoring | None:
+    """How cascades are judged, None if they are not. Raises UnknownDetector, BrokenWeights."""
+    if settings.cascade_detector == "none":
+        return None
+    detector = load_cascade_detector(settings.cascade_detector)
+    return CascadeScoring(
+        detector,
+        read_fusion(shipped_fusion(detector.name)),
+        Checkpoints(settings.cascade_min_shares),
+    )
+
+
 def run(
     dsn: str,
     inputs: Sequence[InputFile],
@@ -145,6 +160,7 @@ def run(
     completes it.
     """
     watcher = progress or Quiet()
+    scoring = cascade_scoring(settings)  # what is wrong with it is said before anything is read
     began = time.monotonic()
     result = RunResult()
     with _session(dsn, detector, settings) as connection:
@@ -157,6 +173,8 @@ def run(
         with ThreadPoolExecutor(1) as beside:
             statistics = beside.submit(_add_statistics, dsn)
             steps.track(connection, track_options(settings))
+            if scoring is not None:
+                result.cascades += steps.score_cascades(connection, scoring)
             statistics.result()
         add_statistics(connection, RECOUNTED_TABLES)
         result.seconds = time.monotonic() - began
@@ -203,6 +221,9 @@ def _catch_up(connection: Connection, detector: Detector, settings: Settings) ->
     """Judges what has no verdict and recounts what is dirty."""
     verdicts = _judge_leftovers(connection, detector, settings, Quiet())
     steps.track(connection, track_options(settings))
+    scoring = cascade_scoring(settings)
+    if scoring is not None:
+        steps.score_cascades(connection, scoring)
     return verdicts
 
 
@@ -406,6 +427,7 @@ def _counts(result: RunResult) -> dict[str, Any]:
         "outcomes": dict(sorted(result.outcomes.items())),
         "not_posts": dict(sorted(result.not_posts.items())),
         "verdicts": dict(sorted(result.verdicts.items())),
+        "cascades": dict(sorted(result.cascades.items())),
         "problems": dict(result.reasons.most_common(20)),
         "seconds": round(result.seconds, 3),
     }

@@ -47,7 +47,20 @@ class Settings(BaseSettings):
         description="postgresql://user:password@host/name of a server of your own. "
         "Default: an embedded PostgreSQL.",
     )
-    detector: str = Field(default="tfidf", description="Which detector judges posts.")
+    detector: str = Field(default="bert", description="Which detector judges posts.")
+    engine: str | None = Field(
+        default=None,
+        description="How the detector computes: fp32, int8 or cuda-bf16. Default: the fastest that "
+        "works here.",
+    )
+    encoder: str | None = Field(
+        default=None,
+        description="Encoder of the detector, by name or path, with weights that were trained on "
+        "it. Default: the one its weights name.",
+    )
+    weights: Path | None = Field(
+        default=None, description="Folder of the detector's weights. Default: what ships."
+    )
     threshold: float | None = Field(
         default=None,
         ge=0,
@@ -87,6 +100,16 @@ class Settings(BaseSettings):
         le=100,
         description="Runs with other seeds that tell how stable each cluster is (runs); 0: not "
         "measured, and nothing is called emerging.",
+    )
+    cascade_detector: str = Field(
+        default="none",
+        description="Which detector judges how posts spread: cascade_gcn, or none. It abstains "
+        "where a platform names only the root of each share.",
+    )
+    cascade_min_shares: int = Field(
+        default=20,
+        ge=1,
+        description="Cascades are judged when they have so many shares, and at set ages (shares).",
     )
     timezone: str = Field(
         default="UTC",

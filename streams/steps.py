@@ -1,8 +1,9 @@
 """The pipeline's steps as plain functions over batches: record, classify, judge, track.
 
 `record` stores what was read, `classify` scores what has no verdict yet, `judge` stores the
-verdicts, `track` recounts what the others touched. Each of the storing steps is one transaction and
-may be repeated at will. The same functions run in one process (`streams.local`) and behind Kafka.
+verdicts, `track` recounts what the others touched, `score_cascades` judges how things spread. Each
+of the storing steps is one transaction (the last one several) and may be repeated at will. The same
+functions run in one process (`streams.local`) and behind Kafka.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from operator import attrgetter
 
 import numpy as np
 
+from detectors.cascades import CascadeDetector, Checkpoints, SharedPost, cascade_states
 from detectors.detector import Detector
+from detectors.fusion import Fused, Fusion, fuse
 from graph.communities import Communities, infomap, louvain
 from graph.coordination import find_network, index_actions
 from graph.keys import index_keys
@@ -25,7 +28,8 @@ from graph.spread import microseconds
 from graph.stability import find_stars, overlaps_with
 from graph.users import UserNetwork, build_user_network
 from graph.windows import ClusterSpread, describe_clusters, plan_windows
-from storage import lineages, recount, writes
+from storage import cascades, lineages, recount, writes
+from storage.cascades import JudgedState, RootKey
 from storage.database import Connection, Cursor, connect_again
 from storage.recount import ClusterLine, Window, WindowRows, WindowShare
 from storage.rows import PostRows, rows_of
@@ -177,6 +181,80 @@ def classify(detector: Detector, contents: Sequence[Content]) -> list[Verdict]:
 def judge(connection: Connection, verdicts: Sequence[Verdict], now: datetime) -> Counter[str]:
     """Stores verdicts in one transaction; returns how many were scored and abstained."""
     return writes.upsert_verdicts(connection, verdicts, now)
+
+
+@dataclass(frozen=True)
+class CascadeScoring:
+    """How cascades are judged, and how that is combined with what the text's detector says."""
+
+    detector: CascadeDetector
+    fusion: Fusion
+    checkpoints: Checkpoints
+
+
+#: Cascades that are judged in one transaction.
+CASCADES_AT_ONCE = 200
+
+
+def score_cascades(connection: Connection, scoring: CascadeScoring) -> Counter[str]:
+    """Judges every cascade whose posts changed, at each of its checkpoints, and combines the latest
+    verdict with that about its root's text; returns how many verdicts were scored and abstained.
+
+    In small transactions: killed in the middle, the next call does the rest. What is stored depends
+    on the stored posts alone.
+    """
+    detector, min_shares = scoring.detector, scoring.checkpoints.min_shares
+    cascades.drop_others(connection, detector.name, detector.version, min_shares)
+    changed = cascades.read_changed(connection, detector.name, detector.version, min_shares)
+    counts: Counter[str] = Counter()
+    for first in range(0, len(changed), CASCADES_AT_ONCE):
+        hashes = dict(changed[first : first + CASCADES_AT_ONCE])
+        with connection.transaction(), connection.cursor() as cursor:
+            found = [
+                (key, hashes[key], judge_cascade(scoring, key, posts))
+                for key, posts in cascades.read_posts(cursor, list(hashes))
+            ]
+            cascades.replace_verdicts(cursor, detector.name, detector.version, found)
+        counts.update(state.verdict.state for _, _, states in found for state in states)
+    with connection.transaction(), connection.cursor() as cursor:
+        texts = [part.detector for part in scoring.fusion.parts if part.detector != detector.name]
+        opinions = cascades.read_opinions(cursor, detector.name, detector.version, texts)
+        cascades.replace_combined(
+            cursor,
+            scoring.fusion.version,
+            [(key, combine(scoring.fusion, verdicts)) for key, verdicts in opinions],
+        )
+    return counts
+
+
+def judge_cascade(
+    scoring: CascadeScoring, key: RootKey, posts: Sequence[SharedPost]
+) -> list[JudgedState]:
+    """The verdicts about one cascade; a state that comes twice is judged once."""
+    states = cascade_states(*key, posts, scoring.checkpoints)
+    distinct = {state.cascade.input_hash: state.cascade for state in states}
+    verdicts = dict(zip(distinct, scoring.detector.score(list(distinct.values())), strict=True))
+    return [
+        JudgedState(
+            state.checkpoint,
+            state.cascade.n_nodes,
+            state.seen_until,
+            verdicts[state.cascade.input_hash],
+        )
+        for state in states
+    ]
+
+
+def combine(fusion: Fusion, verdicts: Sequence[Verdict]) -> Fused:
+    """One score of a root from all verdicts about it. Of several versions of one detector the one
+    that the weights were fitted with has the vote."""
+    by_part: dict[str, Verdict] = {}
+    for part in fusion.parts:
+        own = [verdict for verdict in verdicts if verdict.detector == part.detector]
+        own.sort(key=lambda verdict: (verdict.version == part.version, verdict.version))
+        if own:
+            by_part[part.name] = own[-1]
+    return fuse(fusion, by_part)
 
 
 @dataclass(frozen=True)

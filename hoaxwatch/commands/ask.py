@@ -16,6 +16,7 @@ from graph.emerging import EMERGING_FROM
 from graph.stability import STABLE_FROM
 from hoaxwatch.commands import options
 from hoaxwatch.commands.options import connected, parse_span, parse_time, settings_of
+from hoaxwatch.evidence import Explainer
 from hoaxwatch.show import (
     Column,
     Output,
@@ -33,6 +34,7 @@ from storage import reads
 from storage.database import Connection
 from streams.errors import UsageError
 from streams.records import hashtag_key
+from streams.settings import Settings
 
 _NOTHING = "nothing stored yet: hoaxwatch run FILES"
 
@@ -221,19 +223,18 @@ def report(
     """Write one HTML file with totals, rising hashtags, networks, clusters and the manifest."""
     settings = settings_of(project, database)
     with connected(settings) as connection:
-        write(connection, settings.project, output, hashtag, title, since, until, settings.seed)
+        write(connection, settings, output, hashtag, title, since, until)
     notes.print(f"wrote {output}", markup=False, soft_wrap=True)
 
 
 def write(
     connection: Connection,
-    project: str,
+    settings: Settings,
     output: Path,
     hashtag: str | None = None,
     title: str | None = None,
     since: str | None = None,
     until: str | None = None,
-    seed: int = 1,
 ) -> None:
     """Builds the report and writes it."""
     from hoaxwatch.report import build_report, write_report
@@ -241,12 +242,13 @@ def write(
     start, end = parse_span(since, until)
     page = build_report(
         connection,
-        title=title or f"hoaxwatch: {project}",
+        title=title or f"hoaxwatch: {settings.project}",
         since=start,
         until=end,
         hashtag=hashtag_key(hashtag) if hashtag else None,
-        seed=seed,
+        seed=settings.seed,
         now=datetime.now(UTC),
+        explain=Explainer(settings),
     )
     try:
         write_report(output, page)
@@ -263,13 +265,16 @@ def trace(
     as_json: options.Json = False,
 ) -> None:
     """Show the path of one post: where it was read, how it was judged and why, where it counts."""
-    with connected(settings_of(project, database)) as connection:
+    settings = settings_of(project, database)
+    with connected(settings) as connection:
         found = reads.read_trace(connection, post_id)
     if not found:
         raise UsageError(
             f"no post {post_id} is stored in this project; it may be in quarantine "
             "(hoaxwatch quarantine), deleted, or in another --project"
         )
+    explain = Explainer(settings)
+    found = [{**post, "evidence": explain(post)} for post in found]
     if as_json:
         print_json(found)
         return
@@ -301,6 +306,17 @@ def trace_lines(post: dict[str, Any]) -> list[str]:
         lines += [f"    {weight:+.2f}  {feature}" for feature, weight in post["evidence"] or []]
     else:
         lines.append(f"  judged    {post['state']}: {post['reason'] or 'waits for a run'} ({by})")
+    for verdict in post["cascade_verdicts"]:
+        said = percent(verdict["score"]) if verdict["state"] == "scored" else verdict["reason"]
+        lines.append(
+            f"  spreads   {verdict['checkpoint']}, {number(verdict['n_nodes'])} posts: "
+            f"{verdict['state']}, {said} ({verdict['detector']} {verdict['version']})"
+        )
+    if combined := post["combined_score"]:
+        said = percent(combined["score"]) if combined["reason"] is None else combined["reason"]
+        parts = [f"{part['name']} {part['contribution']:+.2f}" for part in combined["used"]]
+        parts += [f"{part['name']} {part['reason']}" for part in combined["missing"]]
+        lines.append(f"  combined  {said}: {', '.join(parts)} (fusion {combined['fusion']})")
     lines.append("  counts in")
     for bucket in post["buckets"]:
         lines.append(

@@ -56,7 +56,7 @@ def demo(
     ask.clusters(hashtag="watertruth", algorithm="louvain", project="demo", min_users=8)
     with open_database(settings) as dsn, connect(dsn) as connection:
         _print_quality(connection, world.truth, settings.detector)
-        ask.write(connection, "demo", output, title="hoaxwatch demo: an invented week")
+        ask.write(connection, settings, output, title="hoaxwatch demo: an invented week")
     notes.print(
         f"wrote {output}: open it in a browser. Next: hoaxwatch run YOUR_FILES",
         markup=False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -26,6 +27,18 @@ Project = Annotated[
 Database = Annotated[
     str | None,
     typer.Option("--database", help="postgresql://... of your own server instead of the embedded."),
+]
+Detector = Annotated[
+    str | None, typer.Option("--detector", help="Which detector judges: hoaxwatch detectors.")
+]
+Engine = Annotated[
+    str | None, typer.Option("--engine", help="How it computes: fp32, int8 or cuda-bf16.")
+]
+Encoder = Annotated[
+    str | None, typer.Option("--encoder", help="Its encoder, by name or path; needs --weights.")
+]
+Weights = Annotated[
+    Path | None, typer.Option("--weights", help="Folder of weights of your own for it.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]

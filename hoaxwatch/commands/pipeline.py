@@ -18,6 +18,7 @@ from rich.progress import (
 
 from detectors.registry import DETECTORS, load_detector
 from hoaxwatch.commands import options
+from hoaxwatch.evidence import detector_of, evidence_of
 from hoaxwatch.show import (
     Column,
     counting,
@@ -100,9 +101,10 @@ def run(
         str | None,
         typer.Option("--columns", help="A TOML file that says what the columns of a CSV are."),
     ] = None,
-    detector: Annotated[
-        str | None, typer.Option("--detector", help="Which detector judges the posts.")
-    ] = None,
+    detector: options.Detector = None,
+    engine: options.Engine = None,
+    encoder: options.Encoder = None,
+    weights: options.Weights = None,
     project: options.Project = None,
     database: options.Database = None,
     as_json: options.Json = False,
@@ -112,7 +114,14 @@ def run(
     Run it again at any time, with the same files or with more: nothing is counted twice. Stopped
     in the middle, the same command completes it.
     """
-    settings = read_settings(project=project, database=database, detector=detector)
+    settings = read_settings(
+        project=project,
+        database=database,
+        detector=detector,
+        engine=engine,
+        encoder=encoder,
+        weights=weights,
+    )
     if columns is not None:
         if format not in (None, "columns"):
             raise UsageError(f"--columns is for other files than --format {format}: give only one")
@@ -135,7 +144,7 @@ def run(
 
 def run_files(settings: Settings, inputs: list[InputFile]) -> RunResult:
     """One run over checked inputs, with progress."""
-    judge = load_detector(settings.detector)
+    judge = detector_of(settings)
     with open_database(settings) as dsn, Watched(len(inputs)) as watched:
         return local.run(dsn, inputs, judge, settings, watched)
 
@@ -148,6 +157,7 @@ def summary(result: RunResult) -> dict[str, object]:
         "outcomes": dict(result.outcomes),
         "not_posts": dict(result.not_posts),
         "verdicts": dict(result.verdicts),
+        "cascades": dict(result.cascades),
         "unmapped": [
             {
                 "source": source,
@@ -172,6 +182,9 @@ def print_summary(result: RunResult, settings: Settings) -> None:
     if result.verdicts:
         verdicts = ", ".join(f"{number(n)} {name}" for name, n in result.verdicts.items())
         notes.print(f"  texts new to detector {settings.detector}: {verdicts}")
+    if result.cascades:
+        judged = ", ".join(f"{number(n)} {name}" for name, n in sorted(result.cascades.items()))
+        notes.print(f"  states of cascades, by {settings.cascade_detector}: {judged}")
     for source, unmapped in list(result.unmapped.items())[:SHOWN_SOURCES]:
         n_records = max(result.n_of_source[source], unmapped.n_records)
         _say(
@@ -240,19 +253,21 @@ def remap(
 def score(
     text: Annotated[str, typer.Argument(help="The words to judge, or - to read them from stdin.")],
     lang: Annotated[str | None, typer.Option("--lang", help="Language code, if known.")] = None,
-    detector: Annotated[
-        str | None, typer.Option("--detector", help="Which detector judges.")
-    ] = None,
+    detector: options.Detector = None,
+    engine: options.Engine = None,
+    encoder: options.Encoder = None,
+    weights: options.Weights = None,
     as_json: options.Json = False,
 ) -> None:
     """Judge one text, with reasons. No database is used and nothing is stored."""
-    settings = read_settings(detector=detector)
+    settings = read_settings(detector=detector, engine=engine, encoder=encoder, weights=weights)
     words = sys.stdin.read() if text == "-" else text
-    judge = load_detector(settings.detector)
+    judge = detector_of(settings)
     content = Content(
         platform="cli", root_id="1", text=words, lang=lang, input_hash=content_hash(words, lang)
     )
     verdict = steps.classify(judge, [content])[0]
+    evidence = verdict.evidence or evidence_of(judge, content)
     threshold = judge.threshold if settings.threshold is None else settings.threshold
     likely_false = None if verdict.score is None else verdict.score >= threshold
     if as_json:
@@ -263,7 +278,7 @@ def score(
                 "likely_false": likely_false,
                 "threshold": threshold,
                 "reason": verdict.reason,
-                "evidence": [list(item) for item in verdict.evidence],
+                "evidence": [list(item) for item in evidence],
                 "detector": verdict.detector,
                 "version": verdict.version,
             }
@@ -277,7 +292,7 @@ def score(
         f"{word}: probability {percent(verdict.score)} of being likely false, flagged from "
         f"{percent(threshold)}  ({verdict.detector} {verdict.version})"
     )
-    for feature, weight in verdict.evidence:
+    for feature, weight in evidence:
         print(f"  {weight:+.2f}  {feature}")
     print("A score is a model's opinion, not a fact check.")
 

@@ -62,10 +62,10 @@ def list_(
         rows = reads.read_quarantine(connection, limit)
     columns = [
         Column("records", lambda row: number(row["records"]), is_number=True),
-        Column("source", lambda row: str(row["source"])),
-        Column("reason", lambda row: shorten(row["reason"], 80)),
-        Column("first at", lambda row: str(row["first_position"])),
-        Column("id", lambda row: str(row["first_id"])),
+        Column("source", lambda row: shorten(row["source"], 32)),
+        Column("reason", lambda row: shorten(row["reason"], 50)),
+        Column("first at", lambda row: shorten(row["first_position"], 16)),
+        Column("id", lambda row: str(row["first_id"])[:10]),
     ]
     show_rows(rows, output_of(as_json, as_csv), columns, "Quarantine", "quarantine is empty")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.resources import files
@@ -17,6 +18,7 @@ import jinja2
 import psycopg
 
 from hoaxwatch import pictures
+from hoaxwatch.evidence import Evidence
 from hoaxwatch.report.facts import N_USERS, ReportData, read_report_data
 
 #: Shown where nothing is known. Never 0, which would be a number.
@@ -43,19 +45,18 @@ def build_report(
     until: datetime | None = None,
     hashtag: str | None = None,
     seed: int = 1,
+    explain: Callable[[Mapping[str, Any]], Evidence] | None = None,
 ) -> str:
-    """The report of a project as one HTML text. Parameters: see `read_report_data`."""
-    return render_report(
-        read_report_data(
-            connection,
-            title=title,
-            now=now,
-            since=since,
-            until=until,
-            hashtag=hashtag,
-            seed=seed,
-        )
+    """The report of a project as one HTML text. Parameters: see `read_report_data`.
+
+    explain: gives the evidence of a post that is shown; default: what is stored.
+    """
+    data = read_report_data(
+        connection, title=title, now=now, since=since, until=until, hashtag=hashtag, seed=seed
     )
+    if explain is not None:
+        data = replace(data, posts=[{**post, "evidence": explain(post)} for post in data.posts])
+    return render_report(data)
 
 
 def write_report(path: Path, html: str) -> None:

@@ -27,6 +27,13 @@ def seconds_of(work: Callable[[], Any]) -> float:
     return time.perf_counter() - began
 
 
+def processor_seconds_of(work: Callable[[], Any]) -> float:
+    """Processor seconds of one call, over all threads: what waits for a turn is not counted."""
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
 def spread(seconds: list[float]) -> dict[str, float]:
     """Median and range of repeated measurements.
 

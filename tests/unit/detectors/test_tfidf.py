@@ -18,14 +18,13 @@ from detectors.text.normalise import PREPROCESSING
 from detectors.tfidf import (
     FORMAT,
     SHIPPED_WEIGHTS,
-    BrokenWeights,
-    Calibration,
     Config,
     TfidfDetector,
     model_version,
     write_config,
     write_weights,
 )
+from detectors.trained import BrokenWeights, Calibration
 from streams.records import Content, content_hash
 
 VOCABULARY = ("cure", "hoax", "miracle", "miracle cure", "official", "url")

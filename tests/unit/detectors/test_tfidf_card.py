@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import json
 
+from detectors.cards import ABOUT
 from detectors.datasets import DATASETS
 from detectors.tfidf import SHIPPED_WEIGHTS, TfidfDetector
-from detectors.tfidf_card import ABOUT, model_card
+from detectors.tfidf_card import model_card
 
 METRICS = json.loads((SHIPPED_WEIGHTS / "metrics.json").read_text(encoding="utf-8"))
 

@@ -1,0 +1,768 @@
+"""Train, calibrate and measure the adapter of the `bert` detector, and write its weights folder.
+
+    python -m detectors.train_bert explore   --data FOLDER --work W rank=64 epochs=2
+    python -m detectors.train_bert fit       --data FOLDER --out detectors/weights/bert
+    python -m detectors.train_bert threshold --data FOLDER --out detectors/weights/bert
+    python -m detectors.train_bert leave-out --data FOLDER --work W liar constraint ...
+    python -m detectors.train_bert measure   --data FOLDER --work W --out detectors/weights/bert
+
+FOLDER holds `text/` (the labelled sets) and `tweets_2023_csv/` (the calm set); W is for what the
+stages leave for each other. `explore` trains with other settings and measures on validation texts:
+settings are chosen there, and written here as defaults. `fit` trains, calibrates, sets the
+threshold; `threshold` does only the last, as after a change of an engine. `leave-out` trains
+without a set and measures on it. `measure` scores the test texts and the reported part of the calm
+set, once, with the detector as it is shipped, beside `tfidf` and a baseline that learnt from the
+same texts. A fit takes about ten minutes of one core.
+
+The lowest layers stay as they are, so what they make of a text is computed once. The layers above
+have low-rank adapters (Hu et al., "LoRA", ICLR 2022) beside their six linear maps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from detectors import train_tfidf
+from detectors.bert import (
+    FORMAT,
+    SHIPPED_WEIGHTS,
+    BertDetector,
+    Config,
+    EncoderName,
+    merge,
+    read_config,
+    readable,
+    write_config,
+    write_weights,
+)
+from detectors.bert_card import model_card
+from detectors.datasets.calm import halves, read_calm_posts
+from detectors.datasets.labelled import LabelledText
+from detectors.datasets.near_duplicates import near_duplicate_groups
+from detectors.datasets.splits import uniform
+from detectors.detector import Detector
+from detectors.encoder import (
+    DEFAULT_ENCODER,
+    LINEARS,
+    Encoder,
+    embed,
+    linear_name,
+    plain_linear,
+    read_encoder,
+    run_layer,
+)
+from detectors.evaluation import (
+    Bools,
+    Floats,
+    bootstrap_interval,
+    confusion,
+    macro_f1,
+    mcc,
+    paired_difference,
+    prevalence,
+)
+from detectors.labels import LABELS, POSITIVE_CLASS
+from detectors.text.normalise import PREPROCESSING, features
+from detectors.tfidf import SHIPPED_WEIGHTS as SHIPPED_TFIDF
+from detectors.tfidf import TfidfDetector
+from detectors.train_tfidf import (
+    CALM_TARGET,
+    CHOSEN_ON,
+    DOUBTFUL,
+    MAX_CALM_SHARE,
+    Example,
+    best_threshold,
+    calibrated,
+    calm_threshold,
+    fit_calibration,
+    measures,
+    positives,
+    read_examples,
+    rounded,
+    sizes,
+)
+from detectors.trained import Calibration
+from streams.records import Content
+
+TRIED = "tried.json"
+#: The maps whose inputs int8 levels.
+LEVELLED = ("query", "attended", "up")
+
+
+class Settings(NamedTuple):
+    """What is chosen on validation texts.
+
+    frozen: layers without an adapter, counted from below. rank: of the adapters. learning_rate: of
+    the adapters at its highest. smoothing: targets are that much / 2 away from 0 and 1.
+    calm_weight: how much a calm post, which should be unlike likely_false, weighs beside a labelled
+    text (0 leaves them out). max_tokens: of a text.
+    """
+
+    frozen: int = 3
+    rank: int = 32
+    learning_rate: float = 5e-4
+    epochs: int = 3
+    smoothing: float = 0.1
+    calm_weight: float = 1.0
+    max_tokens: int = 128
+    dropout: float = 0.1
+    batch: int = 32
+    seed: int = 0
+
+
+class Adapter(NamedTuple):
+    """Trainable tensors. maps: (layer, linear) -> down (rank, n_in), up (n_out, rank)."""
+
+    maps: dict[tuple[int, str], tuple[Tensor, Tensor]]
+    head_weight: Tensor
+    head_bias: Tensor
+
+    def tensors(self) -> dict[str, Tensor]:
+        """As `detectors.bert.read_adapter` reads them."""
+        found = {"head.weight": self.head_weight.detach(), "head.bias": self.head_bias.detach()}
+        for (layer, linear), (down, up) in self.maps.items():
+            found[f"layer.{layer}.{linear}.down"] = down.detach().half()
+            found[f"layer.{layer}.{linear}.up"] = up.detach().half()
+        return found
+
+
+class Learner(NamedTuple):
+    """An encoder with its settings: what turns texts into states and states into logits."""
+
+    encoder: Encoder
+    settings: Settings
+
+    def states(self, texts: Iterable[str]) -> list[Tensor]:
+        """What the frozen layers make of each text as published: bfloat16 (tokens, hidden)."""
+        ids = self.encoder.tokenize([readable(text) for text in texts], self.settings.max_tokens)
+        found: list[Tensor] = [torch.empty(0)] * len(ids)
+        linear = plain_linear(self.encoder)
+        with torch.no_grad(), _fast():
+            for batch in _by_length([len(own) for own in ids], 64):
+                table = torch.zeros(len(batch), max(len(ids[i]) for i in batch), dtype=torch.int64)
+                for row, i in enumerate(batch):
+                    table[row, : len(ids[i])] = torch.tensor(ids[i])
+                x = embed(self.encoder, table)
+                mask = _mask([len(ids[i]) for i in batch], table.shape[1])
+                for layer in range(self.settings.frozen):
+                    x = run_layer(self.encoder, layer, x, mask, linear)
+                for row, i in enumerate(batch):
+                    found[i] = x[row, : len(ids[i])].bfloat16().clone()
+        return found
+
+    def batch_logits(
+        self, adapter: Adapter, states: Sequence[Tensor], training: bool = False
+    ) -> Tensor:
+        """The upper layers with the adapter on one batch. Returns (texts, 2)."""
+        longest = max(len(own) for own in states)
+        x = torch.zeros(len(states), longest, self.encoder.shape.hidden, dtype=torch.bfloat16)
+        for row, own in enumerate(states):
+            x[row, : len(own)] = own
+        mask = _mask([len(own) for own in states], longest)
+        plain = plain_linear(self.encoder)
+
+        def linear(y: Tensor, layer: int, name: str) -> Tensor:
+            down, up = adapter.maps[layer, name]
+            return plain(y, layer, name) + F.linear(F.linear(y, down), up)
+
+        def drop(y: Tensor) -> Tensor:
+            return F.dropout(y, self.settings.dropout, training)
+
+        n_layers = self.encoder.shape.n_layers
+        with _fast():
+            for layer in range(self.settings.frozen, n_layers):
+                is_last = layer == n_layers - 1
+                x = run_layer(self.encoder, layer, x, mask, linear, drop, first_only=is_last)
+        return F.linear(drop(x[:, 0].float()), adapter.head_weight, adapter.head_bias)
+
+    def logits(self, adapter: Adapter, states: Sequence[Tensor]) -> Floats:
+        """(z_false - z_true) / 2 of each text, (n,)."""
+        found = np.zeros(len(states))
+        with torch.no_grad():
+            for batch in _by_length([len(own) for own in states], 64):
+                true, false = self.batch_logits(adapter, [states[i] for i in batch]).unbind(1)
+                found[batch] = ((false - true) / 2).numpy()
+        return found
+
+    def new_adapter(self) -> Adapter:
+        """An adapter that changes nothing yet."""
+        rank, hidden = self.settings.rank, self.encoder.shape.hidden
+        maps = {}
+        for layer in range(self.settings.frozen, self.encoder.shape.n_layers):
+            for linear in LINEARS:
+                n_out, n_in = self.encoder.weights[f"{linear_name(layer, linear)}.weight"].shape
+                down = (torch.randn(rank, n_in) / math.sqrt(n_in)).requires_grad_()
+                maps[layer, linear] = (down, torch.zeros(n_out, rank, requires_grad=True))
+        head = (torch.randn(2, hidden) * 0.02).requires_grad_()
+        return Adapter(maps, head, torch.zeros(2, requires_grad=True))
+
+
+class Lesson(NamedTuple):
+    """Texts to learn from: their states, targets (n, 2) and weights (n, 2) of the two losses."""
+
+    states: list[Tensor]
+    targets: Tensor
+    weights: Tensor
+
+
+def lesson(
+    states: Sequence[Tensor], positive: Bools, calm: Sequence[Tensor], settings: Settings
+) -> Lesson:
+    """Labelled texts, and calm posts, of which only this is known: likely_false is unlikely.
+
+    So a calm post teaches the second logit alone; the first is left free, as no one has checked
+    whether the post is true. Two independent logits can do that; one softmax cannot.
+    """
+    margin = settings.smoothing / 2
+    false = torch.from_numpy(positive.astype(np.float32)) * (1 - 2 * margin) + margin
+    targets = torch.stack([1 - false, false], dim=1)
+    weights = torch.ones_like(targets)
+    if not settings.calm_weight:
+        return Lesson(list(states), targets, weights)
+    of_calm = torch.tensor([[0.0, settings.calm_weight]]).repeat(len(calm), 1)
+    return Lesson(
+        [*states, *calm],
+        torch.cat([targets, torch.full((len(calm), 2), margin)]),
+        torch.cat([weights, of_calm]),
+    )
+
+
+def fit(learner: Learner, taught: Lesson) -> Adapter:
+    """Two binary cross-entropies on logits, AdamW, linear warm-up (6 %) and decay to zero."""
+    settings = learner.settings
+    torch.manual_seed(settings.seed)
+    shuffler = random.Random(settings.seed)
+    adapter = learner.new_adapter()
+    low_rank = [tensor for pair in adapter.maps.values() for tensor in pair]
+    groups = [(low_rank, settings.learning_rate), ([adapter.head_weight, adapter.head_bias], 1e-3)]
+    optimiser = torch.optim.AdamW(
+        [{"params": tensors, "lr": rate} for tensors, rate in groups], weight_decay=0.01
+    )
+    n_steps = math.ceil(len(taught.states) / settings.batch) * settings.epochs
+    lengths = [len(own) for own in taught.states]
+    step = 0
+    for epoch in range(settings.epochs):
+        losses = []
+        for batch in _shuffled_by_length(lengths, settings.batch, shuffler):
+            share = min((step + 1) / (0.06 * n_steps), (n_steps - step) / (0.94 * n_steps))
+            for group, (_, rate) in zip(optimiser.param_groups, groups, strict=True):
+                group["lr"] = rate * share
+            logits = learner.batch_logits(adapter, [taught.states[i] for i in batch], training=True)
+            loss = F.binary_cross_entropy_with_logits(
+                logits, taught.targets[batch], weight=taught.weights[batch]
+            )
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            losses.append(loss.item())
+            step += 1
+        say(f"  epoch {epoch + 1} of {settings.epochs}: loss {np.mean(losses):.4f}")
+    return adapter
+
+
+def _fast() -> torch.autocast:
+    """bfloat16 products: twice as fast as float32 where the CPU has instructions for them."""
+    return torch.autocast("cpu", torch.bfloat16)
+
+
+def _mask(lengths: Sequence[int], longest: int) -> Tensor:
+    return (torch.arange(longest) < torch.tensor(lengths)[:, None])[:, None, None]
+
+
+def _by_length(lengths: Sequence[int], size: int) -> list[list[int]]:
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+def _shuffled_by_length(
+    lengths: Sequence[int], size: int, shuffler: random.Random
+) -> list[list[int]]:
+    """Batches of texts of about one length, drawn anew: little padding, and all mixed."""
+    order = shuffler.sample(range(len(lengths)), len(lengths))
+    pools = [order[start : start + 50 * size] for start in range(0, len(order), 50 * size)]
+    batches = [
+        [pool[i] for i in batch]
+        for pool in pools
+        for batch in _by_length([lengths[i] for i in pool], size)
+    ]
+    return shuffler.sample(batches, len(batches))
+
+
+class Calm(NamedTuple):
+    """The calm set in three: to learn from, to set the threshold on, to report."""
+
+    learn: list[str]
+    choose: list[str]
+    report: list[str]
+
+
+def read_calm(folder: Path) -> Calm:
+    """One half is reported, as for `tfidf`; a third of the other may be learnt from.
+
+    Near-duplicates are on one side. Outside the reported half one of them stands for all: a
+    campaign of copies is one text.
+    """
+    first, report = halves(read_calm_posts(folder))
+    groups = near_duplicate_groups(first)
+    distinct = [text for i, text in enumerate(first) if groups[i] == i]
+    learn = [text for text in distinct if uniform(f"learn {text}") < 1 / 3]
+    chosen = set(learn)
+    return Calm(learn, [text for text in distinct if text not in chosen], report)
+
+
+class Material(NamedTuple):
+    """What there is to learn from: labelled texts, calm posts, and their states by text."""
+
+    examples: list[Example]
+    calm: Calm
+    states: dict[str, Tensor]
+
+    def of(self, texts: Iterable[str]) -> list[Tensor]:
+        """The states of texts as published."""
+        return [self.states[text] for text in texts]
+
+
+class Taught(NamedTuple):
+    """An adapter with its calibration and the threshold that its choices allow."""
+
+    adapter: Adapter
+    calibration: Calibration
+    threshold_by_calm: float
+
+
+def read_material(data: Path, learner: Learner, splits: Sequence[str]) -> Material:
+    """Reads the sets and runs the frozen layers over the texts of these splits, once."""
+    examples = [e for e in read_examples(data / "text") if e.record.dataset != DOUBTFUL]
+    calm = read_calm(data / "tweets_2023_csv")
+    wanted = [e.record.text for e in examples if e.split in splits]
+    texts = list(dict.fromkeys([*wanted, *calm.learn, *calm.choose]))
+    return Material(examples, calm, dict(zip(texts, learner.states(texts), strict=True)))
+
+
+def part(examples: Iterable[Example], split: str, *names: str) -> list[Example]:
+    """The examples of one split; of the sets that are named, if any are."""
+    return [e for e in examples if e.split == split and (not names or e.record.dataset in names)]
+
+
+def texts_of(examples: Iterable[Example]) -> list[str]:
+    """Their texts as published."""
+    return [e.record.text for e in examples]
+
+
+def teach(learner: Learner, material: Material, examples: Sequence[Example]) -> Taught:
+    """Fits on the training texts of these examples and calibrates on their validation texts."""
+    training, validation = part(examples, "train"), part(examples, "validation")
+    taught = lesson(
+        material.of(texts_of(training)),
+        positives(training),
+        material.of(material.calm.learn),
+        learner.settings,
+    )
+    adapter = fit(learner, taught)
+    logits = learner.logits(adapter, material.of(texts_of(validation)))
+    calibration = fit_calibration(positives(validation), logits)
+    calm = learner.logits(adapter, material.of(material.calm.choose))
+    return Taught(adapter, calibration, calm_threshold(calibrated(calm, calibration), CALM_TARGET))
+
+
+def validation_mcc(learner: Learner, material: Material, taught: Taught) -> dict[str, Any]:
+    """MCC on each of CHOSEN_ON's validation texts at the threshold that the calm posts allow, the
+    mean, and the mean at even odds."""
+    result: dict[str, Any] = {}
+    at_half = []
+    for name in CHOSEN_ON:
+        own = part(material.examples, "validation", name)
+        logits = learner.logits(taught.adapter, material.of(texts_of(own)))
+        scores = calibrated(logits, taught.calibration)
+        result[name] = mcc(confusion(positives(own), scores >= taught.threshold_by_calm))
+        at_half.append(mcc(confusion(positives(own), scores >= 0.5)))
+    result["mean"] = float(np.mean([result[name] for name in CHOSEN_ON]))
+    result["mean_at_half"] = float(np.mean(at_half))
+    return {name: round(value, 4) for name, value in result.items()}
+
+
+def explore(data: Path, work: Path, encoder: str, settings: Settings) -> None:
+    """Trains with these settings, measures on validation texts, adds a line to `tried.json`."""
+    learner = Learner(read_encoder(encoder), settings)
+    material = read_material(data, learner, ("train", "validation"))
+    taught = teach(learner, material, material.examples)
+    result = settings._asdict() | validation_mcc(learner, material, taught)
+    say(f"{settings} -> {result}")
+    tried = read_tried(work)
+    work.mkdir(parents=True, exist_ok=True)
+    lines = [json.dumps(line) for line in [*tried, result]]
+    (work / TRIED).write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
+
+
+def read_tried(folder: Path) -> list[dict[str, Any]]:
+    """What `explore` has written so far."""
+    path = folder / TRIED
+    tried: list[dict[str, Any]] = json.loads(path.read_text("utf-8")) if path.is_file() else []
+    return tried
+
+
+def given(changes: Sequence[str]) -> Settings:
+    """The settings with some changed, as `rank=64`.
+
+    >>> given(["rank=64", "learning_rate=0.001"])[1:3]
+    (64, 0.001)
+    """
+    settings = Settings()
+    for change in changes:
+        name, _, value = change.partition("=")
+        kind = type(getattr(settings, name))
+        settings = settings._replace(**{name: kind(value)})
+    return settings
+
+
+def judged(detector: Detector, texts: Sequence[str]) -> list[float | None]:
+    """The scores of English texts; None where the detector abstains."""
+    contents = [Content(platform="x", root_id="", text=text, lang="en") for text in texts]
+    return [verdict.score for verdict in detector.score(contents)]
+
+
+def scored_only(detector: Detector, examples: Sequence[Example]) -> tuple[Bools, Floats, int]:
+    """Labels and scores of what the detector scores, and on how many it abstains."""
+    scores = judged(detector, texts_of(examples))
+    kept = [i for i, score in enumerate(scores) if score is not None]
+    found = np.array([scores[i] for i in kept], dtype=np.float64)
+    return positives(examples)[kept], found, len(scores) - len(kept)
+
+
+def flags(detector: Detector, examples: Sequence[Example], threshold: float) -> Bools:
+    """Which texts the detector flags; an abstention flags nothing."""
+    scores = judged(detector, texts_of(examples))
+    return np.array([score is not None and score >= threshold for score in scores])
+
+
+def differences(positive: Bools, flagged: Bools, baseline: Bools) -> dict[str, list[float]]:
+    """MCC and macro-F1 over a baseline's: difference, and its paired 95 % interval."""
+
+    def of(statistic: Callable[[Any], float]) -> list[float]:
+        found = paired_difference(
+            lambda labels, predicted: statistic(confusion(labels, predicted)),
+            positive,
+            flagged,
+            baseline,
+        )
+        return [round(value, 4) for value in found]
+
+    return {"mcc": of(mcc), "macro_f1": of(macro_f1)}
+
+
+class Baseline(NamedTuple):
+    """TF-IDF and a logistic regression taught the very same texts, calm posts included."""
+
+    fitted: train_tfidf.Fitted
+    calibration: Calibration
+    threshold: float
+
+    def scores(self, examples: Sequence[Example]) -> Floats:
+        """Calibrated probabilities of likely_false, (n,)."""
+        return calibrated(self.fitted.logits([e.grams for e in examples]), self.calibration)
+
+
+def teach_baseline(
+    examples: Sequence[Example], calm: Calm, settings: Mapping[str, Any]
+) -> Baseline:
+    """With the settings of `tfidf`; a calm post is taught as likely_true, since there is but one
+    output. Calibration and threshold by the same rules as the adapter's."""
+    quiet = [
+        Example(LabelledText("calm", "train", text, "likely_true", "calm"), "train", features(text))
+        for text in calm.learn
+    ]
+    fitted = train_tfidf.fit([*examples, *quiet], train_tfidf.Settings(**settings))
+    validation = part(examples, "validation")
+    labels = positives(validation)
+    logits = fitted.logits([e.grams for e in validation])
+    calibration = fit_calibration(labels, logits)
+    of_calm = calibrated(fitted.logits([features(text) for text in calm.choose]), calibration)
+    by_mcc = best_threshold(labels, calibrated(logits, calibration))
+    return Baseline(fitted, calibration, max(calm_threshold(of_calm, CALM_TARGET), by_mcc))
+
+
+def leave_one_out(
+    learner: Learner, material: Material, name: str, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A model, calibration and threshold that never saw a set, on its test texts; beside it a
+    baseline that never saw it either."""
+    others = [e for e in material.examples if e.record.dataset != name]
+    taught = teach(learner, material, others)
+    validation, test = part(others, "validation"), part(material.examples, "test", name)
+
+    def scores_of(examples: Sequence[Example]) -> Floats:
+        logits = learner.logits(taught.adapter, material.of(texts_of(examples)))
+        return calibrated(logits, taught.calibration)
+
+    by_mcc = best_threshold(positives(validation), scores_of(validation))
+    threshold = max(taught.threshold_by_calm, by_mcc)
+    baseline = teach_baseline(others, material.calm, settings)
+    positive, scores, theirs = positives(test), scores_of(test), baseline.scores(test)
+    columns = {
+        "positive": positive,
+        "flagged": scores >= threshold,
+        "baseline": theirs >= baseline.threshold,
+        "flagged_at_half": scores >= 0.5,
+        "baseline_at_half": theirs >= 0.5,
+    }
+    return {
+        **measures(positive, scores, threshold),
+        **_compared(columns),
+        "columns": {column: values.tolist() for column, values in columns.items()},
+    }
+
+
+def leave_out(
+    data: Path, work: Path, encoder: str, settings: Settings, names: Sequence[str]
+) -> None:
+    """Leaves out each of these sets in turn; writes `left_out_<name>.json`."""
+    learner = Learner(read_encoder(encoder), settings)
+    material = read_material(data, learner, ("train", "validation", "test"))
+    for name in names:
+        result = leave_one_out(learner, material, name, tfidf_settings())
+        work.mkdir(parents=True, exist_ok=True)
+        (work / f"left_out_{name}.json").write_text(json.dumps(result), encoding="utf-8")
+        say(f"left out {name}: MCC {result['mcc']}, {result['over_baseline']}")
+
+
+def read_left_out(work: Path) -> dict[str, Any]:
+    """What `leave_out` has written, and `pooled`: all left-out sets together."""
+    result: dict[str, Any] = {}
+    kept: dict[str, list[Bools]] = {}
+    for name in CHOSEN_ON:
+        result[name] = json.loads((work / f"left_out_{name}.json").read_text("utf-8"))
+        for column, values in result[name].pop("columns").items():
+            kept.setdefault(column, []).append(np.array(values, dtype=np.bool_))
+    pooled = {column: np.concatenate(values) for column, values in kept.items()}
+    result["pooled"] = {"n": len(pooled["positive"]), **_compared(pooled)}
+    return result
+
+
+def tfidf_settings() -> dict[str, Any]:
+    """What was chosen for `tfidf`."""
+    metrics = json.loads((SHIPPED_TFIDF / "metrics.json").read_text("utf-8"))
+    chosen: dict[str, Any] = metrics["settings"]
+    return chosen
+
+
+def _compared(columns: Mapping[str, Bools]) -> dict[str, Any]:
+    positive = columns["positive"]
+    return {
+        "over_baseline": differences(positive, columns["flagged"], columns["baseline"]),
+        "over_baseline_at_half": differences(
+            positive, columns["flagged_at_half"], columns["baseline_at_half"]
+        ),
+    }
+
+
+def reaches(learner: Learner, adapter: Adapter, texts: Sequence[str]) -> dict[str, Tensor]:
+    """How far the inputs of the maps that can be levelled reach, in each channel: the greatest
+    magnitude over the tokens of these texts, as tensors of the adapter's file."""
+    merged = merge(learner.encoder, adapter.tensors(), Path("adapter")).encoder
+    plain = plain_linear(merged)
+    found: dict[str, Tensor] = {}
+
+    def linear(x: Tensor, layer: int, name: str) -> Tensor:
+        if name in LEVELLED and x.shape[1] > 1:
+            key, reach = f"layer.{layer}.{name}.reach", x.abs().amax((0, 1))
+            found[key] = torch.maximum(found[key], reach) if key in found else reach
+        return plain(x, layer, name)
+
+    with torch.inference_mode():
+        readables = [readable(text) for text in texts]
+        for own in learner.encoder.tokenize(readables, learner.settings.max_tokens):
+            x = embed(merged, torch.tensor([own]))
+            for layer in range(merged.shape.n_layers):
+                x = run_layer(merged, layer, x, None, linear)
+    return {key: reach.clamp(min=1e-3).half() for key, reach in found.items()}
+
+
+def write_model(
+    folder: Path,
+    learner: Learner,
+    taught: Taught,
+    reach: Mapping[str, Tensor],
+    trained_on: str,
+) -> None:
+    """Writes the adapter and its config, whose threshold is set later."""
+    digest = write_weights(folder, {**taught.adapter.tensors(), **reach})
+    config = Config(
+        format=FORMAT,
+        preprocessing=PREPROCESSING,
+        labels=LABELS,
+        positive_class=POSITIVE_CLASS,
+        threshold=0.5,
+        calibration=taught.calibration,
+        languages=("en",),
+        weights_sha256=digest,
+        trained_on=trained_on,
+        encoder=EncoderName(name=learner.encoder.name, sha256=learner.encoder.sha256),
+        max_tokens=learner.settings.max_tokens,
+    )
+    write_config(folder, config)
+
+
+def engines_agree(folder: Path, encoder: str, examples: Sequence[Example]) -> dict[str, Any]:
+    """fp32 and int8 on the same texts: on how many the label is the same, and macro-F1 of each."""
+    both = [BertDetector(folder, encoder, engine) for engine in ("fp32", "int8")]
+    exact, quantised = (flags(detector, examples, detector.threshold) for detector in both)
+    positive = positives(examples)
+    return {
+        "n": len(examples),
+        "agreement": float(np.mean(exact == quantised)),
+        "macro_f1_fp32": macro_f1(confusion(positive, exact)),
+        "macro_f1_int8": macro_f1(confusion(positive, quantised)),
+    }
+
+
+def train(data: Path, out: Path, encoder: str, settings: Settings, trained_on: str) -> BertDetector:
+    """Trains and writes the adapter with its calibration and threshold."""
+    learner = Learner(read_encoder(encoder), settings)
+    material = read_material(data, learner, ("train", "validation"))
+    say(f"{len(material.examples)} labelled texts; calm posts: {[len(c) for c in material.calm]}")
+    taught = teach(learner, material, material.examples)
+    reach = reaches(learner, taught.adapter, texts_of(part(material.examples, "train"))[::40])
+    write_model(out, learner, taught, reach, trained_on)
+    return set_threshold(out, encoder, material.examples, material.calm)
+
+
+def set_threshold(out: Path, encoder: str, examples: Sequence[Example], calm: Calm) -> BertDetector:
+    """Sets the threshold of written weights by what the detector makes of validation texts and of
+    the calm posts that are there for that."""
+    by_calm, by_mcc = threshold_choices(BertDetector(out, encoder), examples, calm)
+    threshold = min(round(max(by_calm, by_mcc) + 0.00005, 4), 0.9999)
+    write_config(out, msgspec.structs.replace(read_config(out), threshold=threshold))
+    say(f"threshold {threshold} (calm {by_calm:.4f}, best MCC {by_mcc:.2f})")
+    return BertDetector(out, encoder)
+
+
+def threshold_choices(
+    detector: BertDetector, examples: Sequence[Example], calm: Calm
+) -> tuple[float, float]:
+    """The least threshold that the calm posts allow, and the one with the best validation MCC."""
+    of_calm = np.array([score or 0.0 for score in judged(detector, calm.choose)])
+    by_mcc = best_threshold(*scored_only(detector, part(examples, "validation"))[:2])
+    return calm_threshold(of_calm, CALM_TARGET), by_mcc
+
+
+def measure(data: Path, out: Path, work: Path, encoder: str, settings: Settings) -> dict[str, Any]:
+    """Measures what `out` holds; writes `metrics.json` and the model card, and returns metrics."""
+    examples = [e for e in read_examples(data / "text") if e.record.dataset != DOUBTFUL]
+    calm = read_calm(data / "tweets_2023_csv")
+    config, detector = read_config(out), BertDetector(out, encoder)
+    threshold = detector.threshold
+    tfidf, baseline = TfidfDetector(), teach_baseline(examples, calm, tfidf_settings())
+    by_calm, by_mcc = threshold_choices(detector, examples, calm)
+
+    test = {}
+    in_test = part(examples, "test")
+    for name in [*dict.fromkeys(e.record.dataset for e in in_test), "pooled"]:
+        own = in_test if name == "pooled" else part(in_test, "test", name)
+        positive, scores, n_abstained = scored_only(detector, own)
+        labels, theirs = positives(own), baseline.scores(own)
+        columns = {
+            "positive": labels,
+            "flagged": flags(detector, own, threshold),
+            "baseline": theirs >= baseline.threshold,
+            "flagged_at_half": flags(detector, own, 0.5),
+            "baseline_at_half": theirs >= 0.5,
+        }
+        test[name] = {
+            **measures(positive, scores, threshold),
+            "n_abstained": n_abstained,
+            **_compared(columns),
+            "over_tfidf": differences(
+                labels, columns["flagged"], flags(tfidf, own, tfidf.threshold)
+            ),
+        }
+        say(f"test {name}: MCC {test[name]['mcc']}, over baseline {test[name]['over_baseline']}")
+
+    reported = judged(detector, calm.report)
+    scores = np.array([score for score in reported if score is not None])
+    flagged = scores >= threshold
+    interval = bootstrap_interval(lambda _, predicted: float(np.mean(predicted)), flagged, flagged)
+    every = judged(detector, read_calm_posts(data / "tweets_2023_csv"))
+    metrics: dict[str, Any] = {
+        "version": detector.version,
+        "trained_on": config.trained_on,
+        "encoder": config.encoder.name,
+        "settings": settings._asdict(),
+        "chosen_on": list(CHOSEN_ON),
+        "tried": read_tried(work),
+        "calibration": {"slope": config.calibration.slope, "offset": config.calibration.offset},
+        "threshold": threshold,
+        "threshold_by_calm": by_calm,
+        "threshold_by_mcc": by_mcc,
+        "sizes": sizes(examples),
+        "validation_prevalence": prevalence(positives(part(examples, "validation"))),
+        "test": test,
+        "engines": engines_agree(out, encoder, in_test),
+        "calm": {
+            "n_learn": len(calm.learn),
+            "n_choose": len(calm.choose),
+            "n_report": len(calm.report),
+            "n_scored": len(scores),
+            "target": CALM_TARGET,
+            "flagged": float(np.mean(flagged)),
+            "flagged_interval": interval,
+            "flagged_at_half": float(np.mean(scores >= 0.5)),
+            "flagged_of_all": float(np.mean([s is not None and s >= threshold for s in every])),
+            "n_all": len(every),
+            "mean_score": float(np.mean(scores)),
+        },
+        "left_out": read_left_out(work),
+    }
+    metrics = {key: rounded(value) for key, value in metrics.items()}
+    if metrics["calm"]["flagged"] > MAX_CALM_SHARE:
+        say(f"WARNING: {metrics['calm']['flagged']:.2%} of the calm set is flagged")
+    (out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+    (out / "README.md").write_text(model_card(metrics), encoding="utf-8")
+    return metrics
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m detectors.train_bert", description=__doc__)
+    parser.add_argument("stage", choices=["explore", "fit", "threshold", "leave-out", "measure"])
+    parser.add_argument("names", nargs="*", help="explore: SETTING=VALUE; leave-out: data sets")
+    parser.add_argument("--data", type=Path, required=True, help="folder with text/ and tweets")
+    parser.add_argument("--out", type=Path, default=SHIPPED_WEIGHTS, help="weights folder")
+    parser.add_argument("--work", type=Path, default=Path("train_bert"), help="between stages")
+    parser.add_argument("--encoder", default=DEFAULT_ENCODER, help="name or path of the encoder")
+    parser.add_argument("--trained-on", default=date.today().isoformat(), help="YYYY-MM-DD")
+    options = parser.parse_intermixed_args(arguments)
+    if options.stage == "explore":
+        explore(options.data, options.work, options.encoder, given(options.names))
+    elif options.stage == "fit":
+        train(options.data, options.out, options.encoder, Settings(), options.trained_on)
+    elif options.stage == "threshold":
+        examples = [e for e in read_examples(options.data / "text") if e.record.dataset != DOUBTFUL]
+        calm = read_calm(options.data / "tweets_2023_csv")
+        set_threshold(options.out, options.encoder, examples, calm)
+    elif options.stage == "leave-out":
+        names = options.names or CHOSEN_ON
+        leave_out(options.data, options.work, options.encoder, Settings(), names)
+    else:
+        measure(options.data, options.out, options.work, options.encoder, Settings())
+
+
+def say(line: str) -> None:
+    """Progress, at once."""
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

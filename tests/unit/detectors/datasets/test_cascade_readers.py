@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import lzma
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from detectors.datasets import mediaeval2020, twitter15
+from detectors.datasets.mediaeval2020 import BadGraph, read_graph
+
+SOURCES = """cascade_id,label,cv_fold,source_text
+900,false,1,"water, they say, is dry"
+901,true,0,water is wet
+"""
+EDGES = """cascade_id,parent_user,parent_tweet,parent_minutes,child_user,child_tweet,child_minutes
+900,ROOT,ROOT,0.0,u1,t1,0.0
+900,u1,t1,0.0,u2,t1,1.5
+900,u2,t1,1.5,u3,t9,1.0
+900,u2,t1,1.5,u3,t9,0.5
+901,ROOT,ROOT,0.0,u1,t2,0.0
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "twitter15").mkdir()
+    for name, text in (("sources", SOURCES), ("edges", EDGES)):
+        (tmp_path / "twitter15" / f"{name}.csv.xz").write_bytes(lzma.compress(text.encode()))
+    return tmp_path
+
+
+def test_twitter15(folder: Path) -> None:
+    first, second = twitter15.read(folder)
+    assert (first.label, first.text, first.author) == ("false", "water, they say, is dry", "u1")
+    assert (second.label, second.cascade.n_nodes) == ("true", 1)
+    cascade = first.cascade  # nodes: u1/t1, u2/t1, u3/t9
+    assert (cascade.platform, cascade.root_id) == ("x", "900")
+    assert (cascade.n_nodes, cascade.root) == (3, 0)
+    assert cascade.source.tolist() == [0, 1]
+    assert cascade.target.tolist() == [1, 2]
+    assert cascade.delay_seconds.tolist() == [0, 90, 30], "the earliest of two times"
+    assert cascade.metadata["reply"].tolist() == [0, 0, 1], "another tweet than the source"
+
+
+def test_twitter15_as_published(data: Path) -> None:
+    found = list(twitter15.read(data))
+    assert len(found) == 1490
+    labels = [example.label for example in found]
+    assert [labels.count(name) for name in twitter15.CLASSES] == [372, 370, 374, 374]
+    cascades = [example.cascade for example in found]
+    assert sum(cascade.n_nodes for cascade in cascades) == 599_196
+    assert sum(len(cascade.source) for cascade in cascades) == 605_067
+    back_in_time = sum(
+        int((c.delay_seconds[c.target] < c.delay_seconds[c.source]).sum()) for c in cascades
+    )
+    # 7,025 of 622,968 rows do; of each node's times the earliest is kept, and each edge once
+    assert back_in_time == 3651
+    assert all(not np.isnan(c.delay_seconds).any() for c in cascades)
+
+
+def tweet_folder(root: Path, name: str, edges: str, nodes: str | None) -> Path:
+    folder = root / name
+    folder.mkdir(parents=True)
+    (folder / "edges.txt").write_text(edges)
+    if nodes is not None:
+        (folder / "nodes.csv").write_text(nodes)
+    return folder
+
+
+NODES = "id,time,friends,followers\n7,0,10,8\n5,60,,900\n9,,3,4\n"
+
+
+def test_a_graph_of_nodes_and_edges(tmp_path: Path) -> None:
+    found = read_graph(tweet_folder(tmp_path, "17", "7 5\n5 7\n\n7 5\n", NODES))
+    assert (found.root_id, found.n_nodes, found.root) == ("17", 3, -1)  # nodes 5, 7, 9
+    assert found.source.tolist() == [0, 1]
+    assert found.target.tolist() == [1, 0]
+    assert found.delay_seconds[:2].tolist() == [60, 0]
+    assert np.isnan(found.delay_seconds[2])
+    assert found.metadata["followers"].tolist() == [900, 8, 4]
+    assert np.isnan(found.metadata["friends"][0]), "an empty field is unknown"
+
+
+def test_edges_without_nodes_and_turned_round(tmp_path: Path) -> None:
+    folder = tweet_folder(tmp_path, "1", "1 2\n1 3\n", None)
+    there, back = read_graph(folder), read_graph(folder, is_follower_first=True)
+    assert there.source.tolist() == back.target.tolist() == [0, 0]
+    assert np.isnan(there.metadata["friends"]).all()
+
+
+def test_the_folders_of_both_releases(tmp_path: Path) -> None:
+    for name in ("5g_corona_conspiracy/2", "5g_corona_conspiracy/10", "Other_Graphs/1"):
+        tweet_folder(tmp_path, name, "1 2\n", NODES)
+    tweet_folder(tmp_path, "non_conspiracy/1", "1 2\n", NODES)
+    found = [(e.label, e.cascade.root_id) for e in mediaeval2020.read(tmp_path)]
+    assert found == [
+        ("5g_conspiracy", "2"),
+        ("5g_conspiracy", "10"),
+        ("other_conspiracy", "1"),
+        ("non_conspiracy", "1"),
+    ]
+    assert {label for label, _ in found} == set(mediaeval2020.CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("edges", "nodes", "message"),
+    [
+        ("1 2 3\n", NODES, r"edges.txt, line 1: 3 words instead of two user ids"),
+        ("1 2\n", "id,when\n1,2\n", r"nodes.csv, line 2: not id,time,friends,followers"),
+        ("1 2\n", NODES + "6,soon,1,1\n", r"nodes.csv, line 5: not id,time,friends,followers"),
+    ],
+)
+def test_what_is_no_graph_is_told(tmp_path: Path, edges: str, nodes: str, message: str) -> None:
+    with pytest.raises(BadGraph, match=message):
+        read_graph(tweet_folder(tmp_path, "1", edges, nodes))
+
+
+def test_a_folder_without_edges_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BadGraph, match="cannot be read"):
+        read_graph(tmp_path)

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from detectors import sentences
+from detectors.sentences import EncoderUnavailable, MeanPooled
+
+TEXTS = (
+    "The mayor says the bridge will be closed for repairs until next spring.",
+    "Garlic water cures the flu in a day",
+    "",
+    "word " * 2000,
+    "\0 \ud800 👍🏽",
+    *(f"shop number {i} sold spoiled meat to {i * i} people in town" for i in range(40)),
+)
+
+
+@pytest.fixture(scope="module")
+def encoder() -> MeanPooled:
+    return MeanPooled()
+
+
+def test_vectors_have_length_one_and_the_same_bits_in_any_company(encoder: MeanPooled) -> None:
+    together = encoder.encode(TEXTS)
+    assert together.shape == (len(TEXTS), 384)
+    assert together.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
+    order = random.Random(3).sample(range(len(TEXTS)), len(TEXTS))
+    shuffled = encoder.encode([TEXTS[i] for i in order])
+    assert shuffled.tobytes() == together[order].tobytes()
+    assert encoder.encode([]).shape == (0, 384)
+    for i in (0, 1, 2, 3, 4, 30):
+        assert encoder.encode([TEXTS[i]])[0].tobytes() == together[i].tobytes()
+
+
+def test_is_the_mean_of_the_token_states(encoder: MeanPooled) -> None:
+    import torch
+
+    tokenizer, model, _ = sentences._load(sentences.DEFAULT_ENCODER)
+    ids = torch.tensor([tokenizer(TEXTS[0])["input_ids"]])
+    with torch.inference_mode():
+        mean = model(input_ids=ids).last_hidden_state[0].mean(dim=0).numpy()
+    np.testing.assert_allclose(encoder.encode(TEXTS[:1])[0], mean / np.linalg.norm(mean), atol=1e-5)
+
+
+def test_name_names_the_weights(encoder: MeanPooled) -> None:
+    assert encoder.name.startswith("all-MiniLM-L6-v2@")
+    assert MeanPooled().name == encoder.name
+
+
+def test_an_encoder_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(EncoderUnavailable, match="is not on this machine") as caught:
+        MeanPooled(str(tmp_path / "nowhere"))
+    assert "\n" not in str(caught.value)
+
+
+def test_other_weights_in_the_package_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sentences, "DEFAULT_SHA256", "0" * 64)
+    with pytest.raises(EncoderUnavailable, match="has sha256 53aa51172d14"):
+        sentences._embedded_folder()
+    monkeypatch.setattr(sentences, "DEFAULT_PACKAGE", "no-such-package")
+    with pytest.raises(EncoderUnavailable, match="pip install no-such-package"):
+        sentences._embedded_folder()
