@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from detectors.cascades import Cascade, Floats, no_structure
 from detectors.proximity import GraphInput, Neighbours, graph_input, side_by_side
-from detectors.tfidf import BrokenWeights, Calibration, sigmoid
+from detectors.trained import BrokenWeights, Calibration, sigmoid
 from graph.features import FEATURES, node_features
 from streams.records import Verdict
 

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.evaluation import Bools
-from detectors.tfidf import BrokenWeights, sigmoid
+from detectors.trained import BrokenWeights, sigmoid
 from streams.records import Verdict
 
 Floats = NDArray[np.float64]

@@ -62,8 +62,9 @@ from detectors.multiclass import (
     scores_by_class,
 )
 from detectors.proximity import GraphInput, graph_input, side_by_side
-from detectors.tfidf import Calibration, TfidfDetector
+from detectors.tfidf import TfidfDetector
 from detectors.train_tfidf import best_threshold, calibrated, fit_calibration
+from detectors.trained import Calibration
 from graph.features import FEATURES
 from streams.records import Content, content_hash
 

@@ -31,7 +31,7 @@ from detectors.cascade_gcn import (
     write_weights,
 )
 from detectors.cascades import Cascade, build_cascade
-from detectors.tfidf import BrokenWeights, Calibration
+from detectors.trained import BrokenWeights, Calibration
 from graph.features import FEATURES
 from streams.records import Verdict
 

@@ -23,7 +23,7 @@ from detectors.fusion import (
     read_fusion,
     write_fusion,
 )
-from detectors.tfidf import BrokenWeights
+from detectors.trained import BrokenWeights
 from streams.records import Verdict
 
 PARTS = (
