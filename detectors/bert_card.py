@@ -192,7 +192,8 @@ posts ask for ({by_calm}) and the one with the best validation MCC ({by_mcc}).
 def _limits(metrics: dict[str, Any]) -> str:
     test, left_out = metrics["test"], metrics["left_out"]
     names = [name for name in left_out if name != "pooled"]
-    weakest, *_, strongest = sorted(names, key=lambda name: left_out[name]["mcc"])
+    by_mcc = sorted(names, key=lambda name: left_out[name]["mcc"])
+    weakest, strongest = by_mcc[0], by_mcc[-1]
     return f"""## Limits and negative results
 
 - **It does not check facts.** It learns how false claims of 2007-2020 were worded and sourced.

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, overload
 
-from detectors.registry import load_detector
+from hoaxwatch.evidence import detector_of
 from storage import reads
 from storage.database import Connection, connect, database_errors, open_database
 from storage.reads import ClusterRow, HashtagRow, TrendRow
@@ -132,13 +132,14 @@ def score(
     lang: language code of all texts; identified if not given. detector: its name; the setting's
     if not given. A verdict's `score` is the probability of being likely false, in [0, 1], None
     with a `reason` if the detector abstains. A score is a model's opinion, not a fact check.
+    Each call loads the detector (about a second for `bert`): give many texts at once.
 
     >>> score("🎉🎉", detector="tfidf").reason
     'emoji_only'
     """
     if isinstance(texts, str):
         return score([texts], lang=lang, detector=detector)[0]
-    judge = load_detector(read_settings(detector=detector).detector)
+    judge = detector_of(read_settings(detector=detector))
     contents = [
         Content(
             platform="python",
@@ -195,7 +196,7 @@ class Project:
         """Reads post files, judges and follows what they hold, brings every table up to date:
         `hoaxwatch run`. The same files again change nothing."""
         inputs = local.check_inputs([Path(file) for file in files], format)
-        judge = load_detector(self.settings.detector)
+        judge = detector_of(self.settings)
         return local.run(self._dsn, inputs, judge, self.settings, progress)
 
     @overload

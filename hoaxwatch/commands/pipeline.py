@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import (
@@ -16,6 +16,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from detectors.detector import DetectorUnusable
 from detectors.registry import DETECTORS, load_detector
 from hoaxwatch.commands import options
 from hoaxwatch.evidence import detector_of, evidence_of
@@ -225,7 +226,7 @@ def remap(
     if format is not None:
         load_format(format)
     settings = read_settings(project=project, database=database)
-    judge = load_detector(settings.detector)
+    judge = detector_of(settings)
     with open_database(settings) as dsn, counting("records mapped again") as watch:
         result, verdicts = local.remap(dsn, judge, settings, format, watch)
     if as_json:
@@ -319,11 +320,17 @@ def detectors(as_json: options.Json = False, as_csv: options.Csv = False) -> Non
     """List the detectors, with version and threshold."""
     rows = []
     for name in sorted(DETECTORS):
-        judge = load_detector(name)
-        rows.append({"detector": name, "version": judge.version, "threshold": judge.threshold})
+        row: dict[str, Any] = {"detector": name, "version": None, "threshold": None}
+        try:
+            judge = load_detector(name)
+            row |= {"version": judge.version, "threshold": judge.threshold, "problem": None}
+        except DetectorUnusable as error:
+            row["problem"] = str(error)
+            notes.print(str(error), markup=False, soft_wrap=True)
+        rows.append(row)
     columns = [
         Column("detector", lambda row: str(row["detector"])),
-        Column("version", lambda row: str(row["version"])),
+        Column("version", lambda row: row["version"] or "–"),
         Column("flags from", lambda row: percent(row["threshold"]), is_number=True),
     ]
     show_rows(rows, output_of(as_json, as_csv), columns, "Detectors", "none")

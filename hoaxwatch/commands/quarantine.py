@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from detectors.registry import load_detector
 from hoaxwatch.commands import options
 from hoaxwatch.commands.options import connected, settings_of
+from hoaxwatch.evidence import detector_of
 from hoaxwatch.show import (
     Column,
     minute,
@@ -104,7 +104,7 @@ def replay(
 ) -> None:
     """Read records again, after a reader was corrected; what can be read now is stored."""
     settings = settings_of(project, database)
-    judge = load_detector(settings.detector)
+    judge = detector_of(settings)
     with open_database(settings) as dsn:
         result = local.replay(dsn, judge, settings, ids, source, reason)
     if as_json:
