@@ -8,13 +8,14 @@ An action is (account, object, time). What the object is makes the kind of netwo
     co-text, co-image      a group of near copies (`graph.near_copies`)
 
 Two accounts co-act on an object if both act on it within `window_seconds`. Their edge weighs the
-number of objects on which they did. Popular objects and busy hours bring accounts together without
-any plan, so each edge is compared with a null model that keeps all that: within each time slot (an
-hour) the objects of all actions are dealt out anew. Every account keeps its number of actions and
-their moments, so its rhythm, and every object keeps how often it was used in that hour; only who
-used what is left to chance. Whoever is left is no random pair. Whether it is a campaign, or fans
-who follow one account, has to be looked at; and where nearly all actions of an hour are those of
-one campaign, it is itself the chance that it is compared with, and not found.
+number of objects on which they did; an object that is used day after day counts once a day. Popular
+objects and fast ones bring accounts together without any plan, so each edge is compared with a null
+model that keeps all that: every account keeps what it acts on and how often, every object keeps how
+many act on it, when it begins and so the hour of the day; what is left to chance is how long after
+the beginning somebody acts, drawn from how things of that hour usually spread. Whoever is left is
+faster together than things spread, again and again. Whether it is a campaign, or fans who follow
+one account, has to be looked at; and where nearly everything of a kind is one campaign's, it is
+itself what is usual, and not found.
 
 `find_coordination` takes all actions of a period at once; `CoordinationWindow` takes them one by
 one and gives the same network for the period that ends now.
@@ -36,6 +37,8 @@ from scipy.special import gammainc
 from graph.keys import UNKNOWN, index_keys
 
 _MICROSECONDS = 1_000_000
+_HOUR_US = 3600 * _MICROSECONDS
+_DAY_US = 24 * _HOUR_US
 
 #: Pairs of actions that are expanded at a time: bounds memory where one object goes viral.
 _CHUNK_PAIRS = 4_000_000
@@ -58,15 +61,14 @@ class CoordinationRules:
     #: Edges whose less busy end did less than this share of the other's co-actions are left out;
     #: 0 keeps accounts that echo one side.
     min_symmetry: float = 0.0
-    #: Objects are dealt out anew within slots of this length. Shorter ones keep more of the rhythm.
-    slot_seconds: float = 3600.0
     #: Expected share of wrong edges among those called significant (Benjamini-Hochberg).
     false_discovery_rate: float = 0.01
 
     def __post_init__(self) -> None:
-        if not 0 <= self.window_seconds <= self.slot_seconds:
+        if not 0 <= self.window_seconds <= 3600:
             raise ValueError(
-                f"window_seconds is {self.window_seconds}; it must lie in [0, slot_seconds]"
+                f"window_seconds is {self.window_seconds}; it must lie in [0, 3600]: what is done"
+                " within hours is not done together"
             )
         if self.min_weight < 1:
             raise ValueError(f"min_weight is {self.min_weight}; it must be at least 1")
@@ -161,19 +163,18 @@ class CoordinationNetwork:
 def find_network(actions: Actions, rules: CoordinationRules = DEFAULT_RULES) -> CoordinationNetwork:
     """The network of accounts that acted together, each edge compared with the null model.
 
-        weight(a, b)   = |{objects on which a and b acted within window_seconds}|
+        weight(a, b)   = |{(object, day) on which a and b acted within window_seconds}|
         symmetry(a, b) = min(n_a, n_b) / max(n_a, n_b), n_a: a's actions among those
-        expected(a, b) = sum over actions i of a, j of b within window_seconds of  q(i, j)
-        q(i, j)        = chance that i and j get the same object when the objects of each slot
-                         are dealt out anew: sum_o n_o (n_o - 1) / (N (N - 1)) in one slot,
-                         sum_o n_o n'_o / (N N') in two
+        expected(a, b) = sum over (object, day) i of both  1 - (1 - q_i)^(k_ai k_bi)
+        q_i            = 2 / n_i P(D <= window) + (1 - 2 / n_i) P(|D - D'| <= window)
         p              = P(Poisson(expected) >= weight)
 
-    An object on which two accounts co-act twice counts once in the weight and twice in what is
-    expected, and dealing out without return makes the count less spread than Poisson's: p errs on
-    the careful side (`measure_false_alarms` counts). q-values are Benjamini-Hochberg's over all
-    pairs of accounts that take part, seen together or not, so nothing is won by looking only at
-    striking pairs.
+    k_ai: a's actions on i, n_i: all actions on it; D, D': delays of two actions behind the first,
+    drawn from those of all objects whose day began in the same hour of the day, each object with
+    equal weight. So a campaign that is a part f of what happens in its hours raises q by f^2 only.
+    A sum of unequal chances is less spread than Poisson's: p errs on the careful side
+    (`measure_false_alarms` counts). q-values are Benjamini-Hochberg's over all pairs of accounts
+    that take part, seen together or not, so nothing is won by looking only at striking pairs.
     Source: Pacheco et al., ICWSM 2021 (networks of coordination); Benjamini & Hochberg, J. Royal
     Statistical Society B 57, 1995.
 
@@ -239,8 +240,10 @@ def _network(actions: Actions, pairs: _Pairs, rules: CoordinationRules) -> Coord
     first, second = first[both], second[both]
     edge_key = actions.actor[first] * max(n, 1) + actions.actor[second]
     keys, edge = np.unique(edge_key, return_inverse=True)
-    n_objects = int(actions.object.max()) + 1 if len(actions.object) else 1
-    weight = _distinct_per_edge(edge, actions.object[first], n_objects, len(keys))
+    uses = _uses_of(actions)
+    is_earlier = actions.at_us[first] <= actions.at_us[second]
+    met_in = np.where(is_earlier, uses.number[first], uses.number[second])
+    weight = _distinct_per_edge(edge, met_in, max(uses.n_uses, 1), len(keys))
     n_rows = max(len(actions.actor), 1)
     n_first = _distinct_per_edge(edge, first, n_rows, len(keys))
     n_second = _distinct_per_edge(edge, second, n_rows, len(keys))
@@ -248,7 +251,7 @@ def _network(actions: Actions, pairs: _Pairs, rules: CoordinationRules) -> Coord
     kept = (weight >= rules.min_weight) & (symmetry >= rules.min_symmetry)
     one, other = np.divmod(keys[kept], max(n, 1))
     weight, symmetry = weight[kept], symmetry[kept]
-    expected = _expected_weight(actions, one, other, rules)
+    expected = _expected_weight(actions, uses, one, other, rules)
     p_value = np.where(expected > 0, gammainc(weight, np.maximum(expected, 1e-300)), 0.0)
     n_part = int(takes_part.sum())
     q_value = adjust_p_values(p_value, n_part * (n_part - 1) // 2)
@@ -272,62 +275,109 @@ def _distinct_per_edge(edge: Ids, value: Ids, n_values: int, n_edges: int) -> Id
     return np.bincount(distinct // n_values, minlength=n_edges).astype(np.int64)
 
 
-def _expected_weight(actions: Actions, one: Ids, other: Ids, rules: CoordinationRules) -> Floats:
-    """What dealing out the objects of each slot gives on average, for each edge."""
-    if len(one) == 0:
-        return np.empty(0)
-    slot_us = round(rules.slot_seconds * _MICROSECONDS)
-    window_us = round(rules.window_seconds * _MICROSECONDS)
-    slot = actions.at_us // slot_us
-    first_slot = int(slot.min())
-    within, across = _same_object_chances(slot - first_slot, actions.object)
+class _Uses(NamedTuple):
+    """Objects by day: u of them, numbered."""
 
-    order = np.lexsort((actions.at_us, actions.actor))
-    start_us = first_slot * slot_us
-    span = int(actions.at_us.max()) - start_us + window_us + slot_us + 1
-    _check_span(span, actions.actor)
-    key = actions.actor[order] * span + (actions.at_us[order] - start_us)
-    n_actions = np.bincount(actions.actor, minlength=len(actions.accounts))
-    begin = np.cumsum(n_actions) - n_actions
-    # go through the actions of the less busy end and search those of the other
-    fewer = n_actions[one] <= n_actions[other]
-    from_, to = np.where(fewer, one, other), np.where(fewer, other, one)
+    #: (m,) which one each action belongs to.
+    number: Ids
+    #: (u,) first action, microseconds since 1970.
+    first_us: Ids
+    #: (u,) actions.
+    size: Ids
+    #: (m,) True for the first action of each.
+    is_first: NDArray[np.bool_]
+
+    @property
+    def n_uses(self) -> int:
+        return len(self.size)
+
+    @property
+    def hour(self) -> Ids:
+        """(u,) hour of the day in which it began, UTC."""
+        return self.first_us // _HOUR_US % 24
+
+
+def _uses_of(actions: Actions) -> _Uses:
+    day = actions.at_us // _DAY_US
+    day = day - day.min() if len(day) else day
+    n_days = int(day.max()) + 1 if len(day) else 1
+    _, number = np.unique(actions.object * n_days + day, return_inverse=True)
+    order = np.lexsort((actions.at_us, number))
+    size = np.bincount(number).astype(np.int64)
+    is_first = np.zeros(len(number), dtype=bool)
+    is_first[order[np.cumsum(size) - size]] = True
+    first_us = np.empty(len(size), dtype=np.int64)
+    first_us[number[is_first]] = actions.at_us[is_first]
+    return _Uses(number.astype(np.int64), first_us, size, is_first)
+
+
+class _Delays(NamedTuple):
+    """How long after the beginning things of one hour of the day are used; ascending."""
+
+    seconds: Floats
+    #: Sum of the weights up to each, from 0 to 1: one longer than `seconds`.
+    cumulated: Floats
+
+
+def _delays_by_hour(actions: Actions, uses: _Uses) -> list[_Delays]:
+    later = np.flatnonzero(~uses.is_first)
+    seconds = (actions.at_us[later] - uses.first_us[uses.number[later]]) / _MICROSECONDS
+    weight = 1.0 / (uses.size[uses.number[later]] - 1)  # each object counts once
+    hour = uses.hour[uses.number[later]]
+    found = []
+    for of_hour in (np.flatnonzero(hour == h) for h in range(24)):
+        rows = of_hour[np.argsort(seconds[of_hour], kind="stable")]
+        cumulated = np.concatenate([[0.0], np.cumsum(weight[rows])])
+        found.append(_Delays(seconds[rows], cumulated / max(float(cumulated[-1]), 1e-300)))
+    return found
+
+
+def _chance_together(delays: _Delays, window: float) -> tuple[float, float]:
+    """That an action comes within the window after the first; that two come within it."""
+    if len(delays.seconds) == 0:
+        return 0.0, 0.0
+    weight = np.diff(delays.cumulated)
+    low = np.searchsorted(delays.seconds, delays.seconds - window, side="left")
+    high = np.searchsorted(delays.seconds, delays.seconds + window, side="right")
+    after_first = delays.cumulated[np.searchsorted(delays.seconds, window, side="right")]
+    both = (weight * (delays.cumulated[high] - delays.cumulated[low])).sum()
+    return float(after_first), float(both)
+
+
+def _expected_weight(
+    actions: Actions, uses: _Uses, one: Ids, other: Ids, rules: CoordinationRules
+) -> Floats:
+    """What the null model gives on average, for each edge."""
     expected = np.zeros(len(one))
-    for edges in _chunks(n_actions[from_], _CHUNK_PAIRS):
-        times = n_actions[from_[edges]]
-        edge = np.repeat(edges, times)
-        offset = np.arange(len(edge)) - np.repeat(np.cumsum(times) - times, times)
-        row = order[begin[from_[edge]] + offset]
-        at = actions.at_us[row] - start_us
-        this = slot[row] - first_slot
-        low, high = np.maximum(at - window_us, 0), at + window_us
-        slot_low, slot_high = this * slot_us, (this + 1) * slot_us
-        base = to[edge] * span
-        bounds = [low, np.maximum(slot_low, low), np.minimum(slot_high - 1, high) + 1, high + 1]
-        a, b, c, d = (np.searchsorted(key, base + bound) for bound in bounds)
-        chance = (c - b) * within[this]
-        chance += (b - a) * across[np.maximum(this - 1, 0)] * (this > 0)
-        chance += (d - c) * across[this]
-        expected += np.bincount(edge, weights=chance, minlength=len(one))
+    if len(one) == 0:
+        return expected
+    chances = np.array(
+        [_chance_together(d, rules.window_seconds) for d in _delays_by_hour(actions, uses)]
+    )
+    after_first, both = chances[uses.hour].T
+    with_first = 2 / uses.size
+    chance = np.where(uses.size > 1, with_first * after_first + (1 - with_first) * both, 0.0)
+
+    # what each account acts on, and how often; sorted by account and object
+    did, times = np.unique(actions.actor * uses.n_uses + uses.number, return_counts=True)
+    actor, use = np.divmod(did, uses.n_uses)
+    n_did = np.bincount(actor, minlength=len(actions.accounts))
+    begin = np.cumsum(n_did) - n_did
+    # go through what the less busy end did and search it with the other
+    fewer = n_did[one] <= n_did[other]
+    from_, to = np.where(fewer, one, other), np.where(fewer, other, one)
+    for edges in _chunks(n_did[from_], _CHUNK_PAIRS):
+        n_rows = n_did[from_[edges]]
+        edge = np.repeat(edges, n_rows)
+        offset = np.arange(len(edge)) - np.repeat(np.cumsum(n_rows) - n_rows, n_rows)
+        mine = begin[from_[edge]] + offset
+        wanted = to[edge] * uses.n_uses + use[mine]
+        theirs = np.minimum(np.searchsorted(did, wanted), len(did) - 1)
+        met = did[theirs] == wanted
+        mine, theirs, edge = mine[met], theirs[met], edge[met]
+        never = (1 - chance[use[mine]]) ** (times[mine] * times[theirs])
+        expected += np.bincount(edge, weights=1 - never, minlength=len(one))
     return expected
-
-
-def _same_object_chances(slot: Ids, thing: Ids) -> tuple[Floats, Floats]:
-    """For each slot: that two of its actions get one object; that one does with the next slot."""
-    n_slots = int(slot.max()) + 1
-    width = int(thing.max()) + 1
-    pairs, n = np.unique(slot * width + thing, return_counts=True)
-    of_slot = pairs // width
-    total = np.bincount(slot, minlength=n_slots).astype(np.float64)
-    equal = np.bincount(of_slot, weights=n * (n - 1.0), minlength=n_slots)
-    within = np.divide(equal, total * (total - 1), out=np.zeros(n_slots), where=total > 1)
-    follows = np.searchsorted(pairs, pairs + width)
-    follows[follows == len(pairs)] = 0
-    met = pairs[follows] == pairs + width
-    equal = np.bincount(of_slot[met], weights=n[met] * n[follows[met]] * 1.0, minlength=n_slots)
-    next_total = np.append(total[1:], 0.0)
-    product = total * next_total
-    return within, np.divide(equal, product, out=np.zeros(n_slots), where=product > 0)
 
 
 def adjust_p_values(p_values: Floats, n_tests: int) -> Floats:
@@ -348,18 +398,28 @@ def adjust_p_values(p_values: Floats, n_tests: int) -> Floats:
     return np.minimum(q_values, 1.0)
 
 
-def deal_anew(actions: Actions, seed: int, rules: CoordinationRules = DEFAULT_RULES) -> Actions:
-    """One draw of the null model: the objects of each slot are dealt out anew to its actions.
+def draw_times(actions: Actions, seed: int) -> Actions:
+    """One draw of the null model: everything but the beginnings happens at another time.
 
-    Who acts when, and what is used how often in each slot, stays. Rows that become equal stay too.
+    Of each object and day, one of the actions, drawn, stands where its first stood, and the others
+    follow after delays drawn from those of all objects that began in the same hour of the day,
+    within the day. Who acts on what how often stays; actions that become equal stay too.
     """
     chance = np.random.default_rng(seed)
-    slot = actions.at_us // round(rules.slot_seconds * _MICROSECONDS)
-    to = np.argsort(slot, kind="stable")
-    taken = np.lexsort((chance.random(len(slot)), slot))
-    thing = np.empty_like(actions.object)
-    thing[to] = actions.object[taken]
-    return actions._replace(object=thing)
+    uses = _uses_of(actions)
+    at_us = uses.first_us[uses.number]
+    order = np.lexsort((chance.random(len(at_us)), uses.number))
+    follows = np.ones(len(at_us), dtype=bool)
+    follows[order[np.cumsum(uses.size) - uses.size]] = False
+    hour = uses.hour[uses.number]
+    for h, delays in enumerate(_delays_by_hour(actions, uses)):
+        rows = np.flatnonzero(follows & (hour == h))
+        drawn = np.searchsorted(delays.cumulated[1:], chance.random(len(rows)), side="right")
+        if len(rows):
+            seconds = delays.seconds[np.minimum(drawn, len(delays.seconds) - 1)]
+            at_us[rows] += np.round(seconds * _MICROSECONDS).astype(np.int64)
+    end_us = (uses.first_us[uses.number] // _DAY_US + 1) * _DAY_US - 1
+    return actions._replace(at_us=np.minimum(at_us, end_us))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -382,7 +442,7 @@ def measure_false_alarms(
     seed: int = 1,
     n_draws: int = 20,
 ) -> FalseAlarms:
-    """How often the rules accuse somebody when objects are dealt out by chance (`deal_anew`).
+    """How often the rules accuse somebody when all happens by chance (`draw_times`).
 
     Cost: n_draws times `find_network`.   Raises: ValueError if n_draws < 1.
     """
@@ -391,7 +451,7 @@ def measure_false_alarms(
     n_part = int((np.bincount(actions.actor) >= rules.min_participation).sum())
     accused, greatest = [], []
     for draw in range(n_draws):
-        groups = find_network(deal_anew(actions, seed + draw, rules), rules).groups()
+        groups = find_network(draw_times(actions, seed + draw), rules).groups()
         accused.append(sum(map(len, groups)))
         greatest.append(max(map(len, groups), default=0))
     return FalseAlarms(
@@ -433,10 +493,9 @@ def find_coordination(
 
     Cost: n_draws + 1 times `find_network`.
 
-    >>> names = [f"u{i}" for i in range(12)]
-    >>> rows = [(name, f"o{(i * 7 + t) % 60}", 10**6 * (600 * t + 40 * i))
-    ...         for t in range(30) for i, name in enumerate(names)]
-    >>> rows += [(name, f"plan{t}", 10**6 * (600 * t + 5)) for t in range(30) for name in "xy"]
+    >>> rows = [(f"u{(t + i) % 12}", f"o{t}", 10**6 * (600 * t + 130 * i))
+    ...         for t in range(60) for i in range(6)]
+    >>> rows += [(name, f"plan{t}", 10**6 * 600 * t) for t in range(0, 60, 8) for name in "xy"]
     >>> network, groups, alarms = find_coordination(index_actions(*zip(*rows)))
     >>> [group.accounts for group in groups], alarms.draws_with_alarm
     ([('x', 'y')], 0.0)

@@ -1,4 +1,4 @@
-"""Where to draw the users: seeded positions for pictures of up to some thousands of nodes.
+"""Where to draw the users: seeded positions for pictures of up to a hundred thousand nodes.
 
 Share networks are stars glued together: most users share one account once. Force-directed layouts
 spend their effort on those leaves and end in a ball. So leaves are set aside, the rest is laid out,
@@ -29,6 +29,11 @@ UMAP_FROM_NODES = 30
 UMAP_EPOCHS = 200
 UMAP_MIN_DIST = 0.5
 SEPARATION_STEPS = 60
+#: Parts of at least this many nodes get a quarter of both: a picture that size is about its
+#: communities, which stand after 50 epochs, and no longer about single nodes.
+LARGE_FROM_NODES = 6_000
+UMAP_EPOCHS_LARGE = 50
+SEPARATION_STEPS_LARGE = 15
 #: Turning by this angle from leaf to leaf fills a disc evenly, as in a sunflower.
 GOLDEN_ANGLE = pi * (3 - sqrt(5))
 
@@ -116,12 +121,15 @@ def _layout_part(ends: Ids, pull: NDArray[np.int64], radius: Points, seed: int) 
     """A connected part of at least two nodes around the origin, its discs apart."""
     part = igraph.Graph(n=len(radius), edges=ends)
     strength = np.sqrt(pull)
+    is_large = len(radius) >= LARGE_FROM_NODES
     with seeded_igraph(seed):
         if len(radius) < UMAP_FROM_NODES:
             found = part.layout_fruchterman_reingold(weights=strength.tolist(), grid=False)
         else:
             found = part.layout_umap(
-                dist=(1 / strength).tolist(), epochs=UMAP_EPOCHS, min_dist=UMAP_MIN_DIST
+                dist=(1 / strength).tolist(),
+                epochs=UMAP_EPOCHS_LARGE if is_large else UMAP_EPOCHS,
+                min_dist=UMAP_MIN_DIST,
             )
     points: Points = np.asarray(found.coords, dtype=np.float64)
     points -= points.mean(axis=0)
@@ -131,13 +139,13 @@ def _layout_part(ends: Ids, pull: NDArray[np.int64], radius: Points, seed: int) 
     points *= np.minimum(1.0, np.sqrt(bound / np.maximum(distance, bound)))[:, None]
     area = float(np.square(2 * radius).sum())  # in nodes
     points *= 1.2 * sqrt(area) / bound
-    return separate(points, radius)
+    return separate(points, radius, SEPARATION_STEPS_LARGE if is_large else SEPARATION_STEPS)
 
 
-def separate(points: Points, radius: Points) -> Points:
+def separate(points: Points, radius: Points, steps: int = SEPARATION_STEPS) -> Points:
     """Discs that overlap pushed away from each other; the greater one moves less.
 
-    At most SEPARATION_STEPS steps, so a crowd may still overlap a little.
+    At most `steps` steps, so a crowd may still overlap a little.
 
     points: (k, 2) no two the same; radius: (k,).   Returns: (k, 2).
 
@@ -145,7 +153,7 @@ def separate(points: Points, radius: Points) -> Points:
     [[-0.5, 0.0], [1.5, 0.0]]
     """
     points = points.copy()
-    for _ in range(SEPARATION_STEPS):
+    for _ in range(steps):
         i, j = _near_pairs(points, radius)
         between = points[i] - points[j]
         distance = np.maximum(np.hypot(*between.T), 1e-9)

@@ -34,10 +34,17 @@ class LineageRules:
     part_from: float = 0.5
     #: Common members that a relation by `part_from` needs: two accounts may be chance.
     min_common: int = 3
+    #: A cluster that is related to none is said to have merged or split if at least `part_from` of
+    #: its accounts that the other window knows at all are in one cluster there, and those are at
+    #: least this part of it: many accounts are silent in a window, and the rest went together.
+    moved_from: float = 0.25
     #: Size against the window before from which a cluster grew, and down to which it shrank: the
     #: inverse, so that the two mirror. By chance alone a count of 16 varies by a quarter.
     grew_from: float = 1.25
     shrank_to: float = 0.8
+    #: Whoever names the clusters of a window leaves smaller ones out: of three accounts one more
+    #: or less is another cluster.
+    min_users: int = 5
 
 
 DEFAULT_RULES = LineageRules()
@@ -157,8 +164,9 @@ def find_events(
     """What happened between two windows whose clusters have names; sorted by name.
 
     A name in both grew or shrank, or nothing is said. A name that is gone merged into the cluster
-    it is best related to, or died. A name that is new split from the one it is best related to,
-    or was born.
+    it is best related to, or where its accounts went (`LineageRules.moved_from`), or it died. A
+    name that is new split from the one it is best related to, or from where its accounts were, or
+    it was born.
 
     Cost: O(members log members).
 
@@ -173,6 +181,12 @@ def find_events(
     for relation in relations:
         origin.setdefault(names[relation.after], relation.before)
         heir.setdefault(relation.before, names[relation.after])
+    for here, there, found in ((before, after, heir), (after, before, origin)):
+        place = {member: name for name, members in there.items() for member in members}
+        for name in here.keys() - there.keys() - found.keys():
+            moved = _where_most_went(here[name], place, rules)
+            if moved is not None:
+                found[name] = moved
     events = []
     for name in sorted({*before, *after}):
         n_before, n_after = len(set(before.get(name, ()))), len(set(after.get(name, ())))
@@ -194,6 +208,24 @@ def find_events(
                 LineageEvent(kind=kind, name=name, other=other, n_before=n_before, n_after=n_after)
             )
     return events
+
+
+def _where_most_went(
+    members: Collection[str], place: Mapping[str, str], rules: LineageRules
+) -> str | None:
+    """The cluster of the other window that has most of the members it knows; of equals the first
+    by name. None if that is too small a part."""
+    distinct = set(members)
+    known = Counter(place[member] for member in distinct if member in place)
+    if not known:
+        return None
+    name, n_common = min(known.items(), key=lambda item: (-item[1], item[0]))
+    is_enough = (
+        n_common >= rules.min_common
+        and n_common >= rules.part_from * known.total()
+        and n_common >= rules.moved_from * len(distinct)
+    )
+    return name if is_enough else None
 
 
 class NamedWindow(NamedTuple):

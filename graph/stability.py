@@ -181,8 +181,21 @@ def assess_stability(membership: Labels, runs: Sequence[Labels]) -> Stability:
         membership=membership,
         mean_ami=float(np.mean([adjusted_mutual_information(*pair) for pair in pairs])),
         mean_vi_bits=float(np.mean([variation_of_information(*pair) for pair in pairs])),
-        stability=np.mean([_best_jaccard(membership, run) for run in runs], axis=0),
+        stability=overlaps_with(membership, runs),
     )
+
+
+def overlaps_with(membership: Labels, runs: Sequence[Labels]) -> NDArray[np.float64]:
+    """`Stability.stability` alone, (c,), without the agreement of all pairs of runs.
+
+    >>> a = np.array([0, 0, 1, 1])
+    >>> overlaps_with(a, [a, np.array([0, 0, 1, 2])]).tolist()
+    [1.0, 0.75]
+    """
+    overlaps: NDArray[np.float64] = np.mean(
+        [_best_jaccard(membership, run) for run in runs], axis=0
+    )
+    return overlaps
 
 
 def _best_jaccard(membership: Labels, run: Labels) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from hoaxwatch.commands import (
     demo,
     doctor,
     evaluate,
+    graph,
     pipeline,
     quarantine,
     simulate,
@@ -50,6 +51,7 @@ app.command("lag")(brokers.lag)
 app.command("stress")(brokers.stress)
 app.add_typer(brokers.topics_app, name="topics")
 app.add_typer(evaluate.app, name="evaluate")
+app.add_typer(graph.app, name="graph")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(database.app, name="db")
 app.add_typer(config.app, name="config")

@@ -20,6 +20,7 @@ from streams.settings import Settings
 
 #: What the other folders call a connection: psycopg is imported in storage only.
 Connection = psycopg.Connection
+Cursor = psycopg.Cursor[Any]
 
 #: A lock number of our own, so that migrations of two processes come one after the other.
 MIGRATION_LOCK = 0x686F6178
@@ -255,7 +256,7 @@ RECORDED_TABLES = (
 )
 RECOUNTED_TABLES = (
     *("hashtag_trends", "hashtag_pairs", "dirty_buckets"),
-    *("networks", "clusterings", "clusters", "cluster_members"),
+    *("networks", "clusterings", "clusters", "cluster_members", "cluster_events"),
     *("cascade_verdicts", "combined_scores"),
 )
 

@@ -73,6 +73,33 @@ class ClusterRow(NamedTuple):
     quality_name: str
     quality: float
     n_clusters: int
+    #: The name that stays from window to window; None: too small to be followed.
+    lineage: str | None = None
+    #: How far runs with other seeds find it again (0 to 1); None: not measured.
+    stability: float | None = None
+    hub_share: float | None = None
+    is_star: bool | None = None
+    n_coordinated: int | None = None
+    #: Accounts of the lineage one window length earlier, and the sure part that is growth.
+    n_before: int | None = None
+    growth: float | None = None
+    emerging: float | None = None
+    #: What people call the lineage.
+    label: str | None = None
+
+
+class EventRow(NamedTuple):
+    """What happened to a lineage between two windows."""
+
+    hashtag: str
+    algorithm: str
+    window_start: datetime
+    lineage: str
+    kind: str
+    other: str | None
+    n_before: int
+    n_after: int
+    label: str | None
 
 
 class NetworkRow(NamedTuple):
@@ -376,6 +403,23 @@ def read_largest_networks(
     ).fetchall()
 
 
+_CLUSTER_COLUMNS = """
+hashtag, window_start, window_end, algorithm, clustering_id, cluster, n_users, n_shares, judged,
+likely_false, expected_share::float8, expected_low::float8, expected_high::float8, quality_name,
+quality::float8, n_clusters, lineage, stability::float8, hub_share::float8, is_star, n_coordinated,
+n_before, growth::float8, emerging::float8, l.label
+"""
+
+# what several people call it, the latest first
+_LABELS = """
+LEFT JOIN LATERAL (
+    SELECT string_agg(label, ' / ' ORDER BY labelled_at DESC, labelled_by) AS label
+    FROM mart.lineage_labels l WHERE l.hashtag = c.hashtag AND l.algorithm = c.algorithm
+    AND l.lineage = c.lineage
+) l ON true
+"""
+
+
 def read_clusters(
     connection: psycopg.Connection,
     hashtag: str,
@@ -386,13 +430,52 @@ def read_clusters(
     """Clusters of a hashtag, by window, algorithm and size."""
     cursor = connection.cursor(row_factory=class_row(ClusterRow))
     return cursor.execute(
-        "SELECT hashtag, window_start, window_end, algorithm, clustering_id, cluster, n_users,"
-        " n_shares, judged, likely_false, expected_share::float8, expected_low::float8,"
-        " expected_high::float8, quality_name, quality::float8, n_clusters FROM mart.clusters"
+        f"SELECT {_CLUSTER_COLUMNS} FROM mart.clusters c {_LABELS}"
         " WHERE hashtag = %s AND algorithm = coalesce(%s, algorithm)"
         " AND window_start = coalesce(%s, window_start) AND n_users >= %s"
-        " ORDER BY window_start, algorithm, cluster",
+        " ORDER BY window_start, algorithm, cluster".encode(),
         (hashtag, algorithm, window_start, min_users),
+    ).fetchall()
+
+
+def read_emerging(
+    connection: psycopg.Connection,
+    limit: int,
+    hashtag: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[ClusterRow]:
+    """The lineages with the greatest emerging score (see `graph.emerging`), greatest first: each
+    with the window in which it was greatest. Windows count that begin in the period."""
+    cursor = connection.cursor(row_factory=class_row(ClusterRow))
+    return cursor.execute(
+        f"SELECT * FROM (SELECT DISTINCT ON (hashtag, algorithm, lineage) {_CLUSTER_COLUMNS}"
+        f" FROM mart.clusters c {_LABELS}"
+        " WHERE emerging IS NOT NULL AND (%(hashtag)s::text IS NULL OR hashtag = %(hashtag)s)"
+        " AND window_start >= coalesce(%(since)s, '-infinity'::timestamptz)"
+        " AND window_start < coalesce(%(until)s, 'infinity'::timestamptz)"
+        " ORDER BY hashtag, algorithm, lineage, c.emerging DESC, window_start) e"
+        " ORDER BY emerging DESC, hashtag, lineage LIMIT %(limit)s".encode(),
+        {"hashtag": hashtag, "since": since, "until": until, "limit": limit},
+    ).fetchall()
+
+
+def read_events(
+    connection: psycopg.Connection,
+    hashtag: str,
+    algorithm: str,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[EventRow]:
+    """What happened to the lineages of a hashtag, in order of time and name."""
+    cursor = connection.cursor(row_factory=class_row(EventRow))
+    return cursor.execute(
+        "SELECT hashtag, algorithm, window_start, lineage, kind, other, n_before, n_after, l.label"
+        f" FROM mart.cluster_events c {_LABELS} WHERE hashtag = %s AND algorithm = %s"
+        " AND window_start >= coalesce(%s, '-infinity'::timestamptz)"
+        " AND window_start < coalesce(%s, 'infinity'::timestamptz)"
+        " ORDER BY window_start, lineage".encode(),
+        (hashtag, algorithm, since, until),
     ).fetchall()
 
 
@@ -413,6 +496,17 @@ def read_top_members(
     for cluster, name in rows:
         found.setdefault(cluster, []).append(name)
     return found
+
+
+def read_leaders(
+    connection: psycopg.Connection, clusters: Sequence[ClusterRow], per_cluster: int = 3
+) -> list[list[str]]:
+    """The most shared accounts of each of these clusters, as handles where known."""
+    found = {
+        clustering: read_top_members(connection, clustering, per_cluster)
+        for clustering in {cluster.clustering_id for cluster in clusters}
+    }
+    return [found[cluster.clustering_id].get(cluster.cluster, []) for cluster in clusters]
 
 
 def read_links(

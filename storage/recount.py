@@ -138,13 +138,36 @@ class WindowShare(NamedTuple):
     likely_false: bool | None
 
 
+class ClusterLine(NamedTuple):
+    """A row of clusters, in the order of its columns: what the window says, then what the windows
+    before it say (`streams.lineages`)."""
+
+    clustering_id: int
+    cluster: int
+    n_users: int
+    n_shares: int
+    judged: int
+    likely_false: int
+    expected_share: float | None
+    expected_low: float | None
+    expected_high: float | None
+    stability: float | None = None
+    hub_share: float | None = None
+    is_star: bool | None = None
+    n_coordinated: int | None = None
+    lineage: str | None = None
+    n_before: int | None = None
+    growth: float | None = None
+    emerging: float | None = None
+
+
 @dataclass(frozen=True)
 class WindowRows:
     """What is stored about the network of one hashtag in one window, ready to COPY."""
 
     network: tuple[object, ...]
     clusterings: list[tuple[object, ...]]
-    clusters: list[tuple[object, ...]]
+    clusters: list[ClusterLine]
     members: list[tuple[object, ...]]
 
 

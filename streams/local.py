@@ -130,6 +130,7 @@ def track_options(settings: Settings) -> TrackOptions:
         window_hours=settings.window_hours,
         window_step_hours=settings.window_step_hours,
         cluster_min_users=settings.cluster_min_users,
+        stability_runs=settings.stability_runs,
         seed=settings.seed,
     )
 

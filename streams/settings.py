@@ -94,6 +94,13 @@ class Settings(BaseSettings):
         ge=2,
         description="Windows with fewer connected users are not clustered (users).",
     )
+    stability_runs: int = Field(
+        default=4,
+        ge=0,
+        le=100,
+        description="Runs with other seeds that tell how stable each cluster is (runs); 0: not "
+        "measured, and nothing is called emerging.",
+    )
     cascade_detector: str = Field(
         default="none",
         description="Which detector judges how posts spread: cascade_gcn, or none. It abstains "

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby, islice, repeat
@@ -22,16 +22,20 @@ from detectors.cascades import CascadeDetector, Checkpoints, SharedPost, cascade
 from detectors.detector import Detector
 from detectors.fusion import Fused, Fusion, fuse
 from graph.communities import Communities, infomap, louvain
+from graph.coordination import find_network, index_actions
 from graph.keys import index_keys
+from graph.spread import microseconds
+from graph.stability import find_stars, overlaps_with
 from graph.users import UserNetwork, build_user_network
 from graph.windows import ClusterSpread, describe_clusters, plan_windows
-from storage import cascades, positions, recount, writes
+from storage import cascades, lineages, positions, recount, writes
 from storage.cascades import JudgedState, RootKey
-from storage.database import Connection, connect_again
-from storage.recount import Window, WindowRows, WindowShare
+from storage.database import Connection, Cursor, connect_again
+from storage.recount import ClusterLine, Window, WindowRows, WindowShare
 from storage.rows import PostRows, rows_of
 from streams.channel import beside
 from streams.faults import fail_point
+from streams.lineages import DECIMALS, Naming, Touched
 from streams.records import Content, Deletion, NotAPost, Post, Problem, Reading, Verdict
 from streams.rereading import tell_again
 
@@ -274,6 +278,7 @@ class TrackOptions:
     window_hours: int = 24
     window_step_hours: int = 6
     cluster_min_users: int = 20
+    stability_runs: int = 4
     seed: int = 1
 
 
@@ -321,22 +326,68 @@ def track(connection: Connection, options: TrackOptions, owned: Owned | None = N
         # we find clusters while the server counts and stores: neither needs the other
         with beside(clustered, size=FOUND_AHEAD) as found:
             outdated = recount.hashtags_with_windows(cursor) & taken.keys()
+            labelled = lineages.read_labelled(cursor, sorted(outdated))
             recount.clear_windows(
                 cursor,
                 [window for tag in outdated for window in _windows(tag, taken[tag], options)],
             )
             n_rows = recount.recount_trends(cursor)
-            for rows in found:
+            for rows in _named(cursor, found, taken, outdated, labelled, options):
                 recount.add_windows(cursor, rows)
                 n_windows += len(rows)
         fail_point("track.before_commit")
     return Tracked(len(taken), n_rows, n_windows)
 
 
+def _named(
+    cursor: Cursor,
+    found: Iterable[list[WindowRows]],
+    taken: Mapping[str, Sequence[datetime]],
+    outdated: Set[str],
+    labelled: lineages.Labelled,
+    options: TrackOptions,
+) -> Iterator[list[WindowRows]]:
+    """The windows found, with names for their clusters; stores what happened to these names, and
+    names that change in windows that were not touched."""
+    unseen = set(outdated)
+    naming: Naming | None = None
+    for rows in found:
+        for window in rows:
+            hashtag = str(window.network[0])
+            if naming is None or naming.hashtag != hashtag:
+                _finish(cursor, naming)
+                touched = _touched(hashtag, taken[hashtag], options, hashtag in outdated)
+                naming = Naming(cursor, touched, labelled)
+                unseen.discard(hashtag)
+            naming.name(window)
+        yield rows
+    _finish(cursor, naming)
+    for hashtag in sorted(unseen):  # nothing is left of their touched windows
+        _finish(cursor, Naming(cursor, _touched(hashtag, taken[hashtag], options, True), labelled))
+
+
+def _finish(cursor: Cursor, naming: Naming | None) -> None:
+    if naming is not None:
+        naming.finish()
+        lineages.add_events(cursor, naming.take_events())
+
+
 def _windows(hashtag: str, hours: Sequence[datetime], options: TrackOptions) -> list[Window]:
     """The windows of a hashtag that overlap these hours."""
     planned = plan_windows(hours, options.window_hours, options.window_step_hours)
     return [(hashtag, start, end) for start, end in planned]
+
+
+def _touched(
+    hashtag: str, hours: Sequence[datetime], options: TrackOptions, is_known: bool
+) -> Touched:
+    return Touched(
+        hashtag=hashtag,
+        starts=[start for _, start, _ in _windows(hashtag, hours, options)],
+        length=timedelta(hours=options.window_hours),
+        step=timedelta(hours=options.window_step_hours),
+        is_known=is_known,
+    )
 
 
 def _cluster_hashtags(
@@ -408,7 +459,17 @@ class _Clustered:
     last_at: datetime
     platforms: Sequence[str]
     author_ids: Sequence[str]
-    clusterings: list[tuple[Communities, str, Sequence[ClusterSpread]]]
+    clusterings: list[tuple[Communities, str, Sequence[ClusterSpread], _Trust]]
+
+
+@dataclass(frozen=True)
+class _Trust:
+    """How far each cluster can be trusted; None where it was not measured."""
+
+    stability: Sequence[float] | None
+    hub_share: Sequence[float | None]
+    is_star: Sequence[bool]
+    n_coordinated: Sequence[int]
 
 
 def _cluster(shares: Sequence[WindowShare], options: TrackOptions) -> _Clustered | None:
@@ -426,6 +487,7 @@ def _cluster(shares: Sequence[WindowShare], options: TrackOptions) -> _Clustered
         [np.nan if s.probability is None else s.probability for s in links], dtype=np.float64
     )
     likely_false = np.array([bool(s.likely_false) for s in links])
+    coordinated = _coordinated(links, number)
     clusterings = [
         (
             found,
@@ -433,6 +495,7 @@ def _cluster(shares: Sequence[WindowShare], options: TrackOptions) -> _Clustered
             describe_clusters(
                 found.membership[sharer], content, probability, likely_false, found.n_communities
             ),
+            _trust(network, found, coordinated, options),
         )
         for found in (
             louvain(network, seed=options.seed),
@@ -447,6 +510,44 @@ def _cluster(shares: Sequence[WindowShare], options: TrackOptions) -> _Clustered
         platforms=platforms,
         author_ids=author_ids,
         clusterings=clusterings,
+    )
+
+
+def _coordinated(links: Sequence[WindowShare], number: Mapping[str, int]) -> list[int]:
+    """The users that share the same within a minute more than chance explains."""
+    actions = index_actions(
+        [s.sharer for s in links],
+        [s.root for s in links],
+        np.array([microseconds(s.posted_at) for s in links], dtype=np.int64),
+    )
+    groups = find_network(actions).groups()
+    return [number[actions.accounts[i]] for group in groups for i in group.tolist()]
+
+
+def _trust(
+    network: UserNetwork, found: Communities, coordinated: Sequence[int], options: TrackOptions
+) -> _Trust:
+    """Of Louvain's clusters also whether runs with other seeds find them again: Infomap would take
+    as long for it as for everything else."""
+    stability = None
+    if found.algorithm == "louvain" and options.stability_runs:
+        runs = [
+            louvain(network, seed=options.seed + 1 + run).membership
+            for run in range(options.stability_runs)
+        ]
+        # of the pairs of runs only the overlaps with what is stored are wanted
+        stability = overlaps_with(found.membership, runs).round(DECIMALS).tolist()
+    stars = find_stars(network, found.membership)
+    return _Trust(
+        stability=stability,
+        hub_share=[
+            None if np.isnan(share) else round(share, DECIMALS)
+            for share in stars.hub_share.tolist()
+        ],
+        is_star=stars.is_star.tolist(),
+        n_coordinated=np.bincount(
+            found.membership[list(coordinated)], minlength=found.n_communities
+        ).tolist(),
     )
 
 
@@ -469,7 +570,7 @@ def _window_rows(key: Window, clustered: _Clustered, policy_id: int) -> WindowRo
         members=[],
     )
     counts = network.times_shared.tolist(), network.shares_made.tolist()
-    for found, params_hash, spreads in clustered.clusterings:
+    for found, params_hash, spreads, trust in clustered.clusterings:
         number = recount.clustering_id(*key, found.algorithm, params_hash)
         rows.clusterings.append(
             (
@@ -489,16 +590,20 @@ def _window_rows(key: Window, clustered: _Clustered, policy_id: int) -> WindowRo
         membership = found.membership.tolist()
         sizes = Counter(membership)
         rows.clusters.extend(
-            (
-                number,
-                cluster,
-                sizes[cluster],
-                spread.n_shares,
-                spread.judged,
-                spread.likely_false,
-                spread.expected_share,
-                spread.expected_low,
-                spread.expected_high,
+            ClusterLine(
+                clustering_id=number,
+                cluster=cluster,
+                n_users=sizes[cluster],
+                n_shares=spread.n_shares,
+                judged=spread.judged,
+                likely_false=spread.likely_false,
+                expected_share=spread.expected_share,
+                expected_low=spread.expected_low,
+                expected_high=spread.expected_high,
+                stability=None if trust.stability is None else trust.stability[cluster],
+                hub_share=trust.hub_share[cluster],
+                is_star=trust.is_star[cluster],
+                n_coordinated=trust.n_coordinated[cluster],
             )
             for cluster, spread in enumerate(spreads)
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import itemgetter
@@ -11,6 +12,8 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from graph.emerging import EMERGING_FROM
+from graph.stability import STABLE_FROM
 from hoaxwatch.commands import options
 from hoaxwatch.commands.options import connected, parse_span, parse_time, settings_of
 from hoaxwatch.evidence import Explainer
@@ -133,7 +136,7 @@ def clusters(
     """Show the groups of accounts that share each other's posts with a hashtag.
 
     Two accounts are linked when one shared the other. Windows are event time, UTC. Cluster numbers
-    are by size and mean nothing from one window to the next.
+    are by size and mean nothing from one window to the next; the name of a lineage stays.
     """
     if algorithm not in (None, "louvain", "infomap"):
         raise UsageError(f"--algorithm {algorithm!r} is unknown; there are louvain and infomap")
@@ -160,6 +163,9 @@ def clusters(
         Column("accounts", lambda row: number(row["n_users"]), is_number=True),
         Column("shares", lambda row: number(row["n_shares"]), is_number=True),
         *_JUDGED,
+        Column("lineage", lambda row: shorten(row["label"] or row["lineage"] or "–", 24)),
+        Column("before", lambda row: number(row["n_before"]), is_number=True),
+        Column("note", cluster_note),
         Column("most shared", lambda row: shorten(row["most_shared"], 24)),
     ]
     empty = (
@@ -181,6 +187,24 @@ def clusters(
             f"{first['quality_name']} {first['quality']:.3f}"
         )
         show_rows(of_window, output, columns, title, empty)
+
+
+def cluster_note(row: Mapping[str, Any]) -> str:
+    """What has to be known before a cluster is believed.
+
+    >>> cluster_note({"is_star": False, "stability": 0.5, "n_coordinated": 3, "emerging": 0.2})
+    'emerging 0.20, unstable, 3 coordinated'
+    """
+    if row["is_star"]:
+        return "one account"
+    said = []
+    if row["emerging"] is not None and row["emerging"] >= EMERGING_FROM:
+        said.append(f"emerging {row['emerging']:.2f}")
+    if row["stability"] is not None and row["stability"] < STABLE_FROM:
+        said.append("unstable")
+    if row["n_coordinated"]:
+        said.append(f"{row['n_coordinated']} coordinated")
+    return ", ".join(said)
 
 
 def report(

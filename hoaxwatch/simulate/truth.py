@@ -2,8 +2,8 @@
 
 An independent oracle. It works on what collections saw (`sightings`) with dictionaries and loops,
 and shares no code with the pipeline: no SQL, nothing of `storage` or `streams`. Only communities
-come from `graph.communities`, over networks that are put together here. Values are written as
-PostgreSQL writes them as text, so that a comparison is equality of rows.
+and their names come from `graph`, over networks and windows that are put together here. Values are
+written as PostgreSQL writes them as text, so that a comparison is equality of rows.
 
 What cannot be foretold is left out of the columns: payload hashes (they are of raw records as the
 reader encodes them again) and wall-clock stamps. `payloads` says which posts have how many distinct
@@ -24,6 +24,7 @@ from unicodedata import normalize
 import numpy as np
 
 from graph.communities import Communities, infomap, louvain
+from graph.lineage import DEFAULT_RULES, find_events, name_clusters
 from graph.users import UserNetwork
 from hoaxwatch.simulate.sightings import (
     COUNTERS,
@@ -476,7 +477,9 @@ def _cluster_tables(uses: Mapping[str, list[_Use]], rules: Rules) -> dict[str, T
     clusterings: list[Row] = []
     clusters: list[Row] = []
     members: list[Row] = []
+    events: list[Row] = []
     for tag, of_tag in uses.items():
+        lineages = {name: _Lineages(tag, name, rules) for name in ("louvain", "infomap")}
         shares = [use for use in of_tag if use.is_share]
         seen: dict[tuple[int, int], _Clustered | None] = {}
         for start, end, first, last in windows_of([use.posted_at for use in shares], rules):
@@ -490,8 +493,12 @@ def _cluster_tables(uses: Mapping[str, list[_Use]], rules: Rules) -> dict[str, T
             for found, spreads in clustered.found:
                 number = _clustering_id(tag, start, end, found)
                 clusterings.append((number, *window, *_clustering(found), "1"))
-                clusters += [(number, *spread) for spread in spreads]
+                names = lineages[found.algorithm].name(start, clustered.users, found)
+                clusters += [
+                    (number, *spread, *name) for spread, name in zip(spreads, names, strict=True)
+                ]
                 members += [(number, *row) for row in clustered.members(found)]
+        events += [row for followed in lineages.values() for row in followed.events]
     return {
         "networks": _table(
             (
@@ -511,10 +518,18 @@ def _cluster_tables(uses: Mapping[str, list[_Use]], rules: Rules) -> dict[str, T
         "clusters": _table(
             (
                 *("clustering_id", "cluster", "n_users", "n_shares", "judged", "likely_false"),
-                *("expected_share", "expected_low", "expected_high"),
+                *("expected_share", "expected_low", "expected_high", "lineage", "n_before"),
             ),
             clusters,
         ),
+        "cluster_events": _table(
+            (
+                *("hashtag", "algorithm", "window_start", "lineage", "kind", "other"),
+                *("n_before", "n_after"),
+            ),
+            events,
+        ),
+        "lineage_labels": _table(("hashtag", "lineage"), ()),
         "cluster_members": _table(
             (
                 *("clustering_id", "platform", "author_id", "cluster"),
@@ -560,6 +575,55 @@ class _Clustered:
                 str(self.times_shared[user]),
                 str(self.shares_made[user]),
             )
+
+
+class _Lineages:
+    """Names of the clusters of one hashtag and algorithm, window by window from the first."""
+
+    def __init__(self, tag: str, algorithm: str, rules: Rules) -> None:
+        self.tag, self.algorithm = tag, algorithm
+        self.step, self.length = rules.window_step_hours * HOUR, rules.window_hours * HOUR
+        self.events: list[Row] = []
+        #: Window -> name -> accounts.
+        self.windows: dict[int, dict[str, list[str]]] = {}
+
+    def name(self, start: int, users: Sequence[str], found: Communities) -> list[Row]:
+        """Name and accounts one window length earlier, per cluster; None for small ones."""
+        groups: dict[int, list[str]] = {}
+        for user, cluster in zip(users, found.membership.tolist(), strict=True):
+            groups.setdefault(cluster, []).append(user)
+        followed = [c for c in sorted(groups) if len(groups[c]) >= DEFAULT_RULES.min_users]
+        before: dict[str, list[str]] = {}
+        if self.windows:
+            last = max(self.windows)
+            if last == start - self.step:
+                before = self.windows[last]
+            else:  # a pause ends all
+                self._tell(last + self.step, self.windows[last], {})
+        moment = datetime.fromtimestamp(start, UTC).isoformat()
+        names = name_clusters(
+            f"tag:{self.tag}:{self.algorithm}",
+            moment,
+            [groups[c] for c in followed],
+            previous=before,
+        )
+        after = {name: groups[c] for name, c in zip(names, followed, strict=True)}
+        self._tell(start, before, after)
+        self.windows[start] = after
+        earlier = self.windows.get(start - self.length, {})
+        name_of = dict(zip(followed, names, strict=True))
+        return [
+            (name_of[c], str(len(earlier.get(name_of[c], ())))) if c in name_of else (None, None)
+            for c in range(found.n_communities)
+        ]
+
+    def _tell(
+        self, start: int, before: Mapping[str, list[str]], after: Mapping[str, list[str]]
+    ) -> None:
+        for event in find_events(before, after):
+            counts = str(event.n_before), str(event.n_after)
+            what = event.name, event.kind, event.other
+            self.events.append((self.tag, self.algorithm, time_text(start), *what, *counts))
 
 
 def _cluster(shares: Sequence[_Use], rules: Rules) -> _Clustered | None:

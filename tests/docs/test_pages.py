@@ -108,6 +108,8 @@ def test_what_a_page_shows_is_what_happens(page: Path, home: Path, tmp_path: Pat
         "HOAXWATCH_HOME": str(home),
         "HOAXWATCH_CONFIG": str(tmp_path / "none.toml"),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        # this tree, also where the environment was set up from another one
+        "PYTHONPATH": str(ROOT),
         "COLUMNS": "200",
         "NO_COLOR": "1",
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -15,7 +16,7 @@ from tests.house.repository import ROOT, files
 
 READMES = [path for path in files() if path.suffix == ".md"]
 PROGRAM = Path(sys.executable).with_name("hoaxwatch")
-GROUPS = {"db", "config", "evaluate", "quarantine", "topics"}
+GROUPS = {"db", "config", "evaluate", "graph", "quarantine", "topics"}
 #: Commands that need no database and write nothing are run as they stand.
 CHEAP = {"score", "config", "formats", "detectors"}
 
@@ -52,7 +53,14 @@ def command_of(words: list[str]) -> tuple[str, ...]:
 
 def hoaxwatch(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [PROGRAM, *arguments], cwd=cwd, capture_output=True, text=True, check=False, timeout=120
+        [PROGRAM, *arguments],
+        cwd=cwd,
+        # this tree, also where the environment was set up from another one
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
 
 

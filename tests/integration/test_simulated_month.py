@@ -38,7 +38,7 @@ SEEDS = (1, 2, 3)
 SETTINGS = read_settings(detector="null", batch_posts=2000)
 
 #: Tables that are empty when all is done: labels come from people, dirty buckets are counted again.
-EMPTY = {"labels", "dirty_buckets"}
+EMPTY = {"labels", "lineage_labels", "dirty_buckets"}
 
 pytestmark = pytest.mark.timeout(3600 if IS_MONTH else 300)
 

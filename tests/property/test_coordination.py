@@ -15,7 +15,7 @@ from graph.coordination import (
 )
 
 Row = tuple[str, str, int]
-RULES = CoordinationRules(window_seconds=3, slot_seconds=10, min_participation=1, min_weight=1)
+RULES = CoordinationRules(window_seconds=3, min_participation=1, min_weight=1)
 rows_of = st.lists(
     st.tuples(st.sampled_from("abcd"), st.sampled_from("xyz"), st.integers(0, 60)), max_size=40
 )

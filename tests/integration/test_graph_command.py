@@ -1,0 +1,273 @@
+"""hoaxwatch graph: the same answers from files and from the database, and what it writes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+import igraph
+import networkx
+import pytest
+
+from hoaxwatch import cli
+from hoaxwatch.commands.graph import app
+from tests.integration.test_command_line import answer, fails
+
+USAGE = 2
+DAY = 1_700_006_400  # 2023-11-15 00:00 UTC
+COLUMNS = (
+    *("id", "timestamp_utc", "text", "lang", "hashtags", "user_id", "user_screen_name"),
+    *("user_followers", "retweeted_id", "to_tweetid", "match_query"),
+)
+CAMPAIGN = {f"bot_{i}" for i in range(6)}
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith("HOAXWATCH_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOAXWATCH_CONFIG", str(tmp_path / "none.toml"))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    """Two groups of thirty accounts that share within themselves over a day, a campaign of six that
+    share the same forty posts within seconds, and a chain of replies."""
+    chance = random.Random(5)
+    rows: list[dict[str, Any]] = []
+    numbers: dict[str, int] = {}
+
+    def add(author: str, at: int, text: str = "", tags: str = "", **more: Any) -> str:
+        row_id = str(1_724_000_000_000_000_000 + len(rows))
+        rows.append(
+            {
+                "id": row_id,
+                "timestamp_utc": DAY + at,
+                "text": text,
+                "lang": "en",
+                "hashtags": tags,
+                "user_id": str(numbers.setdefault(author, 9000 + len(numbers))),
+                "user_screen_name": author,
+                "user_followers": 10,
+                "match_query": 1,
+                **more,
+            }
+        )
+        return row_id
+
+    originals: list[tuple[str, int, str, str]] = []
+    for group in "ab":
+        for i in range(30):
+            at = chance.randrange(0, 43_200)
+            text = f"The {chance.choice(['harbour', 'tram'])} of {group} number {i} opens #Water"
+            tags = "water|truth" if i % 3 else "water"
+            originals.append((add(f"{group}_{i}", at, text, tags), at, group, f"{group}_{i}"))
+    for original, at, group, author in originals:
+        for _ in range(8):
+            sharer = f"{group}_{chance.randrange(30)}"
+            if sharer != author:
+                add(
+                    sharer,
+                    at + chance.randrange(60, 40_000),
+                    f"RT @{author}: The",
+                    retweeted_id=original,
+                )
+    for original, at, _, _ in originals[:40]:
+        begin = at + 50_000
+        for bot in sorted(CAMPAIGN):
+            add(bot, begin + chance.randrange(20), "RT", retweeted_id=original)
+    top = originals[0][0]
+    for depth in range(3):
+        top = add(f"a_{depth}", 80_000 + depth, "is that so?", to_tweetid=top)
+    path = tmp_path / "posts.csv"
+    with path.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.DictWriter(out, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+    return str(path)
+
+
+def asked(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
+    return json.loads(answer(capsys, ["graph", *words, "--json"]))
+
+
+def test_files_and_database_give_the_same_answers(
+    database: str, file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = ["--database", database]
+    answer(capsys, ["run", file, *at])
+    topics = [
+        ["-t", "Water"],
+        ["--keywords", "harbour opens"],
+        ["--headline", "The harbour opens"],
+        ["--root", "1724000000000000000"],
+        ["-t", "water", "--since", "2023-11-15T06:00", "--until", "2023-11-15T18:00"],
+        [],
+    ]
+    for topic in topics:
+        for command in ("cascades", "communities", "hashtags", "coordination"):
+            words = [command, *topic, *(["--min-users", "1"] if command == "communities" else [])]
+            assert asked(capsys, *words, file) == asked(capsys, *words, *at)
+        from_file, stored = (asked(capsys, "build", *topic, *more) for more in ([file], at))
+        about_verdicts = stored.keys() - from_file.keys() | {"judged"}
+        assert all(
+            word.startswith(("judged", "likely_false", "core_", "most_shared_false"))
+            for word in about_verdicts
+        )
+        assert {k: v for k, v in stored.items() if k not in about_verdicts} == {
+            k: v for k, v in from_file.items() if k != "judged"
+        }
+
+
+def test_what_was_planted_is_found(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    groups = asked(capsys, "coordination", file, "-t", "water")
+    assert [set(group["accounts"]) for group in groups] == [CAMPAIGN]
+    assert groups[0]["p_value"] < 0.05
+    found = asked(capsys, "communities", file, "-t", "water", "--runs", "5")
+    assert [row["accounts"] for row in found[:2]] == pytest.approx([33, 33], abs=3)
+    assert all(row["found_again"] > 0.75 for row in found[:2])
+    cascade = asked(capsys, "cascades", file, "--root", "1724000000000000000")[0]
+    assert cascade["depth"] == 3
+    assert cascade["author"] == "a_0"
+
+
+@pytest.mark.parametrize("network", ["users", "propagation", "hashtags", "coordination"])
+@pytest.mark.parametrize("format", ["gexf", "graphml", "gml", "json", "csv", "parquet"])
+def test_every_network_in_every_format(
+    file: str, network: str, format: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stem = tmp_path / "out"
+    words = ["graph", "export", file, "-t", "water", "-o", str(stem)]
+    assert cli.run([*words, "--format", format, "--network", network, "--no-layout"]) == 0
+    manifest = json.loads((tmp_path / "out.manifest.json").read_text("utf-8"))
+    assert manifest["n_nodes"] > 0
+    assert manifest["n_links"] > 0
+    assert manifest["topic"] == "#water"
+    paths = [tmp_path / name for name in manifest["files"]]
+    assert all(path.stat().st_size > 10 for path in paths)
+    if format == "graphml":
+        graph = igraph.Graph.Read_GraphML(str(paths[0]))
+        assert (graph.vcount(), graph.ecount()) == (manifest["n_nodes"], manifest["n_links"])
+        assert graph.is_directed() is manifest["directed"]
+    if format == "gml":
+        assert networkx.read_gml(paths[0]).number_of_nodes() == manifest["n_nodes"]
+    if format == "csv":
+        with paths[1].open(newline="", encoding="utf-8") as lines:
+            assert len(list(csv.DictReader(lines))) == manifest["n_links"]
+    capsys.readouterr()
+
+
+def test_a_pseudonymous_export_names_nobody(
+    file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["graph", "export", file, "-t", "water", "--format", "json", "--pseudonymous"]
+    for name in ("one", "two"):
+        assert cli.run([*words, "-o", str(tmp_path / name), "--key", "k"]) == 0
+    assert cli.run([*words, "-o", str(tmp_path / "other")]) == 0
+    one, two, other = (
+        json.loads((tmp_path / f"{name}.json").read_text("utf-8"))
+        for name in ("one", "two", "other")
+    )
+    assert one == two
+    assert {n["key"] for n in one["nodes"]}.isdisjoint(n["key"] for n in other["nodes"])
+    assert len(one["nodes"]) == len(other["nodes"])
+    for path in tmp_path.glob("*.json"):
+        text = path.read_text("utf-8")
+        assert not any(name in text for name in ("a_1", "bot_", "water", '"x:'))
+    capsys.readouterr()
+
+
+def test_the_picture_is_the_same_every_time(
+    file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("one.svg", "two.svg", "net.json"):
+        assert cli.run(["graph", "layout", file, "-t", "water", "-o", str(tmp_path / name)]) == 0
+    one = (tmp_path / "one.svg").read_text("utf-8")
+    assert one == (tmp_path / "two.svg").read_text("utf-8")
+    nodes = json.loads((tmp_path / "net.json").read_text("utf-8"))["nodes"]
+    assert one.count("<circle") == len(nodes)
+    assert "<title>bot_0</title>" in one
+    assert all(-1 <= node["attributes"]["x"] <= 1 for node in nodes)
+    capsys.readouterr()
+
+
+def test_tables_for_people_say_how_far_they_can_be_believed(
+    file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "agree to AMI" in answer(capsys, ["graph", "communities", file])
+    assert "false alarms" in answer(capsys, ["graph", "coordination", file])
+    assert "#water" in answer(capsys, ["graph", "hashtags", file]).lower()
+    assert "half after" in answer(capsys, ["graph", "cascades", file])
+    assert cli.run(["graph", "build", file, "--headline", "BREAKING: the harbour opens"]) == 0
+    captured = capsys.readouterr()
+    assert "keywords: harbour, opens" in captured.err
+    assert "posts " in captured.out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["build", "-t", "nosuch"], "hold no post of #nosuch"),
+        (["build", "--since", "2030-01-01"], "since 2030-01-01"),
+        (["build", "--headline", "this and that"], "--keywords"),
+        (["communities", "--algorithm", "magic"], "there are louvain, leiden, infomap"),
+        (["coordination", "--kind", "magic"], "there are retweet, link, hashtags, text"),
+        (["coordination", "--window", "-5"], "--window -5"),
+        (["export", "-o", "x", "--format", "magic"], "there are gexf"),
+        (["export", "-o", "x", "--network", "magic"], "there are users"),
+        (["export", "-o", "/no/such/folder/x"], "cannot write"),
+        (["layout", "-o", "x.png"], ".svg"),
+    ],
+)
+def test_mistakes_are_one_line(
+    file: str, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fails(capsys, ["graph", *words, file], USAGE, said)
+
+
+def test_clusters_are_followed_and_named(
+    database: str, file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = ["--database", database]
+    answer(capsys, ["run", file, *at])
+    events = asked(capsys, "events", "-t", "Water", *at)
+    assert {event["kind"] for event in events} >= {"born"}
+    name = events[0]["lineage"]
+    assert cli.run(["graph", "label", name[:10], "the harbour crowd", "--by", "ann", *at]) == 0
+    assert "#water louvain" in capsys.readouterr().err
+    labels = {
+        event["lineage"]: event["label"] for event in asked(capsys, "events", "-t", "water", *at)
+    }
+    assert labels.pop(name) == "the harbour crowd"
+    assert set(labels.values()) <= {None}
+    assert "the harbour crowd" in answer(
+        capsys, ["clusters", "-t", "water", "--window", "all", *at]
+    )
+    rows = json.loads(answer(capsys, ["clusters", "-t", "water", "--window", "all", "--json", *at]))
+    scored = [row for row in rows if row["emerging"] is not None]
+    assert sum(row["n_coordinated"] for row in rows if row["algorithm"] == "louvain") > 0
+    found = asked(capsys, "emerging", *at)
+    assert found[0]["emerging"] == max(row["emerging"] for row in scored)
+    assert [row["emerging"] for row in found] == sorted(
+        (row["emerging"] for row in found), reverse=True
+    )
+    assert "growth" in answer(capsys, ["graph", "emerging", "-t", "water", *at])
+    assert cli.run(["graph", "label", name, "", "--by", "ann", *at]) == 0
+    assert not any(event["label"] for event in asked(capsys, "events", "-t", "water", *at))
+    fails(capsys, ["graph", "label", "nosuch", "x", *at], USAGE, "no lineage begins with nosuch")
+    fails(capsys, ["graph", "label", "", "x", *at], USAGE, "give more of its name")
+    fails(
+        capsys, ["graph", "events", "-t", "water", "--algorithm", "leiden", *at], USAGE, "infomap"
+    )
+
+
+def test_every_command_is_there() -> None:
+    names = [command.callback.__name__ for command in app.registered_commands if command.callback]
+    assert names == [
+        *("build", "communities", "cascades", "hashtags", "coordination", "layout", "export"),
+        *("emerging", "events", "label"),
+    ]

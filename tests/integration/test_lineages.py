@@ -1,0 +1,271 @@
+"""Clusters keep their names in the database: as if everything had been stored at once."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from graph.lineage import DEFAULT_RULES, find_events, name_clusters
+from storage import recount, writes
+from storage.database import Connection, connect
+from streams import steps
+from streams.records import Author, Deletion, Post, Reading
+from streams.steps import TrackOptions
+from tests.marker import MarkerDetector
+
+if TYPE_CHECKING:
+    from tests.conftest import Server
+
+DAY = datetime(2026, 3, 2, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+DETECTOR = MarkerDetector()
+OPTIONS = TrackOptions(window_hours=12, window_step_hours=6, cluster_min_users=5)
+
+
+def group_posts(
+    name: str, members: Sequence[str], hour: int, tag: str = "t", text: str = "fact"
+) -> list[Post]:
+    """An original of every fourth member in an hour, shared by all others: one cluster."""
+    posts = []
+    for i, author in enumerate(members[:: 4 if len(members) > 12 else 2]):
+        root = f"{tag}-{name}-{hour}-{i}"
+        at = DAY + hour * HOUR + timedelta(minutes=i)
+        posts.append(_post(root, author, at, root, tag, f"{text} {root}"))
+        for j, sharer in enumerate(members):
+            if sharer != author:
+                later = at + timedelta(seconds=90 * (j + 1))
+                posts.append(_post(f"{root}-{j}", sharer, later, root, tag, ""))
+    return posts
+
+
+def _post(post_id: str, author: str, at: datetime, root: str, tag: str, text: str) -> Post:
+    is_share = post_id != root
+    return Post(
+        platform="x",
+        post_id=post_id,
+        root_id=root,
+        posted_at=at,
+        kind="share" if is_share else "original",
+        share_of=root if is_share else None,
+        text=text,
+        completeness=0 if is_share else 2,
+        hashtags=(tag,),
+        author=Author(author_id=author),
+        observed_at=DAY + timedelta(days=9),
+        raw=post_id.encode(),
+    )
+
+
+def people(first: int, last: int) -> list[str]:
+    return [f"p{i:03d}" for i in range(first, last)]
+
+
+def working(database: str) -> Connection:
+    opened = connect(database)
+    writes.prepare(opened)
+    recount.prepare(opened)
+    writes.activate_policy(opened, "marker", "1", 0.5, 0.0, DAY)
+    return opened
+
+
+def take(connection: Connection, readings: Sequence[Reading]) -> None:
+    recorded = steps.record(connection, steps.prepare(readings, DAY), DETECTOR, "key")
+    steps.judge(connection, steps.classify(DETECTOR, recorded.pending), DAY)
+    steps.track(connection, OPTIONS)
+
+
+def rows(connection: Connection, query: str) -> list[tuple[Any, ...]]:
+    return connection.execute(query.encode()).fetchall()
+
+
+def expected(connection: Connection) -> tuple[set[Any], set[Any]]:
+    """Names and events by going through all stored windows from the first to the last."""
+    members: dict[tuple[str, str], dict[datetime, dict[int, list[str]]]] = {}
+    for tag, algorithm, start, cluster, accounts in rows(
+        connection,
+        "SELECT k.hashtag, k.algorithm, k.window_start, m.cluster,"
+        " array_agg(m.platform || ':' || m.author_id) FROM hoaxwatch.clusterings k"
+        " JOIN hoaxwatch.cluster_members m USING (clustering_id) GROUP BY 1, 2, 3, 4",
+    ):
+        members.setdefault((tag, algorithm), {}).setdefault(start, {})[cluster] = accounts
+    names: set[Any] = set()
+    events: set[Any] = set()
+    step = timedelta(hours=OPTIONS.window_step_hours)
+    for (tag, algorithm), windows in members.items():
+        before: dict[str, list[str]] = {}
+        last: datetime | None = None
+        for start in sorted(windows):
+            if last is not None and start != last + step:
+                events |= {(tag, algorithm, last + step, e) for e in find_events(before, {})}
+                before = {}
+            numbers = [
+                n
+                for n, who in sorted(windows[start].items())
+                if len(who) >= DEFAULT_RULES.min_users
+            ]
+            clusters = [windows[start][n] for n in numbers]
+            found = name_clusters(
+                f"tag:{tag}:{algorithm}", start.isoformat(), clusters, previous=before
+            )
+            after = dict(zip(found, clusters, strict=True))
+            events |= {(tag, algorithm, start, e) for e in find_events(before, after)}
+            names |= {
+                (tag, algorithm, start, n, name) for n, name in zip(numbers, found, strict=True)
+            }
+            before, last = after, start
+    flat = {
+        (tag, algorithm, start, e.name, e.kind, e.other, e.n_before, e.n_after)
+        for tag, algorithm, start, e in events
+    }
+    return names, flat
+
+
+def stored(connection: Connection) -> tuple[set[Any], set[Any]]:
+    names = rows(
+        connection,
+        "SELECT hashtag, algorithm, window_start, cluster, lineage FROM mart.clusters"
+        " WHERE lineage IS NOT NULL",
+    )
+    events = rows(
+        connection,
+        "SELECT hashtag, algorithm, window_start, lineage, kind, other, n_before, n_after"
+        " FROM mart.cluster_events",
+    )
+    return set(names), set(events)
+
+
+def events_of(connection: Connection, algorithm: str = "louvain") -> list[tuple[int, str]]:
+    """(hours since the first day, kind), in order."""
+    found = rows(
+        connection,
+        "SELECT window_start, kind FROM mart.cluster_events"
+        f" WHERE algorithm = '{algorithm}' ORDER BY window_start, kind",
+    )
+    return [((start - DAY) // HOUR, kind) for start, kind in found]
+
+
+def test_planted_events_are_found(server: Server) -> None:
+    """Windows of 12 hours every 6; posts stand in the middle of each: a group of 20 is born, splits
+    into two of 10, one of which doubles, and both die in a pause; then it is born again."""
+    with server.new_database() as database, working(database) as connection:
+        take(connection, [
+            *group_posts("a", people(0, 20), 3),
+            *group_posts("a", people(0, 20), 9),
+            *group_posts("b", people(0, 10), 15), *group_posts("c", people(10, 20), 15),
+            *group_posts("b", people(0, 10), 21), *group_posts("c", people(10, 20), 21),
+            *group_posts("b", people(0, 10), 27), *group_posts("c", people(10, 30), 27),
+            *group_posts("b", people(0, 10), 33), *group_posts("c", people(10, 30), 33),
+            *group_posts("a", people(0, 20), 75),
+        ])  # fmt: skip
+        assert stored(connection) == expected(connection)
+        found = events_of(connection)
+    assert found[0] == (-6, "born")
+    kinds = [kind for _, kind in found]
+    assert kinds.count("split") == 1
+    assert "grew" in kinds
+    assert kinds.count("died") == 2
+    assert kinds.count("born") == 2
+    assert kinds[-1] == "born"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_names_are_a_function_of_what_is_stored(server: Server, seed: int) -> None:
+    """Posts in any order and deletions: after every tick the tables are as from scratch."""
+    chance = random.Random(seed)
+    posts: list[Reading] = []
+    for tag in ("t", "u"):
+        for hour in sorted(chance.sample(range(0, 120, 3), 14)):
+            start = chance.randrange(0, 12)
+            members = people(start, start + chance.randrange(6, 16))
+            posts += group_posts("a", members, hour, tag)
+            if chance.random() < 0.5:
+                posts += group_posts("b", people(40, 40 + chance.randrange(5, 12)), hour, tag)
+    gone = [
+        Deletion(platform="x", kind="post", deleted_id=post.post_id)
+        for post in chance.sample(posts, 6)
+        if isinstance(post, Post)
+    ]
+    shuffled = chance.sample(posts, len(posts))
+    with server.new_database() as database, working(database) as connection:
+        size = len(shuffled) // 7 + 1
+        for first in range(0, len(shuffled), size):
+            take(connection, shuffled[first : first + size])
+            assert stored(connection) == expected(connection)
+        take(connection, gone)
+        assert stored(connection) == expected(connection)
+        growth = rows(connection, "SELECT * FROM mart.clusters ORDER BY 1, 2, 4, 7")
+        names, events = stored(connection)
+    with server.new_database() as database, working(database) as connection:
+        take(connection, [*gone, *posts])
+        assert stored(connection) == (names, events)
+        assert rows(connection, "SELECT * FROM mart.clusters ORDER BY 1, 2, 4, 7") == growth
+
+
+def test_a_label_stays_when_late_posts_change_the_name(server: Server) -> None:
+    later = [*group_posts("a", people(0, 20), 9), *group_posts("a", people(0, 20), 15)]
+    with server.new_database() as database, working(database) as connection:
+        take(connection, later)
+        ((name,),) = rows(
+            connection, "SELECT DISTINCT lineage FROM mart.clusters WHERE algorithm = 'louvain'"
+        )
+        connection.execute(
+            "INSERT INTO hoaxwatch.lineage_labels VALUES"
+            " ('t', 'louvain', %s, 'ann', 'the water group', now())",
+            (name,),
+        )
+        take(connection, group_posts("a", people(0, 18), 3))  # founds it a window earlier
+        labelled = rows(connection, "SELECT lineage, label FROM mart.lineage_labels")
+        ((new_name,),) = rows(
+            connection, "SELECT DISTINCT lineage FROM mart.clusters WHERE algorithm = 'louvain'"
+        )
+        assert new_name != name
+        assert labelled == [(new_name, "the water group")]
+        take(connection, group_posts("z", people(50, 60), 9))  # somebody else
+        assert rows(connection, "SELECT lineage, label FROM mart.lineage_labels") == labelled
+
+
+def test_growth_and_emerging_are_beside_their_factors(server: Server) -> None:
+    lie = "hoax"
+    posts = [
+        *(post for hour in (3, 9, 17) for post in group_posts("z", people(100, 130), hour)),
+        *group_posts("a", people(0, 8), 3, text=lie),
+        *group_posts("a", people(0, 8), 9, text=lie),
+        *group_posts("a", people(0, 60), 17, text=lie),
+    ]
+    with server.new_database() as database, working(database) as connection:
+        take(connection, posts)
+        found = rows(
+            connection,
+            "SELECT n_users, n_before, growth, expected_low, stability, is_star, n_coordinated,"
+            " emerging FROM mart.clusters WHERE algorithm = 'louvain' AND lineage IS NOT NULL"
+            " AND expected_share > 0.5 ORDER BY window_start",
+        )
+    for n_users, n_before, growth, low, stability, is_star, n_coordinated, emerging in found:
+        assert n_before is not None
+        if is_star:
+            assert emerging is None
+            continue
+        coordination = (1 + n_coordinated / n_users) / 2
+        product = float(growth) * float(low) * float(stability) * coordination
+        assert float(emerging) == pytest.approx(product, abs=2e-6)
+    assert any(emerging for *_, emerging in found)
+    assert any(n_before > 0 for _, n_before, *_ in found)
+
+
+def test_clusters_of_an_early_version_get_names(server: Server) -> None:
+    """The migration marks the hashtags whose windows have no names yet."""
+    with server.new_database() as database, working(database) as connection:
+        take(connection, group_posts("a", people(0, 20), 3))
+        connection.execute("UPDATE hoaxwatch.clusters SET lineage = NULL, growth = NULL")
+        connection.execute("DELETE FROM hoaxwatch.cluster_events")
+        connection.execute(
+            "INSERT INTO hoaxwatch.dirty_buckets (hashtag, hour)"
+            " SELECT DISTINCT hashtag, date_trunc('hour', first_at) FROM hoaxwatch.networks"
+        )
+        steps.track(connection, OPTIONS)
+        assert stored(connection) == expected(connection)
+        assert stored(connection)[0]
