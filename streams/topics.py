@@ -32,7 +32,7 @@ CLASSIFY, TRACK = "classify", "track"
 DAY_HOURS = 24
 HOUR_MS = 3_600_000
 #: The greatest record that travels; a greater one cannot be sent and is quarantined by `ingest`.
-RECORD_LIMIT_BYTES = 16 << 20
+RECORD_LIMIT_BYTES = 64 << 20
 #: What a reader takes of a partition at once. A greater record comes alone.
 FETCH_BYTES = 4 << 20
 CONNECT_SECONDS = 10.0

@@ -56,4 +56,4 @@ def assert_same(found: dict[str, list[Any]], expected: dict[str, list[Any]]) -> 
     for table, rows in expected.items():
         assert len(found[table]) == len(rows), f"{table}: {len(found[table])} rows, not {len(rows)}"
         for ours, theirs in zip(found[table], rows, strict=True):
-            assert ours == theirs, f"{table} differs"
+            assert ours == theirs, f"{table} differs: {ours} is not {theirs}"

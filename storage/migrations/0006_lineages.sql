@@ -1,14 +1,14 @@
 -- Clusters that keep their identity from window to window, and how far each can be trusted.
 
 ALTER TABLE hoaxwatch.clusters
-    ADD COLUMN stability     numeric,
-    ADD COLUMN hub_share     numeric,
+    ADD COLUMN stability     numeric(7, 6),
+    ADD COLUMN hub_share     numeric(7, 6),
     ADD COLUMN is_star       boolean,
     ADD COLUMN n_coordinated integer,
     ADD COLUMN lineage       text COLLATE "C",
     ADD COLUMN n_before      integer,
-    ADD COLUMN growth        numeric,
-    ADD COLUMN emerging      numeric;
+    ADD COLUMN growth        numeric(7, 6),
+    ADD COLUMN emerging      numeric(7, 6);
 COMMENT ON COLUMN hoaxwatch.clusters.stability IS 'How far runs with other seeds find it again: mean Jaccard overlap (0 to 1); NULL: not measured.';
 COMMENT ON COLUMN hoaxwatch.clusters.hub_share IS 'Part of the shares inside that have one and the same account at an end (0 to 1); NULL: nothing is shared inside.';
 COMMENT ON COLUMN hoaxwatch.clusters.is_star IS 'One account with its audience, and no community; NULL: stored by an early version.';

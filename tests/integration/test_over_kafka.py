@@ -47,12 +47,9 @@ def scene(one_server: Server, kafka: str, tmp_path: Path) -> Iterator[Scene]:
 
 
 def simulated(request: pytest.FixtureRequest, folder: Path) -> list[Path]:
-    """A week of posts, deletions and poison; with HOAXWATCH_TEST_MONTH=1 the month of 40,000.
-
-    The longest text has 3 MB instead of 10: with its raw record it would be more than travels.
-    """
+    """A week of posts, deletions and poison; with HOAXWATCH_TEST_MONTH=1 the month of 40,000."""
     n_days, n_posts = (30, 40_000) if os.environ.get("HOAXWATCH_TEST_MONTH") == "1" else (7, 1500)
-    world = simulate(folder, 1, n_days, n_posts, with_pictures=False, long_text_bytes=3_000_000)
+    world = simulate(folder, 1, n_days, n_posts, with_pictures=False)
     return list(world.paths)
 
 
