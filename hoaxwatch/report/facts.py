@@ -30,7 +30,7 @@ N_NETWORKS = 3
 N_CLUSTERS = 5
 N_MEMBERS = 3
 N_POSTS = 20
-N_REASONS = 12
+N_REASONS = 6
 #: Curves over at most so many days are hourly.
 HOURLY_DAYS = 10
 _DAY = timedelta(days=1)
