@@ -20,7 +20,7 @@ from tests.samples import write_samples
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:
     """Two files that overlap; the first ends in a broken line."""
-    return write_samples(tmp_path, seed=7)
+    return write_samples(tmp_path, seed=7, n_posts=1500)
 
 
 @pytest.fixture
@@ -38,7 +38,8 @@ def test_posts_are_read_and_problems_told(files: list[Path]) -> None:
     assert len({post.post_id for post in posts}) < len(posts)
     problems: list[Problem] = []
     assert list(hoaxwatch.read_posts(*files, on_problem=problems.append)) == posts
-    assert [problem.position for problem in problems] == ["line 4"]
+    last = f"line {len(files[0].read_bytes().splitlines())}"
+    assert [problem.position for problem in problems] == [last]
     assert list(hoaxwatch.read_posts(*files, on_problem="skip")) == posts
     with pytest.raises(ValueError, match="not JSON"):
         list(hoaxwatch.read_posts(*files, on_problem="raise"))
