@@ -346,10 +346,14 @@ def test_every_format_is_listed_with_a_sample(capsys: pytest.CaptureFixture[str]
     assert all(row["description"] and row["sample"] for row in listed)
 
 
-def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_seen_enough_is_no_error(unbuffered: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)  # what `| head` does, only sooner
     program = [sys.executable, "-m", "hoaxwatch", "formats", "--json"]
-    done = subprocess.run(program, stdout=writer, stderr=subprocess.PIPE, check=False)
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(
+        program, stdout=writer, stderr=subprocess.PIPE, env=environment, check=False
+    )
     os.close(writer)
     assert (done.returncode, done.stderr) == (0, b"")
