@@ -62,6 +62,8 @@ MAY_BE_SKIPPED_IN_CI = (
     "no Python of this version that",
     "needs an accelerator",
     "needs CUDA",
+    "no program tesseract",
+    "tesseract is not installed here",
     "needs an ordinary user",  # CI runs as root
 )
 
