@@ -20,6 +20,7 @@ from graph.communities import (
     params_hash,
     renumber,
 )
+from graph.randomness import seeded_igraph
 from graph.users import (
     UserNetwork,
     build_user_network,
@@ -343,3 +344,17 @@ def test_resolution_reaches_the_engine_for_large_networks() -> None:
     network = large()
     few, many = (louvain(network, seed=1, resolution=r).n_communities for r in (0.3, 4.0))
     assert few < many
+
+
+def test_louvain_is_what_igraph_gives() -> None:
+    """We ask for all levels, since its answer without them leaks memory."""
+    drawn = np.random.default_rng(3)
+    for seed in range(1, 31):
+        ends = drawn.integers(0, 20, size=(2, 15 * (1 + seed % 3)))
+        network = build_user_network([f"u{i}" for i in ends[0]], [f"u{i}" for i in ends[1]])
+        low, high, weight = network.undirected
+        graph = igraph.Graph(n=network.n_users, edges=np.column_stack([low, high]))
+        with seeded_igraph(seed):
+            own = graph.community_multilevel(weights=weight.tolist()).membership
+        expected = renumber(np.array(own, dtype=np.int64))
+        assert louvain(network, seed=seed).membership.tolist() == expected.tolist()
