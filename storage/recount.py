@@ -176,14 +176,6 @@ def prepare(connection: psycopg.Connection) -> None:
     connection.execute(_STAGING)
 
 
-def count_dirty(connection: psycopg.Connection, shards: Sequence[int]) -> int:
-    """How many dirty buckets these shards have."""
-    query = "SELECT count(*) FROM hoaxwatch.dirty_buckets WHERE shard = ANY (%s)"
-    row = connection.execute(query, (list(shards),)).fetchone()
-    assert row is not None
-    return int(row[0])
-
-
 def take_dirty(cursor: psycopg.Cursor[Any], shards: Sequence[int]) -> dict[str, list[datetime]]:
     """Takes the dirty buckets of these shards for this transaction: hashtag -> hours.
 

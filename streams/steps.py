@@ -290,14 +290,6 @@ class Tracked:
     n_trend_rows: int = 0
     n_windows: int = 0
 
-    def __add__(self, other: Tracked) -> Tracked:
-        """Both together."""
-        return Tracked(
-            self.n_hashtags + other.n_hashtags,
-            self.n_trend_rows + other.n_trend_rows,
-            self.n_windows + other.n_windows,
-        )
-
 
 @dataclass(frozen=True)
 class Owned:
@@ -314,35 +306,19 @@ class Owned:
 
 
 ALL_SHARDS = range(recount.N_SHARDS)
-#: Dirty buckets that one transaction recounts, about.
-BUCKETS_AT_ONCE = 20_000
 
 
 def track(connection: Connection, options: TrackOptions, owned: Owned | None = None) -> Tracked:
-    """Recounts every dirty bucket and its cluster windows.
+    """Recounts every dirty bucket and its cluster windows, in one transaction.
 
-    One transaction, or where more than BUCKETS_AT_ONCE are dirty several, each on its own shards:
-    memory does not grow with them. `owned` restricts it to a worker's part. Raises
-    streams.errors.Replaced, before anything is written, if another worker has taken one of the
-    partitions since.
+    `owned` restricts it to a worker's part. Raises streams.errors.Replaced, before anything is
+    written, if another worker has taken one of the partitions since.
     """
-    shards = ALL_SHARDS if owned is None else owned.shards
-    n_parts = -(-recount.count_dirty(connection, shards) // BUCKETS_AT_ONCE)
-    n_parts = max(1, min(n_parts, len(shards)))
-    tracked = Tracked()
-    for i in range(n_parts):
-        tracked += _track_shards(connection, options, shards[i::n_parts], owned)
-    return tracked
-
-
-def _track_shards(
-    connection: Connection, options: TrackOptions, shards: Sequence[int], owned: Owned | None
-) -> Tracked:
     n_windows = 0
     with connection.transaction(), connection.cursor() as cursor:
         if owned is not None:
             positions.hold_partitions(cursor, owned.epochs)
-        taken = recount.take_dirty(cursor, shards)
+        taken = recount.take_dirty(cursor, ALL_SHARDS if owned is None else owned.shards)
         if not taken:
             return Tracked()
         policy_id = recount.active_policy(cursor)
