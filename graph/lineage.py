@@ -97,14 +97,16 @@ def relate_clusters(
     found = []
     for number, members in enumerate(after):
         distinct = set(members)
-        common = Counter(name_of[member] for member in distinct if member in name_of)
+        common = Counter(map(name_of.get, distinct))
         for name, n_common in common.items():
+            if name is None:
+                continue
             jaccard = n_common / (size[name] + len(distinct) - n_common)
             part = n_common / min(size[name], len(distinct))
             is_part = part >= rules.part_from and n_common >= rules.min_common
             if jaccard >= rules.match_from or is_part:
                 found.append(Relation(name, number, n_common, jaccard))
-    smallest = [min(members, default="") for members in after]
+    smallest = {r.after: min(after[r.after]) for r in found}
     return sorted(found, key=lambda r: (-r.jaccard, -r.n_common, r.before, smallest[r.after]))
 
 
@@ -135,8 +137,10 @@ def name_clusters(
     """
     names: dict[int, str] = {}
     for known in (former, previous, following):
+        if not known:
+            continue
         given = set(names.values())
-        for relation in relate_clusters(known or {}, clusters, rules):
+        for relation in relate_clusters(known, clusters, rules):
             if relation.before not in given and relation.after not in names:
                 names[relation.after] = relation.before
                 given.add(relation.before)

@@ -32,6 +32,9 @@ CONSENSUS_ROUNDS = 4
 #: A cluster is a star if one account is an end of at least this share of what is shared inside.
 STAR_SHARE = 0.9
 
+#: Up to so many pairs of clusters a count of all of them is faster than sorting the users.
+DENSE_CELLS = 100_000
+
 Labels = NDArray[np.int64]
 
 
@@ -46,7 +49,13 @@ def contingency(one: Labels, other: Labels) -> tuple[Labels, Labels, Labels]:
     if len(one) == 0:
         return one, other, one
     width = int(other.max()) + 1
-    pairs, n_users = np.unique(one * width + other, return_counts=True)
+    pair = one * width + other
+    if (int(one.max()) + 1) * width <= DENSE_CELLS:
+        n_of = np.bincount(pair)
+        pairs = np.flatnonzero(n_of)
+        n_users = n_of[pairs]
+    else:
+        pairs, n_users = np.unique(pair, return_counts=True)
     first, second = np.divmod(pairs, width)
     return first, second, n_users.astype(np.int64)
 
@@ -347,9 +356,10 @@ def find_stars(network: UserNetwork, membership: Labels) -> Stars:
     inside = np.bincount(membership[source], weights=weight, minlength=n_clusters)
     n = network.n_users
     ends = np.bincount(source, weight, minlength=n) + np.bincount(target, weight, minlength=n)
-    order = np.lexsort((np.arange(n), -ends, membership))
-    cluster, first = np.unique(membership[order], return_index=True)
-    top = order[first]
+    order = np.lexsort((-ends, membership))  # stable: of equals the smallest user
+    size = np.bincount(membership)
+    cluster = np.flatnonzero(size)
+    top = order[(np.cumsum(size) - size)[cluster]]
     hub = np.full(n_clusters, -1, dtype=np.int64)
     share = np.full(n_clusters, np.nan)
     some = inside[cluster] > 0

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import igraph
 import numpy as np
 from numpy.typing import NDArray
 
@@ -55,6 +56,12 @@ class UserNetwork:
     def undirected(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Low end, high end and weight of the links with both directions summed: `collapse`."""
         return collapse(self.source, self.target, self.weight, self.n_users)
+
+    @cached_property
+    def graph(self) -> igraph.Graph:
+        """`undirected` as igraph knows it, without its weights. Not to be changed."""
+        low, high, _ = self.undirected
+        return igraph.Graph(n=self.n_users, edges=np.column_stack([low, high]))
 
 
 def build_user_network(

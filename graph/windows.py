@@ -85,14 +85,13 @@ def describe_clusters(
     expected = np.bincount(of_cluster, weights=n * p, minlength=n_clusters)
     variance = np.bincount(of_cluster, weights=n * n * p * (1 - p), minlength=n_clusters)
     rows = []
-    for i in range(n_clusters):
+    columns = (c.tolist() for c in (n_shares, judged, false, expected, np.sqrt(variance)))
+    for n, n_judged, n_false, total, deviation in zip(*columns, strict=True):
         share = low = high = None
-        if judged[i]:
-            half = Z_95 * float(np.sqrt(variance[i]))
-            share = round(float(expected[i] / judged[i]), 6)
-            low = round(max(0.0, float((expected[i] - half) / judged[i])), 6)
-            high = round(min(1.0, float((expected[i] + half) / judged[i])), 6)
-        rows.append(
-            ClusterSpread(int(n_shares[i]), int(judged[i]), int(false[i]), share, low, high)
-        )
+        if n_judged:
+            half = Z_95 * deviation
+            share = round(total / n_judged, 6)
+            low = round(max(0.0, (total - half) / n_judged), 6)
+            high = round(min(1.0, (total + half) / n_judged), 6)
+        rows.append(ClusterSpread(n, n_judged, n_false, share, low, high))
     return rows

@@ -83,12 +83,13 @@ class Naming:
 def _window_of(rows: WindowRows, algorithm: str) -> StoredWindow:
     """What was found by one algorithm."""
     (number,) = {line[0] for line in rows.clusterings if line[4] == algorithm}
+    assert isinstance(number, int)
     clusters = [line for line in rows.clusters if line.clustering_id == number]
     is_followed = {line.cluster for line in clusters if line.n_users >= DEFAULT_RULES.min_users}
     members: dict[int, list[str]] = {cluster: [] for cluster in is_followed}
-    for clustering, platform, author, cluster, *_ in rows.members:
-        if clustering == number and cluster in is_followed:
-            members[cluster].append(f"{platform}:{author}")
+    for account, cluster in zip(rows.accounts, rows.memberships[number], strict=True):
+        if cluster in is_followed:
+            members[cluster].append(account)
     start = rows.network[1]
     assert isinstance(start, datetime)
     return StoredWindow(start, clusters, members)

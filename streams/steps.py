@@ -13,7 +13,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import groupby, islice, repeat
+from itertools import groupby, islice
 from operator import attrgetter
 
 import numpy as np
@@ -21,8 +21,8 @@ import numpy as np
 from detectors.cascades import CascadeDetector, Checkpoints, SharedPost, cascade_states
 from detectors.detector import Detector
 from detectors.fusion import Fused, Fusion, fuse
-from graph.communities import Communities, infomap, louvain
-from graph.coordination import find_network, index_actions
+from graph.communities import Communities, infomap, louvain, louvain_runs
+from graph.coordination import find_network, index_actions, may_coordinate
 from graph.keys import index_keys
 from graph.spread import microseconds
 from graph.stability import find_stars, overlaps_with
@@ -31,7 +31,7 @@ from graph.windows import ClusterSpread, describe_clusters, plan_windows
 from storage import cascades, lineages, positions, recount, writes
 from storage.cascades import JudgedState, RootKey
 from storage.database import Connection, Cursor, connect_again
-from storage.recount import ClusterLine, Window, WindowRows, WindowShare
+from storage.recount import AccountLine, ClusterLine, Window, WindowRows, WindowShare
 from storage.rows import PostRows, rows_of
 from streams.channel import beside
 from streams.faults import fail_point
@@ -350,26 +350,33 @@ def _named(
     """The windows found, with names for their clusters; stores what happened to these names, and
     names that change in windows that were not touched."""
     unseen = set(outdated)
+    events: list[lineages.EventLine] = []
     naming: Naming | None = None
     for rows in found:
         for window in rows:
             hashtag = str(window.network[0])
             if naming is None or naming.hashtag != hashtag:
-                _finish(cursor, naming)
+                events += _finish(naming)
                 touched = _touched(hashtag, taken[hashtag], options, hashtag in outdated)
                 naming = Naming(cursor, touched, labelled)
                 unseen.discard(hashtag)
             naming.name(window)
+        lineages.add_events(cursor, events)
+        events.clear()
         yield rows
-    _finish(cursor, naming)
+    events += _finish(naming)
     for hashtag in sorted(unseen):  # nothing is left of their touched windows
-        _finish(cursor, Naming(cursor, _touched(hashtag, taken[hashtag], options, True), labelled))
+        touched = _touched(hashtag, taken[hashtag], options, True)
+        events += _finish(Naming(cursor, touched, labelled))
+    lineages.add_events(cursor, events)
 
 
-def _finish(cursor: Cursor, naming: Naming | None) -> None:
-    if naming is not None:
-        naming.finish()
-        lineages.add_events(cursor, naming.take_events())
+def _finish(naming: Naming | None) -> list[lineages.EventLine]:
+    """What happened to the names of a hashtag whose windows are all named."""
+    if naming is None:
+        return []
+    naming.finish()
+    return naming.take_events()
 
 
 def _windows(hashtag: str, hours: Sequence[datetime], options: TrackOptions) -> list[Window]:
@@ -403,7 +410,8 @@ def _cluster_hashtags(
     """
     found: list[WindowRows] = []
     with connect_again(connection) as reader:
-        shares = recount.read_window_shares(reader, taken, options.window_hours)
+        min_shares = -(-options.cluster_min_users // 2)  # a share has two ends
+        shares = recount.read_window_shares(reader, taken, options.window_hours, min_shares)
         for hashtag, of_hashtag in groupby(shares, attrgetter("hashtag")):
             windows = _windows(hashtag, taken[hashtag], options)
             for rows in _cluster_windows(of_hashtag, windows, options, policy_id):
@@ -457,8 +465,7 @@ class _Clustered:
     network: UserNetwork
     first_at: datetime
     last_at: datetime
-    platforms: Sequence[str]
-    author_ids: Sequence[str]
+    account_lines: Sequence[AccountLine]
     clusterings: list[tuple[Communities, str, Sequence[ClusterSpread], _Trust]]
 
 
@@ -502,24 +509,24 @@ def _cluster(shares: Sequence[WindowShare], options: TrackOptions) -> _Clustered
             infomap(network, seed=options.seed, directed=False),
         )
     ]
-    platforms, _, author_ids = zip(*(user.partition(":") for user in network.users), strict=True)
     return _Clustered(
         network=network,
         first_at=shares[0].posted_at,
         last_at=shares[-1].posted_at,
-        platforms=platforms,
-        author_ids=author_ids,
+        account_lines=recount.account_lines(
+            network.users, network.times_shared.tolist(), network.shares_made.tolist()
+        ),
         clusterings=clusterings,
     )
 
 
 def _coordinated(links: Sequence[WindowShare], number: Mapping[str, int]) -> list[int]:
     """The users that share the same within a minute more than chance explains."""
-    actions = index_actions(
-        [s.sharer for s in links],
-        [s.root for s in links],
-        np.array([microseconds(s.posted_at) for s in links], dtype=np.int64),
-    )
+    sharers, roots = [s.sharer for s in links], [s.root for s in links]
+    times = [s.posted_at for s in links]
+    if not may_coordinate(sharers, roots, times):
+        return []
+    actions = index_actions(sharers, roots, [microseconds(moment) for moment in times])
     groups = find_network(actions).groups()
     return [number[actions.accounts[i]] for group in groups for i in group.tolist()]
 
@@ -531,10 +538,8 @@ def _trust(
     as long for it as for everything else."""
     stability = None
     if found.algorithm == "louvain" and options.stability_runs:
-        runs = [
-            louvain(network, seed=options.seed + 1 + run).membership
-            for run in range(options.stability_runs)
-        ]
+        others = range(options.seed + 1, options.seed + 1 + options.stability_runs)
+        runs = louvain_runs(network, others)
         # of the pairs of runs only the overlaps with what is stored are wanted
         stability = overlaps_with(found.membership, runs).round(DECIMALS).tolist()
     stars = find_stars(network, found.membership)
@@ -567,9 +572,10 @@ def _window_rows(key: Window, clustered: _Clustered, policy_id: int) -> WindowRo
         ),
         clusterings=[],
         clusters=[],
-        members=[],
+        accounts=network.users,
+        account_lines=clustered.account_lines,
+        memberships={},
     )
-    counts = network.times_shared.tolist(), network.shares_made.tolist()
     for found, params_hash, spreads, trust in clustered.clusterings:
         number = recount.clustering_id(*key, found.algorithm, params_hash)
         rows.clusterings.append(
@@ -607,6 +613,5 @@ def _window_rows(key: Window, clustered: _Clustered, policy_id: int) -> WindowRo
             )
             for cluster, spread in enumerate(spreads)
         )
-        ids = clustered.platforms, clustered.author_ids
-        rows.members.extend(zip(repeat(number), *ids, membership, *counts, strict=False))
+        rows.memberships[number] = membership
     return rows

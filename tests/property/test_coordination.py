@@ -1,5 +1,6 @@
 """Coordination: one by one equals all at once, and order and repetition change nothing."""
 
+from datetime import UTC, datetime, timedelta
 from itertools import combinations
 
 import numpy as np
@@ -12,6 +13,7 @@ from graph.coordination import (
     CoordinationWindow,
     find_network,
     index_actions,
+    may_coordinate,
 )
 
 Row = tuple[str, str, int]
@@ -40,6 +42,17 @@ def test_one_by_one_equals_all_at_once(rows: list[Row], period: int) -> None:
     for number, (account, thing, at) in enumerate(rows):
         window.add(account, thing, at * 10**6)
         same(window.network(), batch([r for r in rows[: number + 1] if r[2] > at - period]))
+
+
+@given(rows_of, st.integers(1, 4), st.integers(1, 3))
+def test_a_quick_look_misses_no_edge(rows: list[Row], participation: int, weight: int) -> None:
+    rules = CoordinationRules(window_seconds=3, min_participation=participation, min_weight=weight)
+    rows.sort(key=lambda row: row[2])
+    start = datetime(2026, 3, 1, tzinfo=UTC)
+    accounts, objects = [row[0] for row in rows], [row[1] for row in rows]
+    times = [start + timedelta(seconds=row[2]) for row in rows]
+    if not may_coordinate(accounts, objects, times, rules):
+        assert len(batch(rows, rules).one) == 0
 
 
 @given(rows_of, st.randoms(use_true_random=False))

@@ -16,6 +16,7 @@ from graph.communities import (
     infomap,
     leiden,
     louvain,
+    louvain_runs,
     modularity,
     params_hash,
     renumber,
@@ -358,3 +359,12 @@ def test_louvain_is_what_igraph_gives() -> None:
             own = graph.community_multilevel(weights=weight.tolist()).membership
         expected = renumber(np.array(own, dtype=np.int64))
         assert louvain(network, seed=seed).membership.tolist() == expected.tolist()
+
+
+def test_runs_alone_are_the_partitions_of_louvain() -> None:
+    network = noise()
+    runs = louvain_runs(network, [1, 2, 3])
+    found = [louvain(network, seed=seed).membership for seed in (1, 2, 3)]
+    assert [renumber(run).tolist() for run in runs] == [one.tolist() for one in found]
+    with pytest.raises(ValueError, match="seed is 0"):
+        louvain_runs(network, [1, 0])

@@ -4,9 +4,11 @@ from sklearn.metrics import adjusted_mutual_info_score, mutual_info_score
 
 from graph.communities import Communities, infomap, leiden, louvain
 from graph.stability import (
+    DENSE_CELLS,
     STABLE_FROM,
     adjusted_mutual_information,
     assess_stability,
+    contingency,
     find_consensus,
     find_stars,
     mutual_information,
@@ -181,3 +183,12 @@ def test_a_community_of_leiden_is_a_partition_with_its_story() -> None:
     found: Communities = leiden(network, seed=2, n_iterations=3)
     assert found.algorithm == "leiden"
     assert found.parameters == {"resolution": 1.0, "n_iterations": 3}
+
+
+def test_who_meets_is_counted_the_same_way_however_many_clusters_there_are() -> None:
+    draw = np.random.default_rng(4)
+    one, other = draw.integers(0, 3, 500), draw.integers(0, 4, 500)
+    few = contingency(one, other)
+    many = contingency(one * DENSE_CELLS, other)  # as many possible pairs as are sorted instead
+    assert few[0].tolist() == (many[0] // DENSE_CELLS).tolist()
+    assert [c.tolist() for c in few[1:]] == [c.tolist() for c in many[1:]]
