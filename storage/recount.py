@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from hashlib import blake2b, md5
 from typing import Any, NamedTuple
 
@@ -182,10 +183,16 @@ def account_lines(
     >>> account_lines(["x:a\tb"], [3], [1])
     [('x\ta\\tb', '3\t1')]
     """
+    names = map(_account_columns, accounts)
     return [
-        (account.translate(_ESCAPED).replace(":", "\t", 1), f"{shared}\t{made}")
-        for account, shared, made in zip(accounts, times_shared, shares_made, strict=True)
+        (name, f"{shared}\t{made}")
+        for name, shared, made in zip(names, times_shared, shares_made, strict=True)
     ]
+
+
+@lru_cache(maxsize=20_000)  # the same accounts stand in many windows
+def _account_columns(account: str) -> str:
+    return account.translate(_ESCAPED).replace(":", "\t", 1)
 
 
 @dataclass(frozen=True)

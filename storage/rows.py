@@ -76,7 +76,8 @@ def rows_of(posts: Sequence[Post], received_at: datetime) -> PostRows:
     versions = [version_of(post) for post in posts]
     groups = by_post(versions)
     best = best_contents(versions)
-    contents = [content_of(version) for version in best]
+    forms = [hashtag_forms(version.post) for version in best]
+    contents = [content_of(version, tags) for version, tags in zip(best, forms, strict=True)]
     return PostRows(
         n_posts=len(posts),
         posts=[post_row(group) for group in groups],
@@ -84,8 +85,8 @@ def rows_of(posts: Sequence[Post], received_at: datetime) -> PostRows:
         authors=author_rows(versions),
         hashtags=[
             (key, version.post.platform, version.post.root_id, written)
-            for version in best
-            for key, written in hashtag_forms(version.post).items()
+            for version, tags in zip(best, forms, strict=True)
+            for key, written in tags.items()
         ],
         links=[(link, c.platform, c.root_id) for c in contents for link in c.links],
         media=[
@@ -122,9 +123,9 @@ _of_thread = local()  # a compressor may be used by one thread at a time
 
 
 def compress(raw: bytes) -> bytes:
-    """Raw bytes as they are stored: zstd."""
+    """Raw bytes as they are stored: zstd (of a record alone, higher levels gain 1 %)."""
     if not hasattr(_of_thread, "compressor"):
-        _of_thread.compressor = zstandard.ZstdCompressor(level=3)
+        _of_thread.compressor = zstandard.ZstdCompressor(level=1)
     packed: bytes = _of_thread.compressor.compress(raw)
     return packed
 
@@ -147,9 +148,9 @@ def utc_text(moment: datetime | None) -> str:
     """
     if moment is None:
         return UNKNOWN_TIME
-    if moment.tzinfo is not UTC:
-        moment = moment.astimezone(UTC)
-    return moment.isoformat(timespec="microseconds")
+    m = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    day, time = (m.year, m.month, m.day), (m.hour, m.minute, m.second, m.microsecond)
+    return "%04d-%02d-%02dT%02d:%02d:%02d.%06d+00:00" % (*day, *time)  # noqa: UP031 - half the time
 
 
 def version_of(post: Post) -> Version:
@@ -208,15 +209,15 @@ def best_contents(versions: Iterable[Version]) -> list[Version]:
     return [best[key] for key in sorted(best)]
 
 
-def content_of(version: Version) -> Content:
-    """What the detectors read of a post."""
+def content_of(version: Version, tags: Iterable[str]) -> Content:
+    """What the detectors read of a post; `tags` are its hashtags in counting form."""
     post = version.post
     return Content(
         platform=post.platform,
         root_id=post.root_id,
         text=post.text,
         lang=post.lang,
-        hashtags=tuple(sorted(hashtag_forms(post))),
+        hashtags=tuple(sorted(tags)),
         links=tuple(sorted(set(post.links))),
         completeness=post.completeness,
         input_hash=content_hash(post.text, post.lang),
@@ -276,13 +277,9 @@ def post_row(group: Sequence[Version]) -> Row:
         author_id = post.author.author_id if post.author else None
         seen_as: str = post.seen_as
         provenance = (post.provenance,)
-        counters = (
-            observed_literal(best.observed, post.likes),
-            observed_literal(best.observed, post.shares),
-            observed_literal(best.observed, post.replies),
-            observed_literal(best.observed, post.quotes),
-            observed_literal(best.observed, post.views),
-        )
+        begin = f'("{best.observed}",'  # what observed_literal does, without five calls
+        counts = (post.likes, post.shares, post.replies, post.quotes, post.views)
+        counters = tuple([None if n is None else f"{begin}{n})" for n in counts])
     else:
         authors = [v.post.author.author_id for v in group if v.post.author]
         author_id = max(authors) if authors else None

@@ -77,7 +77,7 @@ def store_row_by_row(connection: Connection, posts: list[Post]) -> None:
         insert("payloads", stored)
         if best[rows.content_key(post)].post is not post:
             continue
-        content = rows.content_of(version)
+        content = rows.content_of(version, rows.hashtag_forms(post))
         insert("content", rows.content_row(version, content), "(platform, root_id)")
         for key, written in rows.hashtag_forms(post).items():
             insert("content_hashtags", (key, post.platform, post.root_id, written))
