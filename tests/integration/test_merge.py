@@ -169,6 +169,30 @@ def test_an_original_that_comes_late_is_in_the_windows_of_its_shares(
     assert rows(connection, query) == [("zz",)]
 
 
+def test_accounts_of_any_name_are_members_as_they_are_called(connection: Connection) -> None:
+    accounts = ["x:plain", "x:a\tb", "x:c\\d", "x:e\nf\rg", "bluesky:did:plc:h", "x:\\N", "x:\\."]
+    n = len(accounts)
+    rows = recount.WindowRows(
+        network=("t", NOON, NOON + timedelta(hours=24), n, 0, 0, 0, 0, NOON, NOON),
+        clusterings=[],
+        clusters=[],
+        accounts=accounts,
+        account_lines=recount.account_lines(accounts, list(range(n)), [7] * n),
+        memberships={5: list(range(n)), 6: [0] * n},
+    )
+    with connection.transaction(), connection.cursor() as cursor:
+        recount.add_windows(cursor, [rows])
+    stored = connection.execute(
+        "SELECT clustering_id, platform || ':' || author_id, cluster, times_shared, shares_made"
+        " FROM hoaxwatch.cluster_members"
+    ).fetchall()
+    assert sorted(stored) == sorted(
+        (number, account, cluster, i, 7)
+        for number, membership in rows.memberships.items()
+        for i, (account, cluster) in enumerate(zip(accounts, membership, strict=True))
+    )
+
+
 def test_a_later_cut_copy_does_not_replace_the_whole_text(connection: Connection) -> None:
     take(connection, [post("1", text="the whole hoax")])
     take(connection, [share("2", of="1", observed_at=NOON + timedelta(days=9))])
