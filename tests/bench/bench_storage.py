@@ -68,13 +68,16 @@ def store_row_by_row(connection: Connection, posts: list[Post]) -> None:
 
     versions = [rows.version_of(post) for post in posts]
     best = {rows.content_key(v.post): v for v in rows.best_contents(versions)}
+    authors = {row[:2]: row for row in rows.author_rows(versions)}  # as they were seen last
     for (version,) in rows.by_post(versions):
         post = version.post
         insert("posts", rows.post_row([version]), "(platform, post_id)")
-        for row in rows.author_rows([version]):
+        if post.author is not None:
+            row = authors[post.platform, post.author.author_id]
             insert("authors", row, "(platform, author_id)")
-        stored = (post.platform, post.post_id, version.payload_hash, NOW, rows.compress(post.raw))
-        insert("payloads", stored)
+        packed, source = rows.compress(post.raw), post.provenance or None
+        payload = (post.platform, post.post_id, version.payload_hash, NOW, packed, source)
+        insert("payloads", payload)
         if best[rows.content_key(post)].post is not post:
             continue
         content = rows.content_of(version, rows.hashtag_forms(post))
@@ -85,6 +88,8 @@ def store_row_by_row(connection: Connection, posts: list[Post]) -> None:
             insert("dirty_buckets", (key, hour))
         for link in content.links:
             insert("content_links", (link, post.platform, post.root_id))
+        for url, item in {media.url: media for media in post.media}.items():
+            insert("media", (post.platform, post.root_id, url, item.kind, item.alt_text))
 
 
 def main(n_posts: int, repeats: int) -> None:
