@@ -190,7 +190,7 @@ def account_lines(
     ]
 
 
-@lru_cache(maxsize=20_000)  # the same accounts stand in many windows: a quarter of the time
+@lru_cache(maxsize=5_000)  # the same accounts stand in many windows: a quarter of the time
 def _account_columns(account: str) -> str:
     return account.translate(_ESCAPED).replace(":", "\t", 1)
 

@@ -35,12 +35,13 @@ from storage.database import (
 )
 from streams import quarantine, steps
 from streams.channel import BrokenOff, Channel
+from streams.clustering import TrackOptions
 from streams.formats.registry import read_file, sniff_format, source_of
 from streams.quarantine import Replayed
 from streams.records import Content, Problem, Reading
 from streams.remap import Remapped, remap_payloads
 from streams.settings import Settings
-from streams.steps import Batch, CascadeScoring, TrackOptions
+from streams.steps import Batch, CascadeScoring
 
 
 class Progress(Protocol):
@@ -73,6 +74,11 @@ class Quiet:
 
     def tracking(self) -> None:
         """Nothing."""
+
+
+#: Posts of the first batch; each has twice as many as the one before until they have
+#: `batch_posts`. While the first is read, everything behind it has nothing to do.
+FIRST_BATCH = 512
 
 
 @dataclass(frozen=True)
@@ -334,15 +340,17 @@ class _Pipeline:
 
     def _read_files(self) -> None:
         batch: list[Reading] = []
+        size = min(FIRST_BATCH, self._settings.batch_posts)
         for file in self._inputs:
             self._progress.file_started(file.path, file.format)
             n_records = 0
             for reading in read_file(file.path, file.format):
                 n_records += 1
                 batch.append(reading)
-                if len(batch) >= self._settings.batch_posts:
+                if len(batch) >= size:
                     self._read.put(steps.prepare(batch, datetime.now(UTC)))
                     batch = []
+                    size = min(2 * size, self._settings.batch_posts)
             self._result.inputs.append(_describe(file, n_records))
             self._result.n_of_source[source_of(file.path, file.format)] += n_records
         if batch:

@@ -78,7 +78,7 @@ class Settings(BaseSettings):
         default=4000, ge=1, le=100_000, description="Posts per transaction (posts)."
     )
     queue_batches: int = Field(
-        default=4, ge=1, le=1000, description="Batches that may wait between two steps (batches)."
+        default=2, ge=1, le=1000, description="Batches that may wait between two steps (batches)."
     )
     track_seconds: float = Field(
         default=30.0, gt=0, description="How often a long run refreshes the tables (seconds)."

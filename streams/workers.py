@@ -20,6 +20,7 @@ from storage import positions, recount, writes
 from storage.database import Connection, connect, database_errors, limit_waits
 from storage.positions import OverlapsRecorded, Span, spans_of
 from streams import steps
+from streams.clustering import TrackOptions
 from streams.errors import Replaced, Unavailable, UsageError
 from streams.faults import fail_point
 from streams.metrics import Metrics
@@ -34,7 +35,7 @@ from streams.records import (
     decode_reading,
 )
 from streams.settings import Settings
-from streams.steps import Owned, TrackOptions
+from streams.steps import Owned
 
 T = TypeVar("T")
 

@@ -22,9 +22,9 @@ from typing import Any
 from storage import positions, recount, writes
 from storage.database import connect
 from streams import ingest, steps, topics
+from streams.clustering import TrackOptions
 from streams.records import COPY_IN_SHARE, Author, Post, Reading
 from streams.settings import Settings, read_settings
-from streams.steps import TrackOptions
 from tests.faults.detector import FaultDetector
 from tests.tables import assert_same, read_tables
 

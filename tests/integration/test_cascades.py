@@ -19,8 +19,9 @@ from hoaxwatch import cli
 from storage import recount, writes
 from storage.database import Connection, connect
 from streams import steps
+from streams.clustering import TrackOptions
 from streams.records import COPY_IN_SHARE, Author, Deletion, Post, Reading, Verdict
-from streams.steps import CascadeScoring, TrackOptions
+from streams.steps import CascadeScoring
 from tests.marker import MarkerDetector
 from tests.samples import write_samples
 from tests.tables import assert_same, read_tables

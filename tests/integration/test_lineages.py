@@ -13,8 +13,8 @@ from graph.lineage import DEFAULT_RULES, find_events, name_clusters
 from storage import recount, writes
 from storage.database import Connection, connect
 from streams import steps
+from streams.clustering import TrackOptions
 from streams.records import Author, Deletion, Post, Reading
-from streams.steps import TrackOptions
 from tests.marker import MarkerDetector
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from hoaxwatch.simulate import simulate
 from storage import recount, writes
 from storage.database import Connection, connect
 from streams import steps
+from streams.clustering import TrackOptions
 from streams.formats.registry import read_file
 from streams.records import (
     COPY_IN_SHARE,
@@ -28,7 +29,7 @@ from streams.records import (
     Problem,
     Reading,
 )
-from streams.steps import Recorded, TrackOptions
+from streams.steps import Recorded
 from tests.marker import MarkerDetector
 from tests.tables import assert_same, read_tables
 

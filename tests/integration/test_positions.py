@@ -11,10 +11,11 @@ from storage import positions, recount
 from storage.database import Connection, connect
 from storage.outbox import Alert, send_waiting
 from storage.positions import LeftOver, OverlapsRecorded, Span
+from streams.clustering import TrackOptions
 from streams.errors import Replaced
 from streams.metrics import Metrics
 from streams.settings import read_settings
-from streams.steps import Owned, TrackOptions, track
+from streams.steps import Owned, track
 from streams.workers import Tracker
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
