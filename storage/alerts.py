@@ -42,6 +42,8 @@ class ClusterFact(NamedTuple):
     n_coordinated: int
     growth: float | None
     emerging: float | None
+    #: Different contents that its accounts shared.
+    n_contents: int
 
 
 class HourFact(NamedTuple):
@@ -98,6 +100,31 @@ def read_span(
     return row[0], row[1]
 
 
+_SHARED = """
+hoaxwatch.cluster_members m
+JOIN hoaxwatch.posts s ON s.platform = m.platform AND s.author_id = m.author_id
+     AND s.kind = 'share' AND s.posted_at >= k.window_start AND s.posted_at < k.window_end
+JOIN hoaxwatch.content_hashtags h ON h.hashtag = k.hashtag AND h.platform = s.platform
+     AND h.root_id = s.root_id
+"""
+
+# the first condition is the index's, whatever the policies say
+_CLUSTERS = f"""
+SELECT k.hashtag, c.lineage, k.window_start, k.window_end, c.clustering_id, c.cluster, c.n_users,
+       c.n_before, c.n_shares, c.judged, c.expected_share::float8, c.expected_low::float8,
+       c.stability::float8, coalesce(c.n_coordinated, 0) AS n_coordinated, c.growth::float8,
+       c.emerging::float8, n.n_contents
+FROM hoaxwatch.clusters c JOIN hoaxwatch.clusterings k USING (clustering_id)
+CROSS JOIN LATERAL (
+    SELECT count(DISTINCT (s.platform, s.root_id)) AS n_contents FROM {_SHARED}
+    WHERE m.clustering_id = c.clustering_id AND m.cluster = c.cluster
+) n
+WHERE (c.emerging >= {LEAST_EMERGING} OR c.n_coordinated >= {LEAST_COORDINATED})
+AND (c.emerging >= %(emerging)s OR c.n_coordinated >= %(coordinated)s) AND c.lineage IS NOT NULL
+AND k.algorithm = 'louvain' AND k.window_end > %(since)s AND k.window_end <= %(until)s
+"""
+
+
 def read_cluster_facts(
     connection: psycopg.Connection,
     since: datetime,
@@ -110,15 +137,8 @@ def read_cluster_facts(
     Infomap's have no stability, and so no score."""
     cursor = connection.cursor(row_factory=class_row(ClusterFact))
     return cursor.execute(
-        "SELECT k.hashtag, c.lineage, k.window_start, k.window_end, c.clustering_id, c.cluster,"
-        " c.n_users, c.n_before, c.n_shares, c.judged, c.expected_share::float8,"
-        " c.expected_low::float8, c.stability::float8, coalesce(c.n_coordinated, 0) AS"
-        " n_coordinated, c.growth::float8, c.emerging::float8"
-        " FROM hoaxwatch.clusters c JOIN hoaxwatch.clusterings k USING (clustering_id)"
-        f" WHERE (c.emerging >= {LEAST_EMERGING} OR c.n_coordinated >= {LEAST_COORDINATED})"
-        " AND (c.emerging >= %s OR c.n_coordinated >= %s) AND c.lineage IS NOT NULL"
-        " AND k.algorithm = 'louvain' AND k.window_end > %s AND k.window_end <= %s".encode(),
-        (min_emerging, min_coordinated, since, until),
+        _CLUSTERS.encode(),
+        {"since": since, "until": until, "emerging": min_emerging, "coordinated": min_coordinated},
     ).fetchall()
 
 
@@ -199,18 +219,14 @@ def read_failing_sinks(connection: psycopg.Connection) -> list[SinkFact]:
 
 # Evidence
 
-_CLUSTER_POSTS = """
+_CLUSTER_POSTS = f"""
 SELECT w.clustering_id, w.cluster, e.post, e.n, e.probability
 FROM unnest(%s::bigint[], %s::int[]) AS w (clustering_id, cluster)
 JOIN hoaxwatch.clusterings k USING (clustering_id)
 CROSS JOIN LATERAL (
     SELECT s.platform || ':' || s.root_id AS post, count(*) AS n,
            max(v.probability)::float8 AS probability
-    FROM hoaxwatch.cluster_members m
-    JOIN hoaxwatch.posts s ON s.platform = m.platform AND s.author_id = m.author_id
-         AND s.kind = 'share' AND s.posted_at >= k.window_start AND s.posted_at < k.window_end
-    JOIN hoaxwatch.content_hashtags h ON h.hashtag = k.hashtag AND h.platform = s.platform
-         AND h.root_id = s.root_id
+    FROM {_SHARED}
     JOIN hoaxwatch.content_verdict v ON v.platform = s.platform AND v.root_id = s.root_id
     WHERE m.clustering_id = w.clustering_id AND m.cluster = w.cluster
     GROUP BY 1 ORDER BY n DESC, post LIMIT %s
@@ -274,7 +290,7 @@ def read_cluster_evidence(
     Contents without a policy in force have no verdict, and are not shown."""
     keys = [list(column) for column in zip(*clusters, strict=True)] or [[], []]
     found = {key: Shown([], []) for key in clusters}
-    for clustering, cluster, *post in connection.execute(_CLUSTER_POSTS, (*keys, n_posts)):
+    for clustering, cluster, *post in connection.execute(_CLUSTER_POSTS.encode(), (*keys, n_posts)):
         found[clustering, cluster].posts.append((post[0], post[1], post[2]))
     for clustering, cluster, names in connection.execute(_CLUSTER_ACCOUNTS, (*keys, n_accounts)):
         found[clustering, cluster].accounts.extend(names)

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from graph.emerging import EMERGING_FROM
 from streams.settings import SettingsError
 
 
@@ -47,9 +48,15 @@ class EmergingPolicy(RulePolicy):
     """emerging_fake_cluster: a lineage that grows and spreads what is likely false."""
 
     min_score: float = Field(
-        default=0.1, ge=0.01, le=1, description="Least emerging score (graph.emerging; 0 to 1)."
+        default=EMERGING_FROM,
+        ge=0.01,
+        le=1,
+        description="Least emerging score (graph.emerging; 0 to 1).",
     )
     min_users: int = Field(default=15, ge=1, description="Least accounts in the cluster.")
+    min_contents: int = Field(
+        default=3, ge=1, description="Least different posts shared in it: one or two are a hit."
+    )
     min_judged: int = Field(default=5, ge=1, description="Least judged shares in the cluster.")
 
 

@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -105,6 +105,7 @@ def emerging_fake_clusters(clusters: Iterable[ClusterFact], policy: EmergingPoli
                 "likely_false_from": c.expected_low,
                 "likely_false": c.expected_share,
                 "judged": c.judged,
+                "contents": c.n_contents,
                 "stability": c.stability,
                 "coordinated_accounts": c.n_coordinated,
             },
@@ -114,6 +115,7 @@ def emerging_fake_clusters(clusters: Iterable[ClusterFact], policy: EmergingPoli
         if c.emerging is not None
         and c.emerging >= policy.min_score
         and c.n_users >= policy.min_users
+        and c.n_contents >= policy.min_contents
         and c.judged >= policy.min_judged
     ]
 
@@ -345,8 +347,6 @@ class Story:
     first: Firing = field(repr=False)
     peak: Firing = field(repr=False)
     last: Firing = field(repr=False)
-    #: When each episode opened, the first to the latest.
-    openings: tuple[datetime, ...] = ()
 
 
 def fire(facts: Facts, policies: Policies) -> list[Firing]:
@@ -380,40 +380,48 @@ def tell_stories(firings: Iterable[Firing], policies: Policies, until: datetime)
     >>> story.peak.strength, (story.over_at - at) / HOUR
     (3, 27.0)
     """
+    latest = {
+        (story.rule, story.subject): story for story in tell_episodes(firings, policies, until)
+    }
+    return [latest[name] for name in sorted(latest)]
+
+
+def tell_episodes(firings: Iterable[Firing], policies: Policies, until: datetime) -> list[Story]:
+    """The same of every episode, in order of time: what would have been sent, and when."""
     of_subject: dict[tuple[str, str], list[Firing]] = defaultdict(list)
     for firing in firings:
         of_subject[firing.rule, firing.subject].append(firing)
-    return [
-        _tell(sorted(found, key=_in_time), policies.of(rule), until)
-        for (rule, _), found in sorted(of_subject.items())
+    episodes = [
+        story
+        for (rule, _), found in of_subject.items()
+        for story in _episodes(sorted(found, key=_in_time), policies.of(rule), until)
     ]
+    return sorted(episodes, key=lambda story: (story.opened_at, story.rule, story.subject))
 
 
 def _in_time(firing: Firing) -> tuple[datetime, float, str, tuple[int, int]]:
     return firing.at, firing.strength, firing.summary, firing.cluster or (0, 0)
 
 
-def _tell(firings: Sequence[Firing], policy: RulePolicy, until: datetime) -> Story:
+def _episodes(firings: Sequence[Firing], policy: RulePolicy, until: datetime) -> Iterable[Story]:
     gap, over = timedelta(hours=policy.gap_hours), timedelta(hours=policy.over_hours)
-    starts = [0] + [
-        place for place in range(1, len(firings)) if firings[place].at - firings[place - 1].at > gap
-    ]
-    episode = firings[starts[-1] :]
-    last = episode[-1]
-    return Story(
-        rule=last.rule,
-        subject=last.subject,
-        hashtag=last.hashtag,
-        opened_at=episode[0].at,
-        last_at=last.at,
-        over_at=last.at + over if last.at + over <= until else None,
-        n_episodes=len(starts),
-        is_shadow=policy.shadow,
-        first=episode[0],
-        peak=max(episode, key=lambda firing: firing.strength),
-        last=last,
-        openings=tuple(firings[place].at for place in starts),
-    )
+    starts = [0] + [n for n in range(1, len(firings)) if firings[n].at - firings[n - 1].at > gap]
+    for number, (start, end) in enumerate(pairwise([*starts, len(firings)]), 1):
+        episode = firings[start:end]
+        last = episode[-1]
+        yield Story(
+            rule=last.rule,
+            subject=last.subject,
+            hashtag=last.hashtag,
+            opened_at=episode[0].at,
+            last_at=last.at,
+            over_at=last.at + over if last.at + over <= until else None,
+            n_episodes=number,
+            is_shadow=policy.shadow,
+            first=episode[0],
+            peak=max(episode, key=lambda firing: firing.strength),
+            last=last,
+        )
 
 
 def ends_when(policy: RulePolicy) -> str:

@@ -141,37 +141,39 @@ def write_lines(
     connection: Connection, stories: Sequence[Story], policies: Policies
 ) -> list[AlertLine]:
     """The stories with their evidence: posts and accounts of the last firing."""
-    clusters = sorted({s.last.cluster for s in stories if s.last.cluster is not None})
-    hours = sorted({(s.hashtag or "", s.last.hour) for s in stories if s.last.hour is not None})
+    shown = show_firings(connection, [story.last for story in stories])
+    return [
+        AlertLine(
+            rule=story.rule,
+            subject=story.subject,
+            hashtag=story.hashtag,
+            summary=story.last.summary,
+            evidence=evidence_of(story, of_story, policies),
+            strength=round(story.peak.strength, 6),
+            opened_at=story.opened_at,
+            last_at=story.last_at,
+            over_at=story.over_at,
+            n_episodes=story.n_episodes,
+            is_shadow=story.is_shadow,
+        )
+        for story, of_story in zip(stories, shown, strict=True)
+    ]
+
+
+def show_firings(connection: Connection, firings: Sequence[Firing]) -> list[Shown]:
+    """The posts and accounts of each firing: what its cluster or hour has most of."""
+    clusters = sorted({f.cluster for f in firings if f.cluster is not None})
+    hours = sorted({(f.hashtag or "", f.hour) for f in firings if f.hour is not None})
     of_clusters = alerts.read_cluster_evidence(connection, clusters, N_POSTS, N_ACCOUNTS)
     of_hours = alerts.read_hour_evidence(connection, hours, N_POSTS, N_ACCOUNTS)
-    lines = []
-    for story in stories:
-        last = story.last
-        if last.cluster is not None:
-            shown = of_clusters[last.cluster]
-        elif last.hour is not None:
-            shown = of_hours[story.hashtag or "", last.hour]
-        else:
-            shown = Shown(
-                [(post, 1, None) for post in last.posts[:N_POSTS]], list(last.accounts[:N_ACCOUNTS])
-            )
-        lines.append(
-            AlertLine(
-                rule=story.rule,
-                subject=story.subject,
-                hashtag=story.hashtag,
-                summary=last.summary,
-                evidence=evidence_of(story, shown, policies),
-                strength=round(story.peak.strength, 6),
-                opened_at=story.opened_at,
-                last_at=story.last_at,
-                over_at=story.over_at,
-                n_episodes=story.n_episodes,
-                is_shadow=story.is_shadow,
-            )
-        )
-    return lines
+    return [
+        of_clusters[f.cluster]
+        if f.cluster is not None
+        else of_hours[f.hashtag or "", f.hour]
+        if f.hour is not None
+        else Shown([(post, 1, None) for post in f.posts[:N_POSTS]], [*f.accounts[:N_ACCOUNTS]])
+        for f in firings
+    ]
 
 
 def evidence_of(story: Story, shown: Shown, policies: Policies) -> dict[str, Any]:
