@@ -243,3 +243,22 @@ def line_of(text: str, keys: tuple[str, ...]) -> int:
 
 def _parts(dotted: str) -> tuple[str, ...]:
     return tuple(part.strip(" \"'") for part in dotted.split("."))
+
+
+def write_policies(policies: Policies) -> str:
+    """Policies as TOML with what each key means; `parse_policies` reads it back.
+
+    >>> parse_policies(write_policies(DEFAULT_POLICIES), "p.toml") == DEFAULT_POLICIES
+    True
+    """
+    lines = []
+    for name in Policies.model_fields:
+        table = getattr(policies, name)
+        lines += [*(f"# {line.strip()}" for line in (type(table).__doc__ or "").splitlines())]
+        lines.append(f"[{name}]")
+        for key, described in type(table).model_fields.items():
+            value = getattr(table, key)
+            shown = str(value).lower() if isinstance(value, bool) else f"{value}"
+            lines.append(f"{key} = {shown}  # {described.description}")
+        lines.append("")
+    return "\n".join(lines)

@@ -60,12 +60,14 @@ def sweep(
 def gather_facts(
     connection: Connection, policies: Policies, until: datetime | None = None
 ) -> Facts:
-    """What rules about posts may look at, up to a moment or to the newest whole hour."""
+    """What rules about posts may look at, up to the last whole hour before a moment, or of all."""
     lookback = timedelta(days=policies.sending.lookback_days)
     since, newest = alerts.read_span(connection, lookback)
     if since is None or newest is None:
         return Facts(since=None, until=None)
-    until = newest if until is None else min(until, newest)
+    if until is not None:
+        newest = min(newest, until.replace(minute=0, second=0, microsecond=0))
+    until = newest
     emerging, coordinated = policies.emerging_fake_cluster, policies.coordinated_burst
     clusters: Sequence[ClusterFact] = ()
     if emerging.enabled or coordinated.enabled:
