@@ -431,10 +431,11 @@ def withdraw_alerts(cursor: psycopg.Cursor[Any], alert_ids: Iterable[int]) -> No
     """What facts no longer bear out: rows that nobody was told of go; the others say so."""
     ids = sorted(alert_ids)
     cursor.execute(
-        "DELETE FROM hoaxwatch.alerts a WHERE alert_id = ANY (%s) AND sent_at IS NULL"
-        " AND acknowledged_at IS NULL AND resolved_at IS NULL AND muted_until IS NULL"
-        " AND NOT EXISTS (SELECT FROM hoaxwatch.alert_deliveries d"
-        "   WHERE d.alert_id = a.alert_id AND d.sent_at IS NOT NULL)",
+        "WITH gone AS (DELETE FROM hoaxwatch.alerts a WHERE alert_id = ANY (%s)"
+        "   AND sent_at IS NULL AND acknowledged_at IS NULL AND resolved_at IS NULL"
+        "   AND muted_until IS NULL AND NOT EXISTS (SELECT FROM hoaxwatch.alert_deliveries d"
+        "     WHERE d.alert_id = a.alert_id AND d.sent_at IS NOT NULL) RETURNING alert_id)"
+        " DELETE FROM hoaxwatch.alert_deliveries d USING gone WHERE d.alert_id = gone.alert_id",
         (ids,),
     )
     cursor.execute(

@@ -40,7 +40,7 @@ CREATE INDEX clusters_of_note ON hoaxwatch.clusters (clustering_id)
     WHERE emerging >= 0.01 OR n_coordinated >= 3;
 
 CREATE TABLE hoaxwatch.alert_deliveries (
-    alert_id      bigint NOT NULL REFERENCES hoaxwatch.alerts ON DELETE CASCADE,
+    alert_id      bigint NOT NULL,
     sink          text COLLATE "C" NOT NULL,
     sent_at       timestamptz,
     tries         integer NOT NULL,
