@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from hoaxwatch.commands import (
+    alerts,
     ask,
     brokers,
     config,
@@ -54,6 +55,7 @@ app.add_typer(brokers.topics_app, name="topics")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(graph.app, name="graph")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(database.app, name="db")
 app.add_typer(config.app, name="config")
 

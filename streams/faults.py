@@ -17,6 +17,8 @@ FAIL_POINTS = (
     "track.before_commit",
     "track.after_commit",
     "track.before_ack",
+    "alert.before_telling",
+    "alert.after_telling",
     "alert.before_send",
     "alert.before_commit",
     "ingest.before_ack",

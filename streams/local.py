@@ -34,6 +34,8 @@ from storage.database import (
     database_errors,
 )
 from streams import quarantine, steps
+from streams.alerts.policies import read_policies
+from streams.alerts.telling import sweep
 from streams.channel import BrokenOff, Channel
 from streams.clustering import TrackOptions
 from streams.formats.registry import read_file, sniff_format, source_of
@@ -166,7 +168,8 @@ def run(
     completes it.
     """
     watcher = progress or Quiet()
-    scoring = cascade_scoring(settings)  # what is wrong with it is said before anything is read
+    # what is wrong with these is said before anything is read
+    scoring, policies = cascade_scoring(settings), read_policies(settings.alert_policies)
     began = time.monotonic()
     result = RunResult()
     with _session(dsn, detector, settings) as connection:
@@ -183,6 +186,7 @@ def run(
                 result.cascades += steps.score_cascades(connection, scoring)
             statistics.result()
         add_statistics(connection, RECOUNTED_TABLES)
+        sweep(connection, policies, datetime.now(UTC))
         result.seconds = time.monotonic() - began
         manifest |= _counts(result)
         writes.commit_at_once(connection)  # and so everything before it
@@ -225,11 +229,12 @@ def replay(
 
 def _catch_up(connection: Connection, detector: Detector, settings: Settings) -> Counter[str]:
     """Judges what has no verdict and recounts what is dirty."""
+    scoring, policies = cascade_scoring(settings), read_policies(settings.alert_policies)
     verdicts = _judge_leftovers(connection, detector, settings, Quiet())
     steps.track(connection, track_options(settings))
-    scoring = cascade_scoring(settings)
     if scoring is not None:
         steps.score_cascades(connection, scoring)
+    sweep(connection, policies, datetime.now(UTC))
     return verdicts
 
 

@@ -22,7 +22,7 @@ import structlog
 
 from detectors.registry import load_detector
 from storage.database import open_database
-from streams.alerts.sending import AlertSender
+from streams.alerts.sending import sender_of
 from streams.errors import Replaced, Unavailable, UsageError
 from streams.local import track_options
 from streams.metrics import Metrics, serve_metrics
@@ -129,7 +129,7 @@ class Worker:
         return track_app(self._settings, work, self._in_thread(work.close), self._metrics)
 
     def _alert(self) -> Any:
-        sender = AlertSender(self._dsn)
+        sender = sender_of(self._dsn, self._settings)
         return _Repeated(sender, self._in_thread(sender.close))
 
     def _in_thread(self, close: Callable[[], None]) -> Callable[[Callable[[], T]], Any]:

@@ -205,6 +205,19 @@ class Settings(BaseSettings):
         gt=0,
         description="Without a new post for so long, nothing is arriving (seconds).",
     )
+    alert_policies: Path | None = Field(
+        default=None,
+        description="TOML file that says what is worth an alert. Default: what ships; hoaxwatch "
+        "alerts policies prints it.",
+    )
+    alert_webhook: SecretStr | None = Field(
+        default=None,
+        description="http(s)://... where alerts are posted as JSON. Default: only the log.",
+    )
+    alert_webhook_secret: SecretStr | None = Field(
+        default=None,
+        description="Key by which they are signed (HMAC-SHA256); alert_webhook needs it.",
+    )
     metrics_host: str = Field(
         default="127.0.0.1", description="Where /metrics and /health of a worker listen."
     )
@@ -292,8 +305,14 @@ def _said(problem: Any) -> str:
     return str(problem["msg"]).removeprefix("Value error, ")
 
 
+_SECRETS = {
+    *("database", "tombstone_key", "kafka_password"),
+    *("alert_webhook", "alert_webhook_secret"),
+}
+
+
 def _shown(problem: Any) -> str:
-    secret = str(problem["loc"][0]) in {"database", "tombstone_key", "kafka_password"}
+    secret = str(problem["loc"][0]) in _SECRETS
     return "a secret value" if secret else repr(problem["input"])
 
 

@@ -1,25 +1,66 @@
-"""Sends alerts that wait in the database. An alert may be sent twice after a crash, never lost."""
+"""What `worker alert` does: tells alerts anew now and then, and sends what waits.
+
+An alert may be sent twice after a crash, with the same number and episode; never lost.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 
 from storage import outbox
 from storage.database import Connection, connect, database_errors
-from storage.outbox import Alert
+from storage.outbox import Alert, Pace, Send
 from streams.alerts.log import LogSink
+from streams.alerts.policies import Policies, read_policies
 from streams.alerts.sink import Sink
+from streams.alerts.telling import sweep
+from streams.alerts.webhook import WebhookSink
+from streams.errors import UsageError
 from streams.faults import fail_point
+from streams.settings import Settings
+
+
+def open_sinks(settings: Settings) -> dict[str, Sink]:
+    """The sinks that the settings ask for, by name. Raises UsageError."""
+    sinks: dict[str, Sink] = {"log": LogSink()}
+    if settings.alert_webhook is not None:
+        if settings.alert_webhook_secret is None:
+            raise UsageError(
+                "alert_webhook has no secret; set HOAXWATCH_ALERT_WEBHOOK_SECRET, so that its "
+                "receiver can tell our alerts from others'"
+            )
+        address = settings.alert_webhook.get_secret_value()
+        sinks["webhook"] = WebhookSink(address, settings.alert_webhook_secret.get_secret_value())
+    return sinks
+
+
+def pace_of(policies: Policies) -> Pace:
+    """How many alerts go out by themselves; those about the machinery always do."""
+    sending = policies.sending
+    every = timedelta(hours=sending.digest_hours)
+    return Pace(sending.daily_quota, every, urgent=policies.WATCHED)
 
 
 class AlertSender:
-    """Takes alerts that nobody else is sending, sends each, stamps it. One call, one batch."""
+    """Sweeps every `sweep_seconds`; takes alerts that nobody else is sending, sends each to every
+    sink, stamps it. One call, one batch."""
 
     BATCH = 50
 
-    def __init__(self, dsn: str, sink: Sink | None = None) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        sinks: Mapping[str, Sink],
+        policies: Policies,
+        sweep_seconds: float,
+    ) -> None:
         self._dsn = dsn
-        self._sink = sink or LogSink()
+        self._sinks = {name: _guarded(sink) for name, sink in sinks.items()}
+        self._policies = policies
+        self._sweep_seconds = sweep_seconds
+        self._next_sweep = 0.0
         self._connection: Connection | None = None
 
     def __call__(self) -> int:
@@ -27,15 +68,31 @@ class AlertSender:
         with database_errors(self._dsn):
             if self._connection is None:
                 self._connection = connect(self._dsn, role="hoaxwatch alert")
-            return outbox.send_waiting(self._connection, self._send, self.BATCH, datetime.now(UTC))
-
-    def _send(self, alert: Alert) -> None:
-        fail_point("alert.before_send")
-        self._sink.send(alert)
-        fail_point("alert.before_commit")
+            now = datetime.now(UTC)
+            if time.monotonic() >= self._next_sweep:
+                sweep(self._connection, self._policies, now, watches=True)
+                self._next_sweep = time.monotonic() + self._sweep_seconds
+            return outbox.send_waiting(
+                self._connection, self._sinks, self.BATCH, now, pace_of(self._policies)
+            )
 
     def close(self) -> None:
         """Lets go of the database."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def sender_of(dsn: str, settings: Settings) -> AlertSender:
+    """The sender that the settings ask for. Raises UsageError, SettingsError."""
+    policies = read_policies(settings.alert_policies)
+    return AlertSender(dsn, open_sinks(settings), policies, settings.track_seconds)
+
+
+def _guarded(sink: Sink) -> Send:
+    def send(alert: Alert) -> None:
+        fail_point("alert.before_send")
+        sink.send(alert)
+        fail_point("alert.before_commit")
+
+    return send

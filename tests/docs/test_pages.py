@@ -96,7 +96,7 @@ def home() -> Iterator[Path]:
 
 
 def test_there_are_pages() -> None:
-    assert {page.name for page in PAGES} >= {"tutorial.md", "python.md"}
+    assert {page.name for page in PAGES} >= {"alerts.md", "tutorial.md", "python.md"}
     index = (ROOT / "docs" / "README.md").read_text("utf-8")
     assert [page.name for page in PAGES if f"({page.name})" not in index] == []
 

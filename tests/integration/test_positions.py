@@ -126,7 +126,7 @@ def test_alerts_are_sent_once_and_kept_when_sending_fails(connection: Connection
             raise OSError("the mailer is down")
         sent.append(alert.subject)
 
-    assert send_waiting(connection, send, 10, NOW) == 2
-    assert send_waiting(connection, send, 10, NOW) == 1
-    assert send_waiting(connection, send, 10, NOW) == 0
+    assert send_waiting(connection, {"log": send}, 10, NOW) == 2
+    assert send_waiting(connection, {"log": send}, 10, NOW) == 1
+    assert send_waiting(connection, {"log": send}, 10, NOW) == 0
     assert sent == ["tag:a", "tag:c", "tag:b"]

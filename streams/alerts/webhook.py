@@ -1,0 +1,145 @@
+"""The sink for everything else: a signed POST of JSON to one address."""
+
+from __future__ import annotations
+
+import hmac
+import http.client
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from hashlib import sha256
+from socket import SHUT_RDWR
+from threading import Timer
+from urllib.parse import urlsplit
+
+import msgspec
+
+from storage.outbox import Alert
+from streams.errors import UsageError
+
+#: Pauses before the second try and the third, while the alert is held; later ones come by the
+#: outbox.
+PAUSES_SECONDS = (0.5, 2.0)
+TIMEOUT_SECONDS = 10.0
+#: So much of an answer is looked at.
+ANSWER_BYTES = 64 * 1024
+
+
+class SinkFailed(Exception):
+    """A sink did not take an alert. `shown` says why, without addresses or secrets."""
+
+    def __init__(self, shown: str) -> None:
+        super().__init__(shown)
+        self.shown = shown
+
+
+def sign(secret: str, timestamp: int, body: bytes) -> str:
+    """The signature of a body: hex HMAC-SHA256 over b"TIMESTAMP." + body.
+
+    A receiver computes it from what arrived, compares in constant time, and refuses timestamps that
+    are more than some minutes old: so nobody can replay what they overheard.
+
+    >>> sign("key", 1, b"{}")[:16]
+    '1ba6b8171186efc6'
+    """
+    return hmac.new(secret.encode(), f"{timestamp}.".encode() + body, sha256).hexdigest()
+
+
+class WebhookSink:
+    """Posts alerts as JSON. Any answer of 200 to 299 that came whole means taken.
+
+    Headers: X-Hoaxwatch-Timestamp (seconds since 1970), X-Hoaxwatch-Signature (`sha256=HEX`, see
+    `sign`) and X-Hoaxwatch-Delivery (ALERT-EPISODE): an alert that is sent again after a crash has
+    the same, so a receiver can drop it. Redirects are not followed.
+
+    Raises: UsageError for an address that is none.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        secret: str,
+        *,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        pauses_seconds: tuple[float, ...] = PAUSES_SECONDS,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        parts = urlsplit(address)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise UsageError(
+                "alert_webhook is no address; it looks like https://alerts.example/hoaxwatch"
+            )
+        self._is_tls = parts.scheme == "https"
+        self._host, self._port = parts.hostname, parts.port
+        self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        self._secret = secret
+        self._timeout_seconds = timeout_seconds
+        self._pauses_seconds = pauses_seconds
+        self._now = now
+
+    def send(self, alert: Alert) -> None:
+        """Posts it, at most three times. Raises SinkFailed with what went wrong the last time."""
+        body = msgspec.json.encode(alert._asdict())
+        for pause in (*self._pauses_seconds, None):
+            try:
+                self._post(body, f"{alert.rule}-{alert.alert_id}-{alert.n_episodes}")
+                return
+            except SinkFailed:
+                if pause is None:
+                    raise
+                time.sleep(pause)
+
+    def _post(self, body: bytes, delivery: str) -> None:
+        timestamp = int(self._now().timestamp())
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "hoaxwatch",
+            "Connection": "close",
+            "X-Hoaxwatch-Timestamp": str(timestamp),
+            "X-Hoaxwatch-Signature": f"sha256={sign(self._secret, timestamp, body)}",
+            "X-Hoaxwatch-Delivery": delivery,
+        }
+        make = http.client.HTTPSConnection if self._is_tls else http.client.HTTPConnection
+        connection = make(self._host, self._port, timeout=self._timeout_seconds)
+        deadline = _Deadline(connection, self._timeout_seconds)
+        try:
+            with deadline:
+                connection.request("POST", self._path, body, headers)
+                answer = connection.getresponse()
+                if len(answer.read(ANSWER_BYTES)) < ANSWER_BYTES and answer.length:
+                    raise http.client.IncompleteRead(b"")
+            status = answer.status
+        except (OSError, http.client.HTTPException) as error:
+            if deadline.has_passed or isinstance(error, TimeoutError):
+                shown = f"no answer within {self._timeout_seconds:g} s"
+            elif isinstance(error, OSError):  # a lost connection is both: it never came to half
+                shown = f"no connection ({type(error).__name__})"
+            else:
+                shown = f"half an answer ({type(error).__name__})"
+            raise SinkFailed(shown) from None
+        if not 200 <= status < 300:
+            raise SinkFailed(f"answer {status}")
+
+
+class _Deadline:
+    """Ends an exchange that takes too long, also one that goes on byte by byte: a time limit of the
+    socket holds for each byte anew."""
+
+    def __init__(self, connection: http.client.HTTPConnection, seconds: float) -> None:
+        self._connection = connection
+        self._timer = Timer(seconds, self._end)
+        self.has_passed = False
+
+    def _end(self) -> None:
+        self.has_passed = True
+        if self._connection.sock is not None:
+            with suppress(OSError):
+                self._connection.sock.shutdown(SHUT_RDWR)
+
+    def __enter__(self) -> None:
+        self._timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        self._connection.close()
