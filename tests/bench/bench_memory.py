@@ -4,8 +4,8 @@
 
 Each input is read by a process of its own into a project of its own; the figure is the greatest
 resident memory of that process (the database server has its own, which its settings bound).
-Tables are recounted every TRACK_SECONDS, so that also the smaller run does so while it reads: what a
-long run does most of the time.
+Tables are recounted every TRACK_SECONDS, so that also the smaller run does so while it reads: what
+a long run does most of the time.
 Without files: HOAXWATCH_TEST_DATA's ira_2016 and tweets_v1_jsonl where they are. Bars: each peak is
 below 1,536 MB, and ten times the posts take at most 1.1 times the memory.
 """
