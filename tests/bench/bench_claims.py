@@ -67,7 +67,7 @@ def measure_matching(folder: Path, n_posts: int = 1000, n_claims: int = 2000) ->
     def index_of(texts: list[str]) -> ClaimIndex:
         return ClaimIndex.of(
             [
-                make_claim("fact_check", text=t, url=f"https://checks.example/{i}", rating="False")
+                make_claim("check", text=t, url=f"https://checks.example/{i}", rating="False")
                 for i, t in enumerate(texts)
             ],
             encoder,
@@ -82,7 +82,7 @@ def measure_matching(folder: Path, n_posts: int = 1000, n_claims: int = 2000) ->
         own = MatchPolicy(cosine=cosine)
         return [
             len(content_stems(text)) >= policy.min_stems
-            and match_label(text, hit, False, own) not in (None, "denies")
+            and match_label(text, hit, own) not in (None, "denies")
             for text, hit in zip(texts, hits, strict=True)
         ]
 
@@ -132,7 +132,7 @@ def main(n_claims: int, n_posts: int, repeats: int) -> None:
     """Measures search alone, in batches and post by post, and the baseline on fewer posts."""
     vectors = unit_vectors(n_claims, seed=1)
     claims = [
-        make_claim("fact_check", text=f"claim {i}", url=f"https://checks.example/{i}")
+        make_claim("check", text=f"claim {i}", url=f"https://checks.example/{i}")
         for i in range(n_claims)
     ]
     index = ClaimIndex(claims, vectors, "random")
