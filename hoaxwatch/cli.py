@@ -12,6 +12,7 @@ import typer
 from hoaxwatch.commands import (
     ask,
     brokers,
+    claims,
     config,
     database,
     demo,
@@ -51,6 +52,7 @@ app.command("worker")(worker.worker)
 app.command("lag")(brokers.lag)
 app.command("stress")(brokers.stress)
 app.add_typer(brokers.topics_app, name="topics")
+app.add_typer(claims.app, name="claims")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(graph.app, name="graph")
 app.add_typer(quarantine.app, name="quarantine")

@@ -844,6 +844,13 @@ def read_trace(connection: psycopg.Connection, post_id: str) -> list[dict[str, A
             " WHERE platform = %(platform)s AND root_id = %(root_id)s",
             post,
         ).fetchone()
+        post["claims"] = cursor.execute(
+            "SELECT claim_id, place, label, cosine::float8 AS cosine,"
+            " common_words::float8 AS common_words, kind, text, rating, publisher, link,"
+            " published_on FROM mart.claims_matched"
+            " WHERE platform = %(platform)s AND root_id = %(root_id)s ORDER BY place",
+            post,
+        ).fetchall()
         post["buckets"] = cursor.execute(
             "SELECT hashtag, grain, bucket_start, posts, judged, likely_false"
             " FROM hoaxwatch.hashtag_trends WHERE hashtag = ANY (%(tags)s) AND bucket_start ="

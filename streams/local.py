@@ -35,6 +35,7 @@ from storage.database import (
 )
 from streams import quarantine, steps
 from streams.channel import BrokenOff, Channel
+from streams.claims import ClaimMatcher
 from streams.formats.registry import read_file, sniff_format, source_of
 from streams.quarantine import Replayed
 from streams.records import Content, Problem, Reading
@@ -55,6 +56,9 @@ class Progress(Protocol):
     def judged(self, n_contents: int) -> None:
         """So many more contents have a verdict."""
 
+    def compared(self, n_contents: int) -> None:
+        """So many more contents are compared with checked claims."""
+
     def tracking(self) -> None:
         """The tables are being recounted."""
 
@@ -69,6 +73,9 @@ class Quiet:
         """Nothing."""
 
     def judged(self, n_contents: int) -> None:
+        """Nothing."""
+
+    def compared(self, n_contents: int) -> None:
         """Nothing."""
 
     def tracking(self) -> None:
@@ -100,6 +107,7 @@ class RunResult:
     outcomes: Counter[str] = field(default_factory=Counter)
     not_posts: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)
+    claims: Counter[str] = field(default_factory=Counter)
     cascades: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     damaged: list[Problem] = field(default_factory=list)
@@ -169,6 +177,9 @@ def run(
         writes.commit_later(connection)
         _Pipeline(dsn, inputs, detector, settings, watcher, result).run(connection)
         result.verdicts += _judge_leftovers(connection, detector, settings, watcher)
+        result.claims = steps.match_claims(
+            connection, ClaimMatcher(), settings.batch_posts, watcher.compared
+        )
         watcher.tracking()
         with ThreadPoolExecutor(1) as beside:
             statistics = beside.submit(_add_statistics, dsn)
@@ -218,8 +229,9 @@ def replay(
 
 
 def _catch_up(connection: Connection, detector: Detector, settings: Settings) -> Counter[str]:
-    """Judges what has no verdict and recounts what is dirty."""
+    """Judges what has no verdict, compares it with claims and recounts what is dirty."""
     verdicts = _judge_leftovers(connection, detector, settings, Quiet())
+    steps.match_claims(connection, ClaimMatcher(), settings.batch_posts)
     steps.track(connection, track_options(settings))
     scoring = cascade_scoring(settings)
     if scoring is not None:
@@ -427,6 +439,7 @@ def _counts(result: RunResult) -> dict[str, Any]:
         "outcomes": dict(sorted(result.outcomes.items())),
         "not_posts": dict(sorted(result.not_posts.items())),
         "verdicts": dict(sorted(result.verdicts.items())),
+        "claims": dict(sorted(result.claims.items())),
         "cascades": dict(sorted(result.cascades.items())),
         "problems": dict(result.reasons.most_common(20)),
         "seconds": round(result.seconds, 3),
