@@ -338,7 +338,13 @@ class ClaimIndex:
     def of(claims: Iterable[CheckedClaim], encoder: SentenceEncoder) -> ClaimIndex:
         """The index of claims, each id once, encoded here."""
         distinct = list({claim.claim_id: claim for claim in claims}.values())
-        return ClaimIndex(distinct, encoder.encode([c.text for c in distinct]), encoder.name)
+        vectors = encoder.encode([what_is_said(claim.text) for claim in distinct])
+        return ClaimIndex(distinct, vectors, encoder.name)
+
+    @property
+    def vectors(self) -> Vectors:
+        """(claims, width), in the order of `claims`."""
+        return self._vectors
 
     def __len__(self) -> int:
         return len(self.claims)
@@ -462,9 +468,9 @@ class MatchPolicy(msgspec.Struct, frozen=True, kw_only=True):
     post that states another is not checked. None: all.
     """
 
-    cosine: float = 0.75
+    cosine: float = 0.8
     report_cosine: float = 0.7
-    report_least: float = 0.6
+    report_least: float = 0.65
     report_words: float = 0.3
     min_stems: int = 4
     shared_stems: int = 2
@@ -486,6 +492,26 @@ class MatchPolicy(msgspec.Struct, frozen=True, kw_only=True):
 _MATCHING = 1
 
 
+#: What stands beside the words of a post: links, whom it is addressed to, tags behind its end.
+_LINKS = re.compile(r"https?://\S+|pic\.twitter\.com/\S+")
+_ADDRESSEES = re.compile(r"(?<!\w)(?:RT )?@\w+:?")
+
+
+def what_is_said(text: str) -> str:
+    """A text as it is compared: without links, addressees, and tags behind its end. The text itself
+    if nothing else is in it. Of longer ones the first 20,000 characters.
+
+    >>> what_is_said("RT @ann: The #flu is cured by garlic https://t.co/ab12 #health #truth")
+    'The #flu is cured by garlic'
+    """
+    kept = _ADDRESSEES.sub(" ", _LINKS.sub(" ", text[:MAX_CHARACTERS]))
+    words = kept.split()
+    n_said = len(words)
+    while n_said and words[n_said - 1].startswith("#"):
+        n_said -= 1
+    return " ".join(words[:n_said] or words) or text[:MAX_CHARACTERS]
+
+
 class Match(NamedTuple):
     """A document that a post repeats. label: one of `factify.CLASSES`, or DENIES."""
 
@@ -504,7 +530,7 @@ def reason_not_to_check(content: Content, policy: MatchPolicy) -> str | None:
     stated = stated_language(content.lang)
     if policy.languages is not None and stated is not None and stated not in policy.languages:
         return "language"
-    is_short = len(content_stems(content.text[:MAX_CHARACTERS])) < policy.min_stems
+    is_short = len(content_stems(what_is_said(content.text))) < policy.min_stems
     return "too_short" if is_short else None
 
 
@@ -518,7 +544,7 @@ def find_matches(
     """
     near = index.above(vectors, policy.least(index.claims))
     return [
-        sorted(_matches(text[:MAX_CHARACTERS], hits, policy), key=lambda m: m.claim.kind != "check")
+        sorted(_matches(what_is_said(text), hits, policy), key=lambda m: m.claim.kind != "check")
         for text, hits in zip(texts, near, strict=True)
     ]
 
@@ -528,7 +554,8 @@ def _matches(text: str, hits: Sequence[Hit], policy: MatchPolicy) -> Iterator[Ma
         label = match_label(text, hit, policy)
         if label is not None:
             alike = round(common_words(text, hit.claim.text), 6)
-            yield Match(hit.claim, label, hit.cosine, alike)
+            # rounded to half precision, vectors may be a little longer than 1
+            yield Match(hit.claim, label, min(hit.cosine, 1.0), alike)
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -615,7 +642,7 @@ class CorpusChecker:
         )
         found: dict[str, list[Match]] = {}
         if texts:
-            vectors = self._encoder.encode(texts)
+            vectors = self._encoder.encode([what_is_said(text) for text in texts])
             matches = find_matches(texts, vectors, self._index, self._policy)
             found = dict(zip(texts, matches, strict=True))
         return [

@@ -28,6 +28,7 @@ from detectors.claims import (
     match_label,
     read_claims,
     reason_not_to_check,
+    what_is_said,
 )
 from detectors.sentences import EncoderUnavailable, MeanPooled, SentenceEncoder
 from storage import claims
@@ -103,7 +104,9 @@ def _store(
     result: Loaded,
 ) -> None:
     known = claims.read_vectors(connection, encoder.name, [claim.claim_id for claim in found])
-    missing = {claim.claim_id: claim.text for claim in found if claim.claim_id not in known}
+    missing = {
+        claim.claim_id: what_is_said(claim.text) for claim in found if claim.claim_id not in known
+    }
     vectors = encoder.encode(list(missing.values())).astype(STORED)
     known |= dict(zip(missing, vectors, strict=True))
     rows = np.array([known[claim.claim_id] for claim in found])
@@ -168,11 +171,12 @@ class ClaimMatcher:
         """The k claims nearest to a text, each with its label if the text repeats it. Call after
         `refresh` said that there are claims."""
         assert self._index is not None
-        vectors = self.encoder.encode([text]).astype(STORED).astype(np.float32)
+        said = what_is_said(text)
+        vectors = self.encoder.encode([said]).astype(STORED).astype(np.float32)
         asked = Content(platform="", root_id="", text=text)
         is_checked = reason_not_to_check(asked, self._policy) is None
         return [
-            (hit, match_label(text, hit, self._policy) if is_checked else None)
+            (hit, match_label(said, hit, self._policy) if is_checked else None)
             for hit in self._index.search(vectors, k)[0]
         ]
 
@@ -196,7 +200,7 @@ class ClaimMatcher:
         """The vector of each content that is compared, by its place; equal texts once."""
         known = {i: one.vector for i, one in enumerate(pending) if one.vector is not None}
         texts = {
-            i: one.content.text
+            i: what_is_said(one.content.text)
             for i, one in enumerate(pending)
             if i not in known and self._reason(one) is None
         }

@@ -226,7 +226,7 @@ def found(connection: Connection) -> list[tuple[Any, ...]]:
 REPEATED = "Garlic water cures flu within a day!!"
 POSTS = [
     post("1", REPEATED),
-    post("2", "Fact-check: garlic water cures flu within a day is a hoax"),
+    post("2", "Garlic water cures flu within a day: a hoax"),
     post("3", "Lead is in the tap water of the Querford school, farmers found"),
     post("4", "The mayor opened a library near the station yesterday"),
     post("5", "Garlic water!"),

@@ -21,6 +21,7 @@ from detectors.claims import (
     match_label,
     read_claims,
     read_rating,
+    what_is_said,
 )
 from streams.records import Content, Problem
 from tests.unit.detectors.stem_encoder import StemEncoder
@@ -377,7 +378,7 @@ def test_a_report_supports_and_never_refutes() -> None:
         content("In Dorvik the harbour office has closed the old bridge"),
         content("The harbour office in Dorvik closed, and bought electric buses"),
     )
-    found = checker(report()).check([near, far])
+    found = checker(report(), report_least=0.4).check([near, far])
     assert [one.label for one in found] == ["Support_Text", "Insufficient_Text"]
     assert found[0].claim == report()
 
@@ -420,6 +421,29 @@ def test_numbers_that_contradict_are_no_match() -> None:
     assert [one.state for one in found] == ["matched", "unmatched", "matched"]
 
 
+def test_a_report_that_is_only_somewhat_near_is_no_match() -> None:
+    """Among many reports one shares a third of its words with any post."""
+    hit = Hit(report(), 0.6)
+    text = "The harbour office in Dorvik bought electric buses"
+    assert match_label(text, hit, MatchPolicy()) is None
+    assert match_label(text, hit, MatchPolicy(report_least=0.5)) == "Insufficient_Text"
+
+
+def test_links_addressees_and_tags_behind_the_end_have_no_part() -> None:
+    claim = fact_check("Police counted 42 injured after the storm in Dorvik")
+    text = "Police counted many injured after the storm in Dorvik"
+    dressed = f"RT @ann1: {text} https://t.co/9x8 #Storm7 #Dorvik"
+    plain, other = checker(claim).check([content(text), content(dressed)])
+    assert plain.state == "matched"
+    assert (other.label, other.cosine, other.common_words) == (
+        plain.label,
+        plain.cosine,
+        plain.common_words,
+    )
+    assert what_is_said("#only #tags @ann") == "#only #tags"
+    assert what_is_said("@ann") == "@ann"
+
+
 def test_a_high_cosine_without_common_words_is_no_match() -> None:
     hit = Hit(fact_check(), 0.99)
     assert match_label("completely different words stand here", hit, MatchPolicy()) is None
@@ -450,7 +474,7 @@ def test_version_changes_with_documents_policy_and_encoder() -> None:
         checker(fact_check()).version,
         checker(fact_check(), report()).version,
         checker(fact_check(rating="True")).version,
-        checker(fact_check(), cosine=0.8).version,
+        checker(fact_check(), cosine=0.9).version,
         CorpusChecker(ClaimIndex.of([fact_check()], e := StemEncoder("b")), e).version,
     }
     assert len(versions) == 5
