@@ -102,9 +102,9 @@ DELETE FROM stage_claim_checks s WHERE NOT EXISTS (
 """
 _DROP_COMPARED = """
 DELETE FROM hoaxwatch.claim_matches m USING stage_claim_checks s
-WHERE m.platform = s.platform AND m.root_id = s.root_id AND (s.since = 0 OR EXISTS (
+WHERE m.platform = s.platform AND m.root_id = s.root_id AND EXISTS (
     SELECT FROM hoaxwatch.claims k
-    WHERE k.claim_id = m.claim_id AND k.replaced_at IS NULL AND k.load_number > s.since))
+    WHERE k.claim_id = m.claim_id AND k.replaced_at IS NULL AND k.load_number > s.since)
 """
 _ADD_MATCHES = """
 INSERT INTO hoaxwatch.claim_matches
