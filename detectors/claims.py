@@ -3,9 +3,10 @@
     post ──► embedding ──► nearest checked claims ──► shared words ──► the rating decides
 
 A fact-check resembles the claim it refutes, so similarity is not support: what a match means is
-what its publisher found. A fact-check that rates the claim false gives Refute, one that rates it
-true Support, anything between Insufficient. Trusted reports are another kind of document: near
-enough they support, and they never refute. Every answer names its document, rating and address.
+what its publisher found. A fact-check that rates the claim false gives Refute, any other
+Insufficient, with its rating to be read. Trusted reports are another kind of document: near enough
+they support, they alone do, and they never refute. Every answer names its document, rating and
+address.
 
 Matching by meaning errs. A match needs a high cosine, a few stems in common, no number that
 contradicts, and a post that has enough words; and a post that itself denies what it repeats is no
@@ -29,10 +30,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.factify import (
-    INSUFFICIENT_MULTIMODAL,
     INSUFFICIENT_TEXT,
     REFUTE,
-    SUPPORT_MULTIMODAL,
     SUPPORT_TEXT,
     common_words,
     has_numbers,
@@ -41,10 +40,11 @@ from detectors.factify import (
 )
 from detectors.sentences import SentenceEncoder, Vectors
 from detectors.text.abstain import stated_language
+from detectors.text.normalise import MAX_CHARACTERS
 from detectors.text.stem import content_stems
 from streams.records import Content, Problem
 
-Kind = Literal["fact_check", "report"]
+Kind = Literal["check", "report"]
 Stance = Literal["refuted", "supported", "mixed", "unknown"]
 
 #: Candidates beyond the k nearest that are looked at again in float64, and how far a float32
@@ -130,7 +130,7 @@ def read_rating(
 # Files
 
 
-def read_claims(path: Path, kind: Kind = "fact_check") -> Iterator[CheckedClaim | Problem]:
+def read_claims(path: Path, kind: Kind = "check") -> Iterator[CheckedClaim | Problem]:
     """The claims of a file, in order; what is none becomes a Problem and ends nothing.
 
     Known are schema.org's ClaimReview as JSON-LD (one, a list, an @graph, or a data feed with
@@ -338,7 +338,13 @@ class ClaimIndex:
     def of(claims: Iterable[CheckedClaim], encoder: SentenceEncoder) -> ClaimIndex:
         """The index of claims, each id once, encoded here."""
         distinct = list({claim.claim_id: claim for claim in claims}.values())
-        return ClaimIndex(distinct, encoder.encode([c.text for c in distinct]), encoder.name)
+        vectors = encoder.encode([what_is_said(claim.text) for claim in distinct])
+        return ClaimIndex(distinct, vectors, encoder.name)
+
+    @property
+    def vectors(self) -> Vectors:
+        """(claims, width), in the order of `claims`."""
+        return self._vectors
 
     def __len__(self) -> int:
         return len(self.claims)
@@ -359,6 +365,32 @@ class ClaimIndex:
             claims += added.claims
             parts.append(added._vectors)
         return ClaimIndex(claims, np.concatenate(parts), self.encoder)
+
+    def above(self, queries: Vectors, least: NDArray[np.float32]) -> list[list[Hit]]:
+        """Every claim whose cosine with a query is at least its own in `least` (claims,), greatest
+        first, ties by id.
+
+        Exact as `search` is. An answer over some claims is the part of the answer over all that is
+        about them, so claims may come and go without asking again about the others.
+        """
+        asked = np.ascontiguousarray(queries, dtype=np.float32)
+        found: list[list[Hit]] = [[] for _ in asked]
+        for start in range(0, len(asked), _QUERIES):
+            own = asked[start : start + _QUERIES]
+            for first in range(0, len(self.claims), _BLOCK):
+                block = self._vectors[first : first + _BLOCK]
+                near = own @ block.T >= least[first : first + _BLOCK] - _ROUNDING
+                rows, places = np.nonzero(near)
+                exact = np.einsum(
+                    "ij,ij->i", block[places].astype(np.float64), own[rows].astype(np.float64)
+                )
+                for row, place, cosine in zip(
+                    rows.tolist(), (places + first).tolist(), exact.tolist(), strict=True
+                ):
+                    if cosine >= least[place]:
+                        hit = Hit(self.claims[place], round(cosine, 9))
+                        found[start + row].append(hit)
+        return [sorted(hits, key=_nearest_first) for hits in found]
 
     def search(self, queries: Vectors, k: int = 5) -> list[list[Hit]]:
         """The k claims with the greatest cosine to each query, greatest first, ties by id.
@@ -408,7 +440,11 @@ class ClaimIndex:
             Hit(self.claims[i], round(float(c), 9))
             for i, c in zip(places.tolist(), exact.tolist(), strict=True)
         ]
-        return sorted(hits, key=lambda hit: (-hit.cosine, hit.claim.claim_id))[:wanted]
+        return sorted(hits, key=_nearest_first)[:wanted]
+
+
+def _nearest_first(hit: Hit) -> tuple[float, str]:
+    return -hit.cosine, hit.claim.claim_id
 
 
 def _greatest(scores: Vectors, k: int) -> NDArray[np.int64]:
@@ -426,18 +462,100 @@ class MatchPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """When a post repeats a checked claim. Measured in the folder's README, "Why".
 
     cosine: at least, with a fact-check. report_cosine (T1), report_words (T2): the paper's rule for
-    reports. min_stems: a post must have as many content stems. shared_stems: so many must be the
-    claim's. k: nearest documents that are looked at. languages: ISO 639-1 codes that the encoder
-    knows; a post that states another is not checked. None: all.
+    reports, and report_least: below it a report is not looked at, since among many reports one
+    shares some words with any post. min_stems: a post must have as many content stems.
+    shared_stems: so many must be the claim's. languages: ISO 639-1 codes that the encoder knows; a
+    post that states another is not checked. None: all.
     """
 
-    cosine: float = 0.75
+    cosine: float = 0.8
     report_cosine: float = 0.7
+    report_least: float = 0.65
     report_words: float = 0.3
     min_stems: int = 4
     shared_stems: int = 2
-    k: int = 5
     languages: tuple[str, ...] | None = ("en",)
+
+    def least(self, claims: Sequence[CheckedClaim]) -> NDArray[np.float32]:
+        """The least cosine at which each of these can be a match, (claims,)."""
+        of_kind = {"check": self.cosine, "report": min(self.report_cosine, self.report_least)}
+        return np.array([of_kind[claim.kind] for claim in claims], dtype=np.float32)
+
+    def version(self, encoder: str) -> str:
+        """Names this policy with an encoder: 12 hex digits that change whenever a match could,
+        documents aside."""
+        told = msgspec.json.encode((_MATCHING, encoder, self))
+        return blake2b(told, digest_size=6).hexdigest()
+
+
+#: Raised when the code below matches otherwise.
+_MATCHING = 1
+
+
+#: What stands beside the words of a post: links, whom it is addressed to, tags behind its end.
+_LINKS = re.compile(r"https?://\S+|pic\.twitter\.com/\S+")
+_ADDRESSEES = re.compile(r"(?<!\w)(?:RT )?@\w+:?")
+
+
+def what_is_said(text: str) -> str:
+    """A text as it is compared: without links, addressees, and tags behind its end. The text itself
+    if nothing else is in it. Of longer ones the first 20,000 characters.
+
+    >>> what_is_said("RT @ann: The #flu is cured by garlic https://t.co/ab12 #health #truth")
+    'The #flu is cured by garlic'
+    """
+    kept = _ADDRESSEES.sub(" ", _LINKS.sub(" ", text[:MAX_CHARACTERS]))
+    words = kept.split()
+    n_said = len(words)
+    while n_said and words[n_said - 1].startswith("#"):
+        n_said -= 1
+    return " ".join(words[:n_said] or words) or text[:MAX_CHARACTERS]
+
+
+class Match(NamedTuple):
+    """A document that a post repeats. label: one of `factify.CLASSES`, or DENIES."""
+
+    claim: CheckedClaim
+    label: str
+    cosine: float
+    common_words: float
+
+
+def reason_not_to_check(content: Content, policy: MatchPolicy) -> str | None:
+    """Why a content is not compared with anything: `language`, `too_short`; None: it is.
+
+    >>> reason_not_to_check(Content(platform="x", root_id="1", text="Is it true?"), MatchPolicy())
+    'too_short'
+    """
+    stated = stated_language(content.lang)
+    if policy.languages is not None and stated is not None and stated not in policy.languages:
+        return "language"
+    is_short = len(content_stems(what_is_said(content.text))) < policy.min_stems
+    return "too_short" if is_short else None
+
+
+def find_matches(
+    texts: Sequence[str], vectors: Vectors, index: ClaimIndex, policy: MatchPolicy
+) -> list[list[Match]]:
+    """Every document that each of these texts repeats; the first decides.
+
+    Fact-checks come before reports, then the nearest, ties by id. What a text matches of some
+    documents is the same whatever others there are.
+    """
+    near = index.above(vectors, policy.least(index.claims))
+    return [
+        sorted(_matches(what_is_said(text), hits, policy), key=lambda m: m.claim.kind != "check")
+        for text, hits in zip(texts, near, strict=True)
+    ]
+
+
+def _matches(text: str, hits: Sequence[Hit], policy: MatchPolicy) -> Iterator[Match]:
+    for hit in hits:
+        label = match_label(text, hit, policy)
+        if label is not None:
+            alike = round(common_words(text, hit.claim.text), 6)
+            # rounded to half precision, vectors may be a little longer than 1
+            yield Match(hit.claim, label, min(hit.cosine, 1.0), alike)
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -503,8 +621,7 @@ class CorpusChecker:
             )
         self._index, self._encoder = index, encoder
         self._policy = policy or MatchPolicy()
-        digest = blake2b(digest_size=6)
-        digest.update(msgspec.json.encode((encoder.name, self._policy)))
+        digest = blake2b(self._policy.version(encoder.name).encode(), digest_size=6)
         for claim_id in sorted(f"{c.claim_id} {c.stance}" for c in index.claims):
             digest.update(claim_id.encode())
         self.version = digest.hexdigest()
@@ -519,33 +636,25 @@ class CorpusChecker:
         similar_images: (root_id, claim_id) -> whether pictures of post and document are alike, for
         those that were compared; it picks between .._Multimodal and .._Text.
         """
-        reasons = [self._reason(content) for content in contents]
+        reasons = [reason_not_to_check(content, self._policy) for content in contents]
         texts = list(
             {c.text: None for c, reason in zip(contents, reasons, strict=True) if reason is None}
         )
-        hits = dict(zip(texts, self._nearest(texts), strict=True))
+        found: dict[str, list[Match]] = {}
+        if texts:
+            vectors = self._encoder.encode([what_is_said(text) for text in texts])
+            matches = find_matches(texts, vectors, self._index, self._policy)
+            found = dict(zip(texts, matches, strict=True))
         return [
-            self._check(content, reason, hits.get(content.text, []), similar_images or {})
+            self._check(content, reason, found.get(content.text, []), similar_images or {})
             for content, reason in zip(contents, reasons, strict=True)
         ]
-
-    def _reason(self, content: Content) -> str | None:
-        languages, stated = self._policy.languages, stated_language(content.lang)
-        if languages is not None and stated is not None and stated not in languages:
-            return "language"
-        is_short = len(content_stems(content.text)) < self._policy.min_stems
-        return "too_short" if is_short else None
-
-    def _nearest(self, texts: Sequence[str]) -> list[list[Hit]]:
-        if not texts:
-            return []
-        return self._index.search(self._encoder.encode(texts), self._policy.k)
 
     def _check(
         self,
         content: Content,
         reason: str | None,
-        hits: Sequence[Hit],
+        matches: Sequence[Match],
         similar_images: Mapping[tuple[str, str], bool],
     ) -> Check:
         unmatched = Check(
@@ -558,61 +667,59 @@ class CorpusChecker:
         )
         if reason is not None:
             return msgspec.structs.replace(unmatched, state="abstained", reason=reason)
-        for kind in ("fact_check", "report"):
-            for hit in hits:
-                if hit.claim.kind == kind:
-                    is_similar = similar_images.get((content.root_id, hit.claim.claim_id), False)
-                    label = match_label(content.text, hit, is_similar, self._policy)
-                    if label == DENIES:
-                        return msgspec.structs.replace(
-                            unmatched, state="abstained", reason=DENIES, claim=hit.claim
-                        )
-                    if label is not None:
-                        return msgspec.structs.replace(
-                            unmatched,
-                            state="matched",
-                            label=label,
-                            claim=hit.claim,
-                            cosine=hit.cosine,
-                            common_words=round(common_words(content.text, hit.claim.text), 6),
-                        )
-        return unmatched
+        if not matches:
+            return unmatched
+        decides = matches[0]
+        if decides.label == DENIES:
+            return msgspec.structs.replace(
+                unmatched, state="abstained", reason=DENIES, claim=decides.claim
+            )
+        label = decides.label
+        if similar_images.get((content.root_id, decides.claim.claim_id), False):
+            label = label.replace("_Text", "_Multimodal")
+        return msgspec.structs.replace(
+            unmatched,
+            state="matched",
+            label=label,
+            claim=decides.claim,
+            cosine=decides.cosine,
+            common_words=decides.common_words,
+        )
 
 
 #: Why a match with a refuted claim is not used: the post denies what it repeats.
 DENIES = "denies"
 
 
-def match_label(text: str, hit: Hit, is_similar: bool, policy: MatchPolicy) -> str | None:
+def match_label(text: str, hit: Hit, policy: MatchPolicy) -> str | None:
     """One of `factify.CLASSES` for a post and a near document, DENIES, or None: no match.
 
-    A fact-check: refuted -> Refute, supported -> Support, mixed or unknown -> Insufficient. A
-    report: the paper's rule (`factify.label_pair`). is_similar: whether their pictures are.
+    A fact-check that refutes gives Refute, any other Insufficient_Text: that a post is like what
+    somebody rated true does not make it true, and the rating is there to be read. A report: the
+    paper's rule (`factify.label_pair`).
 
-    >>> claim = make_claim("fact_check", text="Garlic water cures the flu in a day",
+    >>> claim = make_claim("check", text="Garlic water cures the flu in a day",
     ...                    url="https://example.org/a", rating="False")
     >>> policy = MatchPolicy()
-    >>> match_label("Garlic water cures flu within a day!", Hit(claim, 0.93), False, policy)
+    >>> match_label("Garlic water cures flu within a day!", Hit(claim, 0.93), policy)
     'Refute'
-    >>> match_label("No, garlic water curing flu is a hoax", Hit(claim, 0.9), False, policy)
+    >>> match_label("No, garlic water curing flu is a hoax", Hit(claim, 0.9), policy)
     'denies'
-    >>> match_label("Garlic bread is on sale", Hit(claim, 0.5), False, policy) is None
+    >>> match_label("Garlic bread is on sale", Hit(claim, 0.5), policy) is None
     True
     """
     claim = hit.claim
-    support, insufficient = (
-        (SUPPORT_MULTIMODAL, INSUFFICIENT_MULTIMODAL)
-        if is_similar
-        else (SUPPORT_TEXT, INSUFFICIENT_TEXT)
-    )
     if claim.kind == "report":
+        if hit.cosine < policy.report_least:
+            return None
         if len(content_stems(text) & content_stems(f"{claim.text} {claim.body}")) < (
             policy.shared_stems
         ):
             return None
         if hit.cosine > policy.report_cosine:
-            return support
-        return insufficient if common_words(text, claim.text) > policy.report_words else None
+            return SUPPORT_TEXT
+        shares_words = common_words(text, claim.text) > policy.report_words
+        return INSUFFICIENT_TEXT if shares_words else None
     shared = len(content_stems(text) & content_stems(claim.text))
     if hit.cosine < policy.cosine or shared < policy.shared_stems:
         return None
@@ -620,4 +727,4 @@ def match_label(text: str, hit: Hit, is_similar: bool, policy: MatchPolicy) -> s
         return None  # "9 died" is not "900 died", however alike the rest is
     if n_denials(text) > n_denials(claim.text):
         return DENIES
-    return {"refuted": REFUTE, "supported": support}.get(claim.stance, insufficient)
+    return REFUTE if claim.stance == "refuted" else INSUFFICIENT_TEXT

@@ -13,8 +13,10 @@ from hoaxwatch.commands import (
     alerts,
     ask,
     brokers,
+    claims,
     config,
     database,
+    datasets,
     demo,
     doctor,
     evaluate,
@@ -52,6 +54,8 @@ app.command("worker")(worker.worker)
 app.command("lag")(brokers.lag)
 app.command("stress")(brokers.stress)
 app.add_typer(brokers.topics_app, name="topics")
+app.add_typer(claims.app, name="claims")
+app.add_typer(datasets.app, name="datasets")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(graph.app, name="graph")
 app.add_typer(quarantine.app, name="quarantine")

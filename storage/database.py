@@ -258,6 +258,7 @@ RECOUNTED_TABLES = (
     *("hashtag_trends", "hashtag_pairs", "dirty_buckets"),
     *("networks", "clusterings", "clusters", "cluster_members", "cluster_events"),
     *("cascade_verdicts", "combined_scores"),
+    *("claims", "claim_checks", "claim_matches"),
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 import psycopg
@@ -844,6 +844,13 @@ def read_trace(connection: psycopg.Connection, post_id: str) -> list[dict[str, A
             " WHERE platform = %(platform)s AND root_id = %(root_id)s",
             post,
         ).fetchone()
+        post["claims"] = cursor.execute(
+            "SELECT claim_id, place, label, cosine::float8 AS cosine,"
+            " common_words::float8 AS common_words, kind, text, rating, publisher, link,"
+            " published_on FROM mart.claims_matched"
+            " WHERE platform = %(platform)s AND root_id = %(root_id)s ORDER BY place",
+            post,
+        ).fetchall()
         post["buckets"] = cursor.execute(
             "SELECT hashtag, grain, bucket_start, posts, judged, likely_false"
             " FROM hoaxwatch.hashtag_trends WHERE hashtag = ANY (%(tags)s) AND bucket_start ="
@@ -865,6 +872,25 @@ def read_trace(connection: psycopg.Connection, post_id: str) -> list[dict[str, A
             post,
         ).fetchall()[0]["n"]
     return posts
+
+
+def read_posts_of(
+    connection: psycopg.Connection, handles: Sequence[str]
+) -> list[tuple[str, str, date, str, tuple[str, ...], tuple[str, ...]]]:
+    """Originals of these accounts, in the order of the accounts and then by id: account, id, day
+    (UTC), text, links, addresses of pictures."""
+    found = connection.execute(
+        "SELECT o.handle, p.post_id, (p.posted_at AT TIME ZONE 'UTC')::date, c.text, c.links,"
+        " ARRAY(SELECT m.url FROM hoaxwatch.media m WHERE m.platform = c.platform"
+        " AND m.root_id = c.root_id ORDER BY m.url)"
+        " FROM unnest(%s::text[]) WITH ORDINALITY AS o (handle, place)"
+        " JOIN hoaxwatch.authors a ON (a.handle).value = o.handle"
+        " JOIN hoaxwatch.posts p USING (platform, author_id)"
+        " JOIN hoaxwatch.content c ON c.platform = p.platform AND c.root_id = p.post_id"
+        " WHERE p.kind = 'original' ORDER BY o.place, p.post_id",
+        (list(handles),),
+    )
+    return [(*line[:4], tuple(line[4]), tuple(line[5])) for line in found]
 
 
 def read_query(

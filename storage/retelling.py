@@ -58,7 +58,7 @@ _DELETE_UNTOLD = [
     """
     for table in (
         *("content_hashtags", "content_links", "media", "verdicts"),
-        *("cascade_verdicts", "combined_scores", "content"),
+        *("cascade_verdicts", "combined_scores", "claim_checks", "claim_matches", "content"),
     )
 ]
 

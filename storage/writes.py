@@ -28,7 +28,7 @@ BAD_VALUE = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded, UnicodeEnco
 
 #: Whoever deletes holds it alone; whoever stores posts or verdicts shares it. Else a transaction
 #: that does not see the other's rows yet could bring back what goes, or leave a verdict about it.
-_DELETION_LOCK = 0x676F6E65
+DELETION_LOCK = 0x676F6E65
 
 #: Rows of the batch at hand, one table each. Whoever fills one empties it first: were they emptied
 #: by each commit, it would cut each of their files (measured: 50 ms, for batches of any size).
@@ -459,7 +459,7 @@ def upsert_verdicts(
     now = rows.utc_text(scored_at)
     last = {(verdict.platform, verdict.root_id): verdict for verdict in verdicts}
     with connection.transaction(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", (_DELETION_LOCK,))
+        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", (DELETION_LOCK,))
         clear_staging(cursor, ("stage_verdicts", "stage_touched"))
         _copy(
             cursor,
@@ -496,10 +496,10 @@ def add_quarantined(
             " ON CONFLICT (source, position, payload_hash) DO UPDATE SET reason = excluded.reason"
             " WHERE q.reason <> excluded.reason",
             (
-                _safe(problem.source),
-                _safe(problem.position),
+                storable(problem.source),
+                storable(problem.position),
                 rows.hash16(problem.raw),
-                _safe(problem.reason),
+                storable(problem.reason),
                 rows.compress(problem.raw),
                 received_at,
             ),
@@ -513,7 +513,8 @@ def remove_quarantined(cursor: psycopg.Cursor[Any], ids: Sequence[str]) -> int:
     ).rowcount
 
 
-def _safe(text: str) -> str:
+def storable(text: str) -> str:
+    """The text without what PostgreSQL cannot hold: lone surrogates and NUL."""
     return text.encode(errors="replace").decode().replace("\0", "\ufffd")
 
 
@@ -538,7 +539,7 @@ def without_deleted(
     for its author's sake, and has no tombstone of its own, is returned as a Deletion: apply it and
     ask again.
     """
-    cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", (_DELETION_LOCK,))
+    cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", (DELETION_LOCK,))
     if not has_tombstones(cursor):
         return list(posts), 0, []
     names = {
@@ -578,7 +579,7 @@ def apply_deletions(cursor: psycopg.Cursor[Any], deletions: Sequence[Deletion], 
     The originals of a deleted author get tombstones too: shares of them may still come. What only
     the deleted posts told must be told again before the transaction ends: see `retelling`.
     """
-    cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_DELETION_LOCK,))
+    cursor.execute("SELECT pg_advisory_xact_lock(%s)", (DELETION_LOCK,))
     clear_staging(cursor, ("stage_doomed",))
     for deletion in sorted(deletions, key=lambda d: (d.platform, d.kind, d.deleted_id)):
         _add_tombstone(cursor, deletion, key)
@@ -624,6 +625,8 @@ def apply_deletions(cursor: psycopg.Cursor[Any], deletions: Sequence[Deletion], 
         ("verdicts", "root_id"),
         ("cascade_verdicts", "root_id"),
         ("combined_scores", "root_id"),
+        ("claim_checks", "root_id"),
+        ("claim_matches", "root_id"),
         ("content", "root_id"),
     ):
         cursor.execute(

@@ -22,6 +22,8 @@ FAIL_POINTS = (
     "alert.before_send",
     "alert.before_commit",
     "ingest.before_ack",
+    "claims.after_batch",
+    "claims.after_page",
 )
 
 _WANTED, _FOLDER = fail_points()

@@ -37,6 +37,7 @@ from streams import quarantine, steps
 from streams.alerts.policies import read_policies
 from streams.alerts.telling import sweep
 from streams.channel import BrokenOff, Channel
+from streams.claims import ClaimMatcher
 from streams.clustering import TrackOptions
 from streams.formats.registry import read_file, sniff_format, source_of
 from streams.quarantine import Replayed
@@ -58,6 +59,9 @@ class Progress(Protocol):
     def judged(self, n_contents: int) -> None:
         """So many more contents have a verdict."""
 
+    def compared(self, n_contents: int) -> None:
+        """So many more contents are compared with checked claims."""
+
     def tracking(self) -> None:
         """The tables are being recounted."""
 
@@ -72,6 +76,9 @@ class Quiet:
         """Nothing."""
 
     def judged(self, n_contents: int) -> None:
+        """Nothing."""
+
+    def compared(self, n_contents: int) -> None:
         """Nothing."""
 
     def tracking(self) -> None:
@@ -108,6 +115,7 @@ class RunResult:
     outcomes: Counter[str] = field(default_factory=Counter)
     not_posts: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)
+    claims: Counter[str] = field(default_factory=Counter)
     cascades: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     damaged: list[Problem] = field(default_factory=list)
@@ -178,6 +186,9 @@ def run(
         writes.commit_later(connection)
         _Pipeline(dsn, inputs, detector, settings, watcher, result).run(connection)
         result.verdicts += _judge_leftovers(connection, detector, settings, watcher)
+        result.claims = steps.match_claims(
+            connection, ClaimMatcher(), settings.batch_posts, watcher.compared
+        )
         watcher.tracking()
         with ThreadPoolExecutor(1) as beside:
             statistics = beside.submit(_add_statistics, dsn)
@@ -228,9 +239,10 @@ def replay(
 
 
 def _catch_up(connection: Connection, detector: Detector, settings: Settings) -> Counter[str]:
-    """Judges what has no verdict and recounts what is dirty."""
+    """Judges what has no verdict, compares it with claims and recounts what is dirty."""
     scoring, policies = cascade_scoring(settings), read_policies(settings.alert_policies)
     verdicts = _judge_leftovers(connection, detector, settings, Quiet())
+    steps.match_claims(connection, ClaimMatcher(), settings.batch_posts)
     steps.track(connection, track_options(settings))
     if scoring is not None:
         steps.score_cascades(connection, scoring)
@@ -440,6 +452,7 @@ def _counts(result: RunResult) -> dict[str, Any]:
         "outcomes": dict(sorted(result.outcomes.items())),
         "not_posts": dict(sorted(result.not_posts.items())),
         "verdicts": dict(sorted(result.verdicts.items())),
+        "claims": dict(sorted(result.claims.items())),
         "cascades": dict(sorted(result.cascades.items())),
         "problems": dict(result.reasons.most_common(20)),
         "seconds": round(result.seconds, 3),

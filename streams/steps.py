@@ -1,27 +1,30 @@
 """The pipeline's steps as plain functions over batches: record, classify, judge, track.
 
 `record` stores what was read, `classify` scores what has no verdict yet, `judge` stores the
-verdicts, `track` recounts what the others touched, `score_cascades` judges how things spread. Each
-of the storing steps is one transaction (the last one several) and may be repeated at will. The same
-functions run in one process (`streams.local`) and behind Kafka.
+verdicts, `compare` looks for checked claims that are repeated, `keep` stores those, `track`
+recounts what the others touched, `score_cascades` judges how things spread. Each of the storing
+steps is one transaction (the last one several) and may be repeated at will. The same functions run
+in one process (`streams.local`) and behind Kafka.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from detectors.cascades import CascadeDetector, Checkpoints, SharedPost, cascade_states
 from detectors.detector import Detector
 from detectors.fusion import Fused, Fusion, fuse
-from storage import cascades, lineages, positions, recount, writes
+from storage import cascades, claims, lineages, positions, recount, writes
 from storage.cascades import JudgedState, RootKey
+from storage.claims import ClaimCheck, Pending
 from storage.database import Connection, Cursor
 from storage.recount import WindowRows
 from storage.rows import PostRows, rows_of
 from streams.channel import beside
+from streams.claims import ClaimMatcher
 from streams.clustering import TrackOptions, cluster_hashtags, windows_of
 from streams.faults import fail_point
 from streams.lineages import Naming, Touched
@@ -184,6 +187,52 @@ def classify(detector: Detector, contents: Sequence[Content]) -> list[Verdict]:
 def judge(connection: Connection, verdicts: Sequence[Verdict], now: datetime) -> Counter[str]:
     """Stores verdicts in one transaction; returns how many were scored and abstained."""
     return writes.upsert_verdicts(connection, verdicts, now)
+
+
+def compare(
+    connection: Connection, matcher: ClaimMatcher, contents: Sequence[Content]
+) -> list[ClaimCheck]:
+    """Which checked claims these contents repeat. Nothing if no claims are loaded: that costs one
+    small query."""
+    if not contents or not matcher.refresh(connection):
+        return []
+    return matcher.check([Pending(content, 0, None, None) for content in contents])
+
+
+def keep(
+    connection: Connection, matcher: ClaimMatcher, checks: Sequence[ClaimCheck]
+) -> Counter[str]:
+    """Stores what was found in one transaction; returns how many contents were compared, and how
+    many of them repeat a claim that is new to them."""
+    if not checks:
+        return Counter()
+    claims.store_checks(connection, checks, matcher.version, matcher.encoder.name)
+    return Counter(
+        compared=sum(check.reason is None for check in checks),
+        matched=sum(bool(check.matches) for check in checks),
+    )
+
+
+def match_claims(
+    connection: Connection,
+    matcher: ClaimMatcher,
+    page: int,
+    watch: Callable[[int], None] = lambda n_contents: None,
+) -> Counter[str]:
+    """Compares every stored content with the claims that it was not compared with: new contents
+    with all, others with what was loaded since. Counts as `keep`.
+
+    In pages of one transaction each: killed in the middle, the next call does the rest. What is
+    stored depends on the stored contents and claims alone.
+    """
+    counts: Counter[str] = Counter()
+    if not matcher.refresh(connection):
+        return counts
+    for pending in claims.read_pending(connection, matcher.version, matcher.upto, page):
+        counts += keep(connection, matcher, matcher.check(pending))
+        watch(len(pending))
+        fail_point("claims.after_page")
+    return counts
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from storage import positions, recount, writes
 from storage.database import Connection, connect, database_errors, limit_waits
 from storage.positions import OverlapsRecorded, Span, spans_of
 from streams import steps
+from streams.claims import ClaimMatcher
 from streams.clustering import TrackOptions
 from streams.errors import Replaced, Unavailable, UsageError
 from streams.faults import fail_point
@@ -135,6 +136,7 @@ class Classifier:
         self._settings = settings
         self._detector = detector
         self._metrics = metrics
+        self._claims = ClaimMatcher()
         self._key = settings.tombstone_key.get_secret_value()
         self._holder = token_hex(8)
         self._recorded: dict[tuple[str, int], int] = {}
@@ -278,12 +280,14 @@ class Classifier:
                 verdicts = self._judge(list(pending.values()))
                 self._metrics.model.observe(time.perf_counter() - began)
                 fail_point("classify.after_model")
+            checks = steps.compare(connection, self._claims, list(pending.values()))
             with connection.transaction(), connection.cursor() as cursor:
                 writes.commit_this_at_once(cursor)
                 if verdicts:
                     judged = steps.judge(connection, verdicts, datetime.now(UTC))
                     for state, n in judged.items():
                         self._metrics.verdicts.labels(state).inc(n)
+                steps.keep(connection, self._claims, checks)
                 if alone is None:
                     positions.clear_work(cursor, _spans(records), self._holder)
                 else:

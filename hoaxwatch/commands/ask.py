@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from detectors.claims import DENIES
 from graph.emerging import EMERGING_FROM
 from graph.stability import STABLE_FROM
 from hoaxwatch.commands import options
@@ -35,6 +36,9 @@ from storage.database import Connection
 from streams.errors import UsageError
 from streams.records import hashtag_key
 from streams.settings import Settings
+
+#: Of the claims that a post repeats.
+SHOWN_CLAIMS = 3
 
 _NOTHING = "nothing stored yet: hoaxwatch run FILES"
 
@@ -283,6 +287,27 @@ def trace(
             print(line)
 
 
+def claim_line(claim: Mapping[str, Any]) -> str:
+    """What somebody else found about what a text says.
+
+    >>> claim_line({"kind": "check", "publisher": "Example Checks", "rating": "False",
+    ...             "link": "https://checks.example/1", "published_on": "2026-02-03",
+    ...             "label": "Refute", "cosine": 0.913})
+    'already checked by Example Checks: False, https://checks.example/1, 2026-02-03 (Refute, 0.91)'
+    """
+    word = "checked" if claim["kind"] == "check" else "reported"
+    facts = [
+        claim["rating"] or ("no rating" if claim["kind"] == "check" else ""),
+        claim["link"],
+        claim["published_on"],
+    ]
+    label = "the post denies it" if claim["label"] == DENIES else claim["label"]
+    return (
+        f"already {word} by {shorten(claim['publisher'] or 'unknown', 40)}: "
+        f"{', '.join(filter(None, facts))} ({label}, {claim['cosine']:.2f})"
+    )
+
+
 def trace_lines(post: dict[str, Any]) -> list[str]:
     """The path of one post in lines of text."""
     what = post["kind"] + (f" of {post['share_of']}" if post["share_of"] else "")
@@ -306,6 +331,9 @@ def trace_lines(post: dict[str, Any]) -> list[str]:
         lines += [f"    {weight:+.2f}  {feature}" for feature, weight in post["evidence"] or []]
     else:
         lines.append(f"  judged    {post['state']}: {post['reason'] or 'waits for a run'} ({by})")
+    lines += [f"  {claim_line(claim)}" for claim in post["claims"][:SHOWN_CLAIMS]]
+    if len(post["claims"]) > SHOWN_CLAIMS:
+        lines.append(f"    and {number(len(post['claims']) - SHOWN_CLAIMS)} more: --json")
     for verdict in post["cascade_verdicts"]:
         said = percent(verdict["score"]) if verdict["state"] == "scored" else verdict["reason"]
         lines.append(

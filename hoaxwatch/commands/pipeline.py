@@ -57,7 +57,7 @@ class Watched:
             disable=not notes.is_terminal,
         )
         self._files = self._bar.add_task("starting", total=n_files, detail="")
-        self._n_started = self._n_records = self._n_contents = 0
+        self._n_started = self._n_records = self._n_contents = self._n_compared = 0
 
     def __enter__(self) -> Watched:
         self._bar.start()
@@ -80,6 +80,16 @@ class Watched:
         """Counts judged contents."""
         self._n_contents += n_contents
         self._update()
+
+    def compared(self, n_contents: int) -> None:
+        """Counts contents that were compared with checked claims."""
+        self._n_compared += n_contents
+        self._bar.update(
+            self._files,
+            description="comparing with checked claims",
+            completed=self._n_started,
+            detail=f"{self._n_compared:,} texts compared",
+        )
 
     def tracking(self) -> None:
         """All files are read."""
@@ -151,6 +161,7 @@ def summary(result: RunResult) -> dict[str, object]:
         "outcomes": dict(result.outcomes),
         "not_posts": dict(result.not_posts),
         "verdicts": dict(result.verdicts),
+        "claims": dict(result.claims),
         "cascades": dict(result.cascades),
         "unmapped": [
             {
@@ -176,6 +187,11 @@ def print_summary(result: RunResult, settings: Settings) -> None:
     if result.verdicts:
         verdicts = ", ".join(f"{number(n)} {name}" for name, n in result.verdicts.items())
         notes.print(f"  texts new to detector {settings.detector}: {verdicts}")
+    if result.claims:
+        notes.print(
+            f"  compared with checked claims: {number(result.claims['compared'])} texts, "
+            f"{number(result.claims['matched'])} repeat one"
+        )
     if result.cascades:
         judged = ", ".join(f"{number(n)} {name}" for name, n in sorted(result.cascades.items()))
         notes.print(f"  states of cascades, by {settings.cascade_detector}: {judged}")

@@ -2,12 +2,16 @@
 
     python -m tests.bench.bench_claims [N_CLAIMS] [N_POSTS] [REPEATS]
 
-The vectors are random, of the embedded encoder's width: what they mean has no part in the cost.
-Memory is what the index holds. Bar: at least 20 times as fast as the baseline, the same answers.
+The vectors are of the embedded encoder's width; half of the posts lie near a claim, the others
+nowhere; what they mean has no part in the cost. `matched` is what the pipeline does after it has a
+vector: all claims above their thresholds, in float16 as stored. Memory is what the process gained
+by holding the index. Bar: 3 ms of processor time a post, and 20 times as fast as the baseline with
+the same answers.
 
-With HOAXWATCH_TEST_DATA it also measures matching itself by the embedded encoder: how often posts
-of a calm week match claims about other matters (any match is an accident), and how many retellings
-of a story in Twitter15 find another telling of it, by threshold.
+With HOAXWATCH_TEST_DATA it also measures matching itself by the embedded encoder, by threshold: how
+often posts of a calm week match claims about other matters, and true posts about COVID-19 match
+refuted claims about it (any match is an accident), and how many retellings of a story in Twitter15
+find another telling of it.
 """
 
 from __future__ import annotations
@@ -15,18 +19,28 @@ from __future__ import annotations
 import os
 import sys
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from detectors.claims import ClaimIndex, Hit, MatchPolicy, make_claim, match_label
+from detectors.claims import (
+    CheckedClaim,
+    ClaimIndex,
+    Hit,
+    MatchPolicy,
+    find_matches,
+    make_claim,
+    reason_not_to_check,
+    what_is_said,
+)
 from detectors.datasets import read_dataset, twitter15
 from detectors.datasets.calm import read_calm_posts
 from detectors.datasets.near_duplicates import near_duplicate_groups
 from detectors.sentences import MeanPooled, Vectors
-from detectors.text.stem import content_stems
-from tests.bench.measure import print_result, seconds_of, spread
+from streams.records import Content
+from tests.bench.measure import print_result, processor_seconds_of, seconds_of, spread
 
 WIDTH = 384
 THRESHOLDS = (0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
@@ -49,112 +63,134 @@ def one_by_one(index: ClaimIndex, vectors: Vectors, queries: Vectors) -> list[li
     return found
 
 
+def resident_bytes() -> int:
+    """What the process holds in memory (Linux)."""
+    pages = Path("/proc/self/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
 def ids(hits: list[list[Hit]]) -> list[list[str]]:
     """The claims of each answer."""
     return [[hit.claim.claim_id for hit in own] for own in hits]
 
 
-def share(flags: list[bool]) -> float:
-    """As a number between 0 and 1."""
-    return round(sum(flags) / max(len(flags), 1), 4)
-
-
-def measure_matching(folder: Path, n_posts: int = 1000, n_claims: int = 2000) -> dict[str, object]:
-    """Accidents on the calm set, and retellings that are found, by threshold."""
+def measure_matching(folder: Path, n_posts: int = 1000, n_claims: int = 3000) -> dict[str, object]:
+    """Accidents and retellings that are found, by threshold."""
     encoder = MeanPooled()
-    policy = MatchPolicy()
+    random = np.random.default_rng(1)
 
-    def index_of(texts: list[str]) -> ClaimIndex:
+    def some(texts: Iterable[str], n: int) -> list[str]:
+        distinct = sorted({text.strip() for text in texts})
+        return [distinct[i] for i in random.permutation(len(distinct))[:n]]
+
+    def labelled(name: str, label: str) -> list[str]:
+        return [r.text for r in read_dataset(name, folder / "text") if r.label == label]
+
+    def index_of(texts: Sequence[str]) -> ClaimIndex:
         return ClaimIndex.of(
             [
-                make_claim("fact_check", text=t, url=f"https://checks.example/{i}", rating="False")
+                make_claim("check", text=t, url=f"https://checks.example/{i}", rating="False")
                 for i, t in enumerate(texts)
             ],
             encoder,
         )
 
-    def nearest(index: ClaimIndex, texts: list[str]) -> list[Hit]:
-        return [hits[0] for hits in index.search(encoder.encode(texts), 1)]
+    def encoded(texts: Sequence[str]) -> Vectors:
+        return encoder.encode([what_is_said(text) for text in texts])
 
-    def matched(texts: list[str], hits: list[Hit], cosine: float, guarded: bool) -> list[bool]:
-        if not guarded:
-            return [hit.cosine >= cosine for hit in hits]
-        own = MatchPolicy(cosine=cosine)
-        return [
-            len(content_stems(text)) >= policy.min_stems
-            and match_label(text, hit, False, own) not in (None, "denies")
-            for text, hit in zip(texts, hits, strict=True)
-        ]
-
-    claims = [r.text for r in read_dataset("liar", folder / "text") if r.label == "likely_false"]
-    claims += [
-        r.text
-        for r in read_dataset("covid19_rumour_tweets", folder / "text")
-        if r.label == "likely_false"
-    ]
-    random = np.random.default_rng(1)
-    claims = [claims[i] for i in random.permutation(len(claims))[:n_claims]]
-    posts = read_calm_posts(folder / "tweets_2023_csv")
-    calm = [posts[i] for i in random.permutation(len(posts))[:n_posts]]
-    accidents = nearest(index_of(claims), calm)
-
+    covid = some(labelled("covid19_rumour_tweets", "likely_false"), n_claims)
+    checks = index_of(covid + some(labelled("liar", "likely_false"), n_claims))
+    asked = {
+        "calm": some(read_calm_posts(folder / "tweets_2023_csv"), n_posts),
+        "same_matter": some(labelled("constraint", "likely_true"), n_posts),
+    }
+    vectors = {name: encoded(texts) for name, texts in asked.items()}
     stories: dict[int, list[str]] = defaultdict(list)
-    texts = [one.text for one in twitter15.read(folder)]
-    for text, group in zip(texts, near_duplicate_groups(texts), strict=True):
+    told = [one.text.strip() for one in twitter15.read(folder)]
+    for text, group in zip(told, near_duplicate_groups(told), strict=True):
         if text not in stories[group]:
             stories[group].append(text)
-    first = index_of([own[0] for own in stories.values()])
+    tellings = index_of([own[0] for own in stories.values()])
     told_again = [(own[0], text) for own in stories.values() for text in own[1:]]
-    again = nearest(first, [text for _, text in told_again])
-    right = [hit.claim.text == told for hit, (told, _) in zip(again, told_again, strict=True)]
-    retold = [text for _, text in told_again]
-    table = []
+    again = encoded([text for _, text in told_again])
+
+    def matches(
+        texts: Sequence[str], found: Vectors, index: ClaimIndex, cosine: float
+    ) -> list[list[CheckedClaim]]:
+        policy = MatchPolicy(cosine=cosine)
+        return [
+            [match.claim for match in own] if may_match(text, policy) else []
+            for text, own in zip(texts, find_matches(texts, found, index, policy), strict=True)
+        ]
+
+    table: list[dict[str, object]] = []
     for cosine in THRESHOLDS:
         row: dict[str, object] = {"cosine": cosine}
-        for name, guarded in (("cosine_alone", False), ("with_guards", True)):
-            found = matched(retold, again, cosine, guarded)
-            row[name] = {
-                "accidents": share(matched(calm, accidents, cosine, guarded)),
-                "found": share([f and r for f, r in zip(found, right, strict=True)]),
-                "wrong_story": share([f and not r for f, r in zip(found, right, strict=True)]),
-            }
+        for name, texts in asked.items():
+            row[name] = sum(map(bool, matches(texts, vectors[name], checks, cosine)))
+        found = matches([text for _, text in told_again], again, tellings, cosine)
+        row["retold"] = sum(
+            first in [claim.text for claim in own]
+            for (first, _), own in zip(told_again, found, strict=True)
+        )
         table.append(row)
     return {
-        "n_calm_posts": len(calm),
-        "n_claims": len(claims),
-        "n_retellings": len(retold),
-        "n_stories": len(stories),
-        "by_threshold": table,
+        "n_claims": len(checks),
+        **{f"n_{name}": len(texts) for name, texts in asked.items()},
+        "n_retold": len(told_again),
+        "matched_by_threshold": table,
     }
+
+
+def may_match(text: str, policy: MatchPolicy) -> bool:
+    """Whether a text is compared at all."""
+    content = Content(platform="x", root_id="1", text=text, lang="en")
+    return reason_not_to_check(content, policy) is None
 
 
 def main(n_claims: int, n_posts: int, repeats: int) -> None:
     """Measures search alone, in batches and post by post, and the baseline on fewer posts."""
     vectors = unit_vectors(n_claims, seed=1)
     claims = [
-        make_claim("fact_check", text=f"claim {i}", url=f"https://checks.example/{i}")
+        make_claim("check", text=f"claim {i} of many", url=f"https://checks.example/{i}")
         for i in range(n_claims)
     ]
-    index = ClaimIndex(claims, vectors, "random")
+    before = resident_bytes()
+    index = ClaimIndex(claims, vectors.astype(np.float16), "random")
+    gained = resident_bytes() - before
     queries = unit_vectors(n_posts, seed=2)
+    queries[::2] = vectors[: len(queries[::2])] + 0.4 * queries[::2]
+    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    texts = [f"post {i} repeats claim {i // 2} of many" for i in range(n_posts)]
+    policy = MatchPolicy()
+
+    def match() -> None:
+        find_matches(texts, queries, index, policy)
+
     few = queries[: max(n_posts // 100, 2)]
+    matched = [seconds_of(match) for _ in range(repeats)]
+    processor = min(processor_seconds_of(match) for _ in range(repeats))
     together = [seconds_of(partial(index.search, queries)) for _ in range(repeats)]
     alone = [seconds_of(lambda: [index.search(q[None]) for q in few]) for _ in range(repeats)]
-    baseline = seconds_of(partial(one_by_one, index, vectors, few))
-    is_same = ids(index.search(few)) == one_by_one(index, vectors, few)
+    held = index.vectors
+    baseline = seconds_of(partial(one_by_one, index, held, few))
+    is_same = ids(index.search(few)) == one_by_one(index, held, few)
     per_post = sorted(together)[len(together) // 2] / n_posts
     result: dict[str, object] = {
         "n_claims": n_claims,
         "n_posts": n_posts,
         "repeats": repeats,
+        "matched": spread(matched),
         "batched": spread(together),
+        "ms_per_post_matched": round(1000 * sorted(matched)[len(matched) // 2] / n_posts, 3),
+        "processor_ms_per_post_matched": round(1000 * processor / n_posts, 3),
         "ms_per_post_batched": round(1000 * per_post, 3),
         "ms_per_post_alone": round(1000 * sorted(alone)[len(alone) // 2] / len(few), 3),
         "ms_per_post_one_by_one": round(1000 * baseline / len(few), 3),
         "ratio": round(baseline / len(few) / per_post, 1),
-        "index_mib": round(vectors.nbytes / 2**20, 1),
+        "gained_mib": round(gained / 2**20, 1),
         "same_answers": is_same,
-        "bar": "ratio >= 20",
+        "bar": "processor_ms_per_post_matched <= 3, ratio >= 20",
     }
     folder = os.environ.get("HOAXWATCH_TEST_DATA")
     if folder:

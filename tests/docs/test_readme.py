@@ -16,7 +16,10 @@ from tests.house.repository import ROOT, files
 
 READMES = [path for path in files() if path.suffix == ".md"]
 PROGRAM = Path(sys.executable).with_name("hoaxwatch")
-GROUPS = {"alerts", "db", "config", "evaluate", "graph", "quarantine", "topics"}
+GROUPS = {
+    *("alerts", "claims", "config", "datasets", "db"),
+    *("evaluate", "graph", "quarantine", "topics"),
+}
 #: Commands that need no database and write nothing are run as they stand.
 CHEAP = {"score", "config", "formats", "detectors"}
 

@@ -21,6 +21,7 @@ from detectors.claims import (
     match_label,
     read_claims,
     read_rating,
+    what_is_said,
 )
 from streams.records import Content, Problem
 from tests.unit.detectors.stem_encoder import StemEncoder
@@ -30,9 +31,7 @@ BRIDGE = "The harbour office closed the old bridge in Dorvik"
 
 
 def fact_check(text: str = GARLIC, rating: str = "False", **more: Any) -> CheckedClaim:
-    return make_claim(
-        "fact_check", text=text, url="https://checks.example/1", rating=rating, **more
-    )
+    return make_claim("check", text=text, url="https://checks.example/1", rating=rating, **more)
 
 
 def report(text: str = BRIDGE, body: str = "") -> CheckedClaim:
@@ -159,7 +158,7 @@ def test_every_form_gives_the_same_claim(tmp_path: Path, name: str, text: str) -
     assert isinstance(found, CheckedClaim)
     assert found.text == GARLIC
     assert found.url == "https://checks.example/garlic"
-    assert (found.kind, found.stance, found.rating) == ("fact_check", "refuted", "False")
+    assert (found.kind, found.stance, found.rating) == ("check", "refuted", "False")
     assert (found.publisher, found.reviewed_on, found.lang) == (
         "Example Checks",
         "2026-02-03",
@@ -223,8 +222,7 @@ def random_index(n: int, width: int = 32, seed: int = 1) -> tuple[ClaimIndex, np
     vectors = np.random.default_rng(seed).standard_normal((n, width)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     claims = [
-        make_claim("fact_check", text=f"claim {i}", url=f"https://checks.example/{i}")
-        for i in range(n)
+        make_claim("check", text=f"claim {i}", url=f"https://checks.example/{i}") for i in range(n)
     ]
     return ClaimIndex(claims, vectors, "random"), vectors
 
@@ -260,6 +258,39 @@ def test_search_of_many_blocks_is_brute_force(monkeypatch: pytest.MonkeyPatch) -
     queries = random_index(7, seed=9)[1]
     for hits, query in zip(index.search(queries, 5), queries, strict=True):
         assert told(hits) == brute_force(index, vectors, query, 5)
+
+
+@pytest.mark.parametrize("block", [7, 65_536])
+def test_all_above_a_threshold_of_their_own(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("detectors.claims._BLOCK", block)
+    monkeypatch.setattr("detectors.claims._QUERIES", 3)
+    index, vectors = random_index(40, width=4)
+    queries = random_index(8, width=4, seed=2)[1]
+    least = np.tile(np.array([0.2, 0.7], np.float32), 20)
+    for hits, query in zip(index.above(queries, least), queries, strict=True):
+        near = {c.claim_id for c, own in zip(index.claims, least, strict=True) if own < 0.5}
+        expected = [
+            (cosine, claim_id)
+            for cosine, claim_id in brute_force(index, vectors, query, 40)
+            if cosine >= (0.2 if claim_id in near else 0.7)
+        ]
+        assert [claim_id for _, claim_id in told(hits)] == [claim_id for _, claim_id in expected]
+        assert [c for c, _ in told(hits)] == pytest.approx([c for c, _ in expected], abs=1e-8)
+    assert any(index.above(queries, least))
+
+
+def test_what_is_above_does_not_depend_on_the_other_claims() -> None:
+    index, vectors = random_index(300, width=6)
+    queries = random_index(9, width=6, seed=4)[1]
+    least = np.full(300, 0.4, np.float32)
+    whole = [told(hits) for hits in index.above(queries, least)]
+    parts = [
+        ClaimIndex(index.claims[part], vectors[part], "random").above(queries, least[part])
+        for part in (slice(0, 111), slice(111, 300))
+    ]
+    for i, found in enumerate(whole):
+        joined = told(parts[0][i]) + told(parts[1][i])
+        assert sorted(joined, key=lambda pair: (-pair[0], pair[1])) == found
 
 
 def test_an_answer_has_the_same_bits_whatever_else_is_asked() -> None:
@@ -327,7 +358,7 @@ def test_vectors_of_two_encoders_are_not_mixed() -> None:
     ("rating", "label"),
     [
         ("False", "Refute"),
-        ("True", "Support_Text"),
+        ("True", "Insufficient_Text"),
         ("Half true", "Insufficient_Text"),
         ("Who knows", "Insufficient_Text"),
     ],
@@ -345,9 +376,9 @@ def test_the_rating_decides_and_not_the_similarity(rating: str, label: str) -> N
 def test_a_report_supports_and_never_refutes() -> None:
     near, far = (
         content("In Dorvik the harbour office has closed the old bridge"),
-        content("The harbour office in Dorvik bought electric buses"),
+        content("The harbour office in Dorvik closed, and bought electric buses"),
     )
-    found = checker(report()).check([near, far])
+    found = checker(report(), report_least=0.4).check([near, far])
     assert [one.label for one in found] == ["Support_Text", "Insufficient_Text"]
     assert found[0].claim == report()
 
@@ -358,7 +389,7 @@ def test_a_fact_check_comes_before_a_report() -> None:
 
 
 def test_pictures_pick_the_subclass() -> None:
-    claim = fact_check(rating="True")
+    claim = report(GARLIC)
     ask = [content(GARLIC, root_id=root) for root in ("1", "2")]
     found = checker(claim).check(ask, {("1", claim.claim_id): True, ("2", claim.claim_id): False})
     assert [one.label for one in found] == ["Support_Multimodal", "Support_Text"]
@@ -390,9 +421,32 @@ def test_numbers_that_contradict_are_no_match() -> None:
     assert [one.state for one in found] == ["matched", "unmatched", "matched"]
 
 
+def test_a_report_that_is_only_somewhat_near_is_no_match() -> None:
+    """Among many reports one shares a third of its words with any post."""
+    hit = Hit(report(), 0.6)
+    text = "The harbour office in Dorvik bought electric buses"
+    assert match_label(text, hit, MatchPolicy()) is None
+    assert match_label(text, hit, MatchPolicy(report_least=0.5)) == "Insufficient_Text"
+
+
+def test_links_addressees_and_tags_behind_the_end_have_no_part() -> None:
+    claim = fact_check("Police counted 42 injured after the storm in Dorvik")
+    text = "Police counted many injured after the storm in Dorvik"
+    dressed = f"RT @ann1: {text} https://t.co/9x8 #Storm7 #Dorvik"
+    plain, other = checker(claim).check([content(text), content(dressed)])
+    assert plain.state == "matched"
+    assert (other.label, other.cosine, other.common_words) == (
+        plain.label,
+        plain.cosine,
+        plain.common_words,
+    )
+    assert what_is_said("#only #tags @ann") == "#only #tags"
+    assert what_is_said("@ann") == "@ann"
+
+
 def test_a_high_cosine_without_common_words_is_no_match() -> None:
     hit = Hit(fact_check(), 0.99)
-    assert match_label("completely different words stand here", hit, False, MatchPolicy()) is None
+    assert match_label("completely different words stand here", hit, MatchPolicy()) is None
 
 
 def test_other_languages_are_left_to_encoders_that_know_them() -> None:
@@ -420,7 +474,7 @@ def test_version_changes_with_documents_policy_and_encoder() -> None:
         checker(fact_check()).version,
         checker(fact_check(), report()).version,
         checker(fact_check(rating="True")).version,
-        checker(fact_check(), cosine=0.8).version,
+        checker(fact_check(), cosine=0.9).version,
         CorpusChecker(ClaimIndex.of([fact_check()], e := StemEncoder("b")), e).version,
     }
     assert len(versions) == 5
@@ -438,5 +492,5 @@ def test_with_the_embedded_encoder() -> None:
         "Lovely weather for a walk along the river with the dog today",
     ]
     found = CorpusChecker(index, encoder).check([content(post) for post in posts])
-    assert [one.label for one in found] == ["Refute", "Support_Text", None]
+    assert [one.label for one in found] == ["Refute", "Insufficient_Text", None]
     assert msgspec.json.decode(msgspec.json.encode(found[0]))["claim"]["rating"] == "False"

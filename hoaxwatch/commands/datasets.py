@@ -1,0 +1,230 @@
+"""hoaxwatch datasets: data for training and measuring, made ready or collected."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from hoaxwatch.commands import options
+from hoaxwatch.commands.options import connected, settings_of
+from hoaxwatch.show import notes, number, print_json
+from storage import reads
+from streams.claims import default_encoder
+from streams.errors import UsageError
+
+app = typer.Typer(
+    help="Data sets of claims and documents: made ready, or collected from stored posts.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Images = Annotated[
+    Path | None,
+    typer.Option("--images", help="A folder of the pictures, named by the end of their addresses."),
+]
+
+#: T1, T2 and those of pictures where no file of Factify's was measured: the paper has its own in a
+#: figure, for other encoders.
+NOT_FITTED = {"text_cosine": 0.7, "common_words": 0.3, "image_cosine": 0.9, "histogram": 0.9}
+
+_FACTIFY_COLUMNS = (
+    *("claim", "document", "claim_image", "document_image"),
+    *("claim_ocr", "document_ocr", "category"),
+)
+
+
+@app.command()
+def prepare(
+    name: Annotated[str, typer.Argument(help="Which data set: factify.")],
+    path: Annotated[Path, typer.Argument(help="Its file, CSV or TSV.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Where the thresholds are written.")
+    ] = Path("thresholds.json"),
+    images: Images = None,
+    as_json: options.Json = False,
+) -> None:
+    """Read a file of Factify, count its classes, and fit the label rule's thresholds to it.
+
+    `datasets pair --thresholds` labels other pairs by them. The file is given on request by its
+    authors. Pictures that are not in the folder are missing, and counted.
+    """
+    if name != "factify":
+        raise UsageError(f"no data set is called {name!r}; there is factify")
+    from detectors.datasets.factify import BadFile, read
+    from detectors.datasets.generated_pairs import thumbnail
+    from detectors.evaluate_factify import IMAGE_ENCODER, load_from
+    from detectors.factify import fit_thresholds, score_pairs
+
+    try:
+        found = list(read(path, load_from(images)))
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}; check the path") from None
+    except BadFile as error:
+        raise UsageError(str(error)) from None
+    encoder = default_encoder()
+    scores = score_pairs([one.pair for one in found], encoder, thumbnail)
+    try:
+        thresholds = fit_thresholds(
+            scores, [one.label for one in found], encoder.name, IMAGE_ENCODER
+        )
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}; without pictures give --images FOLDER") from None
+    _write(output, lambda: output.write_bytes(msgspec.json.format(msgspec.json.encode(thresholds))))
+    counts = Counter(one.label for one in found)
+    complete = sum(bool(p.pair.claim_images and p.pair.document_images) for p in found)
+    if as_json:
+        fitted = msgspec.to_builtins(thresholds)
+        print_json(
+            {"pairs": len(found), "with_pictures": complete, "classes": dict(counts)}
+            | {"thresholds": fitted}
+        )
+        return
+    classes = ", ".join(f"{number(n)} {label}" for label, n in sorted(counts.items()))
+    _say(f"{number(len(found))} pairs, {number(complete)} with both pictures: {classes}")
+    _say(f"wrote {output}")
+
+
+@app.command()
+def pair(
+    accounts: Annotated[
+        list[str], typer.Argument(help="Two or more accounts that are trusted, by name.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The CSV to write.")] = Path(
+        "pairs.csv"
+    ),
+    articles: Annotated[
+        Path | None,
+        typer.Option("--articles", help="A CSV with the columns url and text: linked articles."),
+    ] = None,
+    images: Images = None,
+    ocr: Annotated[bool, typer.Option("--ocr", help="Read the words in pictures.")] = False,
+    thresholds: Annotated[
+        Path | None, typer.Option("--thresholds", help="What datasets prepare wrote.")
+    ] = None,
+    project: options.Project = None,
+    database: options.Database = None,
+    as_json: options.Json = False,
+) -> None:
+    """Pair similar posts of trusted accounts by day, as Factify was collected.
+
+    For each stored post of an account the most similar one of each other account on the same day
+    (UTC). The second text gives way to its article, if --articles has it. The CSV has Factify's
+    columns. Labels follow from the scores: a good result on them shows that a model can repeat the
+    rule.
+    """
+    names = list(dict.fromkeys(account.removeprefix("@") for account in accounts))
+    if len(names) < 2:
+        raise UsageError("give two accounts or more: pairs are of different accounts")
+    from detectors.datasets.generated_pairs import thumbnail
+    from detectors.datasets.pairing import TrustedPost, pair_posts
+    from detectors.evaluate_factify import IMAGE_ENCODER, load_from
+
+    with connected(settings_of(project, database)) as connection:
+        posts = [TrustedPost(*row) for row in reads.read_posts_of(connection, names)]
+    missing = sorted(set(names) - {post.account for post in posts})
+    if missing:
+        raise UsageError(f"no post of {', '.join(missing)} is stored in this project")
+    encoder = default_encoder()
+    rule = _thresholds(thresholds, encoder.name, IMAGE_ENCODER)
+    texts = {} if articles is None else _read_articles(articles)
+    load = load_from(images)
+    kept = pair_posts(posts, encoder, thumbnail, rule, texts, load)
+    read_words = _reader(ocr, load)
+
+    def write() -> None:
+        with output.open("w", encoding="utf-8", newline="") as out:
+            writer = csv.writer(out)
+            writer.writerow([*_FACTIFY_COLUMNS, "claim_post", "document_post", "text_cosine"])
+            for one in kept:
+                own, other = (post.images[0] if post.images else "" for post in one[:2])
+                writer.writerow(
+                    [
+                        *(one.claim.text, one.document, own, other),
+                        *(read_words(own), read_words(other), one.label),
+                        *(one.claim.post_id, one.source.post_id),
+                        round(one.scores.text_cosine, 6),
+                    ]
+                )
+
+    _write(output, write)
+    counts = Counter(one.label for one in kept)
+    n_articles = sum(one.document != one.source.text for one in kept)
+    if as_json:
+        used = msgspec.to_builtins(rule)
+        print_json(
+            {"posts": len(posts), "pairs": len(kept), "articles": n_articles}
+            | {"classes": dict(counts), "thresholds": used}
+        )
+        return
+    classes = ", ".join(f"{number(n)} {label}" for label, n in sorted(counts.items()))
+    _say(
+        f"{number(len(posts))} posts, {number(len(kept))} pairs, {number(n_articles)} with an "
+        f"article: {classes or 'none'}"
+    )
+    if thresholds is None:
+        _say("thresholds were not fitted to data: hoaxwatch datasets prepare factify FILE")
+    _say(f"wrote {output}")
+
+
+def _thresholds(path: Path | None, encoder: str, image_encoder: str) -> Any:
+    from detectors.factify import Thresholds
+
+    if path is None:
+        return Thresholds(**NOT_FITTED, encoder=encoder, image_encoder=image_encoder)
+    try:
+        rule = msgspec.json.decode(path.read_bytes(), type=Thresholds)
+    except (OSError, msgspec.DecodeError) as error:
+        raise UsageError(f"{path} holds no thresholds ({error}); write them anew") from None
+    if (rule.encoder, rule.image_encoder) != (encoder, image_encoder):
+        raise UsageError(
+            f"{path} is for {rule.encoder} and {rule.image_encoder}, here are {encoder} and "
+            f"{image_encoder}: hoaxwatch datasets prepare factify FILE"
+        )
+    return rule
+
+
+def _read_articles(path: Path) -> dict[str, str]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            return {row["url"]: row["text"] for row in csv.DictReader(lines)}
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}; check the path") from None
+    except KeyError as error:
+        raise UsageError(f"{path} has no column {error}; it wants url and text") from None
+
+
+def _reader(wanted: bool, load: Callable[[str], Any]) -> Callable[[str], str]:
+    """Reads the words in the picture of an address; nothing where there is no picture."""
+    if not wanted:
+        return lambda address: ""
+    from detectors.text.ocr import OcrUnavailable, default_engine
+
+    try:
+        engine = default_engine()
+    except OcrUnavailable as error:
+        raise UsageError(str(error)) from None
+
+    def read(address: str) -> str:
+        image = load(address) if address else None
+        return "" if image is None else engine.read(image).text
+
+    return read
+
+
+def _write(path: Path, write: Callable[[], object]) -> None:
+    try:
+        write()
+    except OSError as error:
+        raise UsageError(
+            f"cannot write {path}: {error.strerror}; give another place with --output"
+        ) from None
+
+
+def _say(line: str) -> None:
+    notes.print(line, markup=False, soft_wrap=True)

@@ -1,0 +1,119 @@
+"""hoaxwatch datasets: pairs out of stored posts, thresholds out of a file of pairs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image
+
+from detectors.datasets.generated_pairs import generate
+from hoaxwatch import cli
+from storage import writes
+from storage.database import connect
+from streams import steps
+from streams.records import Author, Post
+from tests.marker import MarkerDetector
+from tests.unit.detectors.stem_encoder import StemEncoder
+
+if TYPE_CHECKING:
+    from tests.conftest import Server
+
+MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
+TEXT = "The harbour office closed the old bridge in Dorvik"
+LINK = "https://news.example/bridge"
+
+
+@pytest.fixture(autouse=True)
+def _settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("HOAXWATCH_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOAXWATCH_CONFIG", str(tmp_path / "none.toml"))
+    monkeypatch.setattr("hoaxwatch.commands.datasets.default_encoder", StemEncoder)
+    monkeypatch.chdir(tmp_path)
+
+
+def post(handle: str, number: int, text: str, **more: Any) -> Post:
+    name = f"{handle}{number}"
+    author = Author(author_id=f"id of {handle}", handle=handle)
+    return Post(
+        platform="x",
+        post_id=name,
+        root_id=name,
+        posted_at=MONDAY,
+        text=text,
+        author=author,
+        observed_at=MONDAY,
+        raw=name.encode(),
+        **more,
+    )
+
+
+def test_pairs_of_stored_posts(one_server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("articles.csv").write_text(f'url,text\n{LINK},"The whole\narticle."\n')
+    posts = [
+        post("ann", 1, TEXT),
+        post("bea", 1, f"{TEXT}, they say", links=(LINK,)),
+        post("bea", 2, "A library opened near the station"),
+        post("cy", 1, TEXT),
+    ]
+    with one_server.new_database() as database:
+        with connect(database) as connection:
+            writes.prepare(connection)
+            steps.record(connection, steps.prepare(posts, MONDAY), MarkerDetector(), "key")
+        at = ["--database", database]
+        asked = ["datasets", "pair", "ann", "@bea", "--articles", "articles.csv", *at]
+        capsys.readouterr()
+        assert cli.run([*asked, "--json"]) == cli.OK
+        told = json.loads(capsys.readouterr().out)
+        assert (told["posts"], told["pairs"], told["articles"]) == (3, 1, 1)
+        with Path("pairs.csv").open(newline="") as lines:
+            (row,) = csv.DictReader(lines)
+        assert (row["claim"], row["document"], row["category"]) == (
+            TEXT,
+            "The whole\narticle.",
+            "Support_Text",
+        )
+        assert (row["claim_post"], row["document_post"]) == ("ann1", "bea1")
+        for wrong, words in (
+            (["ann"], "two accounts or more"),
+            (["ann", "dora"], "no post of dora is stored"),
+            (["ann", "bea", "--articles", "none.csv"], "cannot read none.csv"),
+            (["ann", "bea", "--thresholds", "articles.csv"], "holds no thresholds"),
+        ):
+            assert cli.run(["datasets", "pair", *wrong, *at]) == cli.USAGE
+            assert words in " ".join(capsys.readouterr().err.split())
+
+
+def test_thresholds_of_a_file_of_pairs(capsys: pytest.CaptureFixture[str]) -> None:
+    names = ("claim", "document", "claim_image", "document_image")
+    columns = [*names, "claim_ocr", "document_ocr", "category"]
+    with Path("train.csv").open("w", newline="") as out:
+        writer = csv.DictWriter(out, columns, restval="")
+        writer.writeheader()
+        for number, one in enumerate(generate(8, seed=1)):
+            row = {"claim": one.pair.claim, "document": one.pair.document, "category": one.label}
+            for side, images in zip(names[2:], one.pair[2:4], strict=True):
+                for image in images:
+                    row[side] = f"https://pictures.example/{number}{side}.png"
+                    Image.fromarray(image).save(f"{number}{side}.png")
+            writer.writerow(row)
+    asked = ["datasets", "prepare", "factify", "train.csv", "--images", "."]
+    assert cli.run([*asked, "--json"]) == cli.OK
+    told = json.loads(capsys.readouterr().out)
+    assert told["pairs"] == sum(told["classes"].values()) == 40
+    assert json.loads(Path("thresholds.json").read_text()) == told["thresholds"]
+    assert told["thresholds"]["encoder"] == "stems"
+    for wrong, words in (
+        (["factify", "none.csv"], "cannot read none.csv"),
+        (["factify", "thresholds.json"], "has no column"),
+        (["factify", "train.csv"], "without pictures give --images FOLDER"),
+        (["liar", "train.csv"], "there is factify"),
+    ):
+        assert cli.run(["datasets", "prepare", *wrong]) == cli.USAGE
+        assert words in " ".join(capsys.readouterr().err.split())
