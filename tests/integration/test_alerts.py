@@ -219,6 +219,53 @@ def test_evidence_shows_posts_and_accounts_that_exist(ten_days: TenDays) -> None
         assert evidence[key]
 
 
+def test_a_rule_in_the_shadow_records_and_sends_nothing(ten_days: TenDays) -> None:
+    shadow = Policies.model_validate({"coordinated_burst": {"shadow": True}})
+    sink = Sink()
+    with connect(ten_days.dsn) as connection:
+        sweep(connection, shadow, NOW)
+        hidden = dict(rows(connection, "rule, is_shadow"))
+        outbox.send_waiting(connection, {"log": sink}, 50, NOW, Pace(0, HOUR))
+        told = connection.execute(
+            "SELECT count(*) FROM hoaxwatch.alerts WHERE sent_at IS NOT NULL"
+        ).fetchone()
+        everything = len(rows(connection, "rule"))
+        for table in ("alerts", "alert_deliveries", "alert_digests"):
+            connection.execute(f"DELETE FROM hoaxwatch.{table}".encode())
+    assert hidden["coordinated_burst"] is True
+    assert not any(found for rule, found in hidden.items() if rule != "coordinated_burst")
+    assert told == (everything - 1,)
+    assert len(sink.taken) == 1  # a digest of the others
+
+
+def test_a_lineage_that_is_renamed_keeps_its_alert(ten_days: TenDays) -> None:
+    low = Policies.model_validate(
+        {"emerging_fake_cluster": {"min_score": 0.02, "min_users": 5, "min_contents": 1}}
+    )
+    with connect(ten_days.dsn) as connection:
+        sweep(connection, low, NOW)
+        (number, subject), *_ = connection.execute(
+            "SELECT alert_id, subject FROM hoaxwatch.alerts WHERE rule = 'emerging_fake_cluster'"
+            " ORDER BY jsonb_array_length(evidence -> 'accounts') DESC, subject"
+        ).fetchall()
+        name = subject.removeprefix("lineage:")
+        rename = "UPDATE hoaxwatch.clusters SET lineage = %s WHERE lineage = %s"
+        before = len(rows(connection, "rule"))
+        try:
+            connection.execute(rename, ("other", name))
+            connection.execute("UPDATE hoaxwatch.alerts SET sent_at = now()")
+            sweep(connection, low, NOW)
+            after = connection.execute(
+                "SELECT subject, sent_at IS NOT NULL FROM hoaxwatch.alerts WHERE alert_id = %s",
+                (number,),
+            ).fetchall()
+            assert after == [("lineage:other", True)]
+            assert len(rows(connection, "rule")) == before
+        finally:
+            connection.execute(rename, (name, "other"))
+            connection.execute("DELETE FROM hoaxwatch.alerts")
+
+
 def test_what_is_deleted_leaves_the_evidence(ten_days: TenDays, one_server: Server) -> None:
     """The posts of a surge are gone: nobody was told, so the alert is gone too."""
     with one_server.new_database() as dsn:
