@@ -6,16 +6,19 @@ The facts are few of many rows: each query asks only for what some rule may fire
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import psycopg
 from psycopg.rows import class_row, dict_row
 
 #: Of sweeps: one at a time tells stories, the next one finds what it told.
 SWEEP_LOCK = 0x616C6572
+#: A sender holds a row while it sends: as often as that a sweep may meet one.
+SWEEP_TRIES = 20
+
+T = TypeVar("T")
 
 #: Below these no rule can fire (`streams.alerts.policies`): an index holds what is above.
 LEAST_EMERGING, LEAST_COORDINATED = 0.01, 3
@@ -346,17 +349,24 @@ class StoredAlert(NamedTuple):
     accounts: list[str]
 
 
-@contextmanager
-def one_sweep(connection: psycopg.Connection) -> Iterator[psycopg.Cursor[Any]]:
-    """One transaction that sees the database as it is at its beginning and tells stories alone.
+def in_one_sweep(connection: psycopg.Connection, work: Callable[[psycopg.Cursor[Any]], T]) -> T:
+    """Does the work in one transaction that sees the database as it is at its beginning, alone.
 
-    Another sweep waits before its own begins: so none writes an older tale over a newer one.
+    Another sweep waits before its own begins: so none writes an older tale over a newer one. If
+    somebody decided about an alert or sent it meanwhile, the transaction begins again: at most
+    SWEEP_TRIES times, then psycopg's error goes on.
     """
     connection.execute("SELECT pg_advisory_lock(%s)", (SWEEP_LOCK,))
     try:
-        with connection.transaction(), connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            yield cursor
+        for again in range(SWEEP_TRIES - 1, -1, -1):
+            try:
+                with connection.transaction(), connection.cursor() as cursor:
+                    cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+                    return work(cursor)
+            except psycopg.errors.SerializationFailure:
+                if not again:
+                    raise
+        raise AssertionError("unreachable")
     finally:
         if not connection.broken:
             connection.execute("SELECT pg_advisory_unlock(%s)", (SWEEP_LOCK,))

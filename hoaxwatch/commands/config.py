@@ -7,6 +7,7 @@ from pydantic import SecretStr
 
 from hoaxwatch.commands import options
 from hoaxwatch.show import notes, print_json
+from streams.alerts.policies import read_policies
 from streams.settings import Settings, config_file, environment_name, read_settings
 
 app = typer.Typer(help="Show and check the settings.", no_args_is_help=True)
@@ -34,8 +35,8 @@ def show(as_json: options.Json = False) -> None:
 
 @app.command()
 def check() -> None:
-    """Check the settings; says what is wrong, if anything."""
-    read_settings()
+    """Check the settings and the policies of alerts; says what is wrong, if anything."""
+    read_policies(read_settings().alert_policies)
     path = config_file()
     source = str(path) if path.exists() else f"no {path}: environment and defaults"
     notes.print(f"settings are good ({source})", markup=False, soft_wrap=True)

@@ -48,11 +48,15 @@ def sweep(
 
     watches: also looks at the machinery, which only whoever works day and night should.
     """
-    with alerts.one_sweep(connection) as cursor:
+
+    def tell_all(cursor: Cursor) -> list[Story]:
         stories = tell(connection, cursor, policies, now)
         if watches:
             watch(connection, cursor, policies, now)
         fail_point("alert.before_telling")
+        return stories
+
+    stories = alerts.in_one_sweep(connection, tell_all)
     fail_point("alert.after_telling")
     return Told(len(stories), sum(story.over_at is None for story in stories))
 

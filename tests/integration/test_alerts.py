@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -218,6 +219,53 @@ def test_evidence_shows_posts_and_accounts_that_exist(ten_days: TenDays) -> None
         assert evidence[key]
 
 
+def test_a_rule_in_the_shadow_records_and_sends_nothing(ten_days: TenDays) -> None:
+    shadow = Policies.model_validate({"coordinated_burst": {"shadow": True}})
+    sink = Sink()
+    with connect(ten_days.dsn) as connection:
+        sweep(connection, shadow, NOW)
+        hidden = dict(rows(connection, "rule, is_shadow"))
+        outbox.send_waiting(connection, {"log": sink}, 50, NOW, Pace(0, HOUR))
+        told = connection.execute(
+            "SELECT count(*) FROM hoaxwatch.alerts WHERE sent_at IS NOT NULL"
+        ).fetchone()
+        everything = len(rows(connection, "rule"))
+        for table in ("alerts", "alert_deliveries", "alert_digests"):
+            connection.execute(f"DELETE FROM hoaxwatch.{table}".encode())
+    assert hidden["coordinated_burst"] is True
+    assert not any(found for rule, found in hidden.items() if rule != "coordinated_burst")
+    assert told == (everything - 1,)
+    assert len(sink.taken) == 1  # a digest of the others
+
+
+def test_a_lineage_that_is_renamed_keeps_its_alert(ten_days: TenDays) -> None:
+    low = Policies.model_validate(
+        {"emerging_fake_cluster": {"min_score": 0.02, "min_users": 5, "min_contents": 1}}
+    )
+    with connect(ten_days.dsn) as connection:
+        sweep(connection, low, NOW)
+        (number, subject), *_ = connection.execute(
+            "SELECT alert_id, subject FROM hoaxwatch.alerts WHERE rule = 'emerging_fake_cluster'"
+            " ORDER BY jsonb_array_length(evidence -> 'accounts') DESC, subject"
+        ).fetchall()
+        name = subject.removeprefix("lineage:")
+        rename = "UPDATE hoaxwatch.clusters SET lineage = %s WHERE lineage = %s"
+        before = len(rows(connection, "rule"))
+        try:
+            connection.execute(rename, ("other", name))
+            connection.execute("UPDATE hoaxwatch.alerts SET sent_at = now()")
+            sweep(connection, low, NOW)
+            after = connection.execute(
+                "SELECT subject, sent_at IS NOT NULL FROM hoaxwatch.alerts WHERE alert_id = %s",
+                (number,),
+            ).fetchall()
+            assert after == [("lineage:other", True)]
+            assert len(rows(connection, "rule")) == before
+        finally:
+            connection.execute(rename, (name, "other"))
+            connection.execute("DELETE FROM hoaxwatch.alerts")
+
+
 def test_what_is_deleted_leaves_the_evidence(ten_days: TenDays, one_server: Server) -> None:
     """The posts of a surge are gone: nobody was told, so the alert is gone too."""
     with one_server.new_database() as dsn:
@@ -258,8 +306,7 @@ def line(subject: str, **changed: Any) -> AlertLine:
 
 
 def tell(connection: Connection, *lines: AlertLine) -> None:
-    with alerts.one_sweep(connection) as cursor:
-        alerts.tell_alerts(cursor, lines, NOW)
+    alerts.in_one_sweep(connection, lambda cursor: alerts.tell_alerts(cursor, lines, NOW))
 
 
 class Sink:
@@ -295,6 +342,64 @@ def test_a_new_episode_is_sent_again_and_decisions_end_with_the_old_one(
     assert outbox.send_waiting(connection, {"log": sink}, 10, NOW) == 1
     assert sink.taken == ["tag:a", "tag:a"]
     assert not alerts.resolve(connection, number + 1, "ann", NOW)
+
+
+def test_a_decision_during_a_sweep_is_kept(connection: Connection, database: str) -> None:
+    """The sweep saw the row as it was before: it begins again."""
+    tell(connection, line("tag:a"))
+    ((number,),) = connection.execute("SELECT alert_id FROM hoaxwatch.alerts").fetchall()
+    n_tries = 0
+
+    def work(cursor: Any) -> None:
+        nonlocal n_tries
+        n_tries += 1
+        alerts.read_stored(cursor, ["hashtag_surge"])
+        if n_tries == 1:
+            with connect(database) as other:
+                alerts.acknowledge(other, number, "ann", NOW)
+        alerts.tell_alerts(cursor, [line("tag:a", strength=7.0)], NOW)
+
+    alerts.in_one_sweep(connection, work)
+    assert n_tries == 2
+    assert rows(connection, "state, strength::int") == [("acknowledged", 7)]
+
+
+def test_two_sweeps_at_once_come_one_after_the_other(connection: Connection, database: str) -> None:
+    done: list[str] = []
+
+    def sweep_beside() -> None:
+        with connect(database) as other:
+            tell(other, line("tag:a", strength=2.0))
+        done.append("second")
+
+    beside = threading.Thread(target=sweep_beside)
+
+    def work(cursor: Any) -> None:
+        beside.start()
+        beside.join(0.5)
+        alerts.tell_alerts(cursor, [line("tag:a")], NOW)
+        done.append("first")
+
+    alerts.in_one_sweep(connection, work)
+    beside.join(20)
+    assert done == ["first", "second"]
+    assert rows(connection, "strength::int") == [2]
+
+
+def test_two_senders_send_each_alert_once(connection: Connection, database: str) -> None:
+    tell(connection, *(line(f"tag:{number}") for number in range(20)))
+    sink = Sink()
+
+    def send() -> None:
+        with connect(database) as own:
+            outbox.send_waiting(own, {"log": sink}, 20, NOW)
+
+    senders = [threading.Thread(target=send) for _ in range(3)]
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join(30)
+    assert sorted(sink.taken) == sorted(f"tag:{number}" for number in range(20))
 
 
 def test_shadow_muted_and_resolved_alerts_are_not_sent(connection: Connection) -> None:
