@@ -29,15 +29,15 @@ def test_plain_brokers() -> None:
 
 def test_a_login_is_given_to_both_clients() -> None:
     given = settings(
-        kafka_security="SASL_SSL", kafka_user="ann", kafka_password="secret", kafka_sasl="PLAIN"
+        kafka_security="SASL_SSL", kafka_user="ann", kafka_password="tulip", kafka_sasl="PLAIN"
     )
     config = client_config(given)
     assert config["sasl_mechanism"] == "PLAIN"
-    assert (config["sasl_plain_username"], config["sasl_plain_password"]) == ("ann", "secret")
+    assert (config["sasl_plain_username"], config["sasl_plain_password"]) == ("ann", "tulip")
     theirs = credentials(given)
     assert (theirs.protocol.value, theirs.mechanism.value) == ("SASL_SSL", "PLAIN")
     assert theirs.ssl_context.verify_mode is ssl.CERT_REQUIRED
-    assert "secret" not in repr(theirs) + repr(given)
+    assert "tulip" not in repr(theirs) + repr(given)
 
 
 def test_certificates_are_checked_by_the_named_authority(tmp_path: Path) -> None:
