@@ -7,7 +7,8 @@ through its own replacement from the one that replaced it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -17,6 +18,9 @@ from streams.errors import Replaced, Unavailable
 
 #: Of the connections of counting workers: only such a one may be ended by its successor.
 TRACK_ROLE = "hoaxwatch track"
+
+#: Whoever does the jobs that are one for the whole project holds it.
+JOBS_LOCK = 0x6A6F6273
 
 
 class Span(NamedTuple):
@@ -306,3 +310,19 @@ def hold_partitions(cursor: psycopg.Cursor[Any], epochs: Mapping[int, int]) -> N
     lost = sorted(set(epochs) - {row[0] for row in rows})
     if lost:
         raise Replaced(f"partitions {lost} of the hashtags were taken over by another worker")
+
+
+@contextmanager
+def jobs_lease(connection: psycopg.Connection) -> Iterator[bool]:
+    """Inside, whether the jobs of the project are ours to do: nobody else has the lease.
+
+    The server holds it for this session, so whoever dies has given it back. One that only sleeps
+    keeps it: what the jobs do may come late, and is the same whoever does it.
+    """
+    row = connection.execute("SELECT pg_try_advisory_lock(%s)", (JOBS_LOCK,)).fetchone()
+    is_ours = row is not None and bool(row[0])
+    try:
+        yield is_ours
+    finally:
+        if is_ours and not connection.broken:
+            connection.execute("SELECT pg_advisory_unlock(%s)", (JOBS_LOCK,))

@@ -23,18 +23,21 @@ import structlog
 from detectors.registry import load_detector
 from storage.database import open_database
 from streams.alerts.sending import sender_of
+from streams.claims import ClaimMatcher
 from streams.errors import Replaced, Unavailable, UsageError
-from streams.local import track_options
+from streams.local import cascade_scoring, track_options
 from streams.metrics import Metrics, serve_metrics
 from streams.records import NewerRecord
 from streams.settings import Settings
 from streams.topics import ACTIVITY, CLASSIFY, POSTS, TRACK, count_partitions
-from streams.workers import Classifier, Tracker
+from streams.workers import Classifier, Jobs, Tracker
 
 T = TypeVar("T")
 
 ALERT, ALL = "alert", "all"
 ROLES = (CLASSIFY, TRACK, ALERT, ALL)
+#: How often alerts that wait are looked for.
+ALERT_SECONDS = 2.0
 #: So long the clients may take to say goodbye after an error; then the process ends as it is.
 GOODBYE_SECONDS = 15.0
 #: Pauses before a worker that ended is started again, and how many short lives in a row are enough.
@@ -80,6 +83,8 @@ class Worker:
         self._closing: list[Callable[[], None]] = []
         make = {CLASSIFY: self._classify, TRACK: self._track, ALERT: self._alert}
         services = [make[role]() for role in roles]
+        if TRACK in roles:
+            services.append(self._jobs())
         self._worker = mode.Worker(
             *services,
             loop=self._loop,
@@ -128,9 +133,14 @@ class Worker:
         work = Tracker(self._dsn, self._settings, options, n, self._metrics)
         return track_app(self._settings, work, self._in_thread(work.close), self._metrics)
 
+    def _jobs(self) -> Any:
+        scoring = cascade_scoring(self._settings)
+        jobs = Jobs(self._dsn, self._settings, scoring, ClaimMatcher(), self._metrics)
+        return _Repeated(jobs, self._in_thread(jobs.close), self._settings.job_seconds)
+
     def _alert(self) -> Any:
         sender = sender_of(self._dsn, self._settings)
-        return _Repeated(sender, self._in_thread(sender.close))
+        return _Repeated(sender, self._in_thread(sender.close), ALERT_SECONDS)
 
     def _in_thread(self, close: Callable[[], None]) -> Callable[[Callable[[], T]], Any]:
         """How a role has its work done: one thread, one call after the other."""
@@ -164,20 +174,22 @@ class Worker:
 
 
 class _Repeated(mode.Service):
-    """A role that reads no topic: it does its work again and again."""
+    """A role that reads no topic: it does its work again and again, at once if it says that there
+    may be more, else after a pause."""
 
-    PAUSE_SECONDS = 2.0
-
-    def __init__(self, work: Callable[[], int], in_thread: Any) -> None:
+    def __init__(
+        self, work: Callable[[], int | None], in_thread: Any, pause_seconds: float
+    ) -> None:
         self._work = work
         self._in_thread = in_thread
+        self._pause_seconds = pause_seconds
         super().__init__()
 
     @mode.Service.task
     async def _go_on(self) -> None:
         while not self.should_stop:
             if not await self._in_thread(self._work):
-                await self.sleep(self.PAUSE_SECONDS)
+                await self.sleep(self._pause_seconds)
 
 
 def exit_code(error: BaseException | None) -> int:

@@ -111,6 +111,12 @@ class Settings(BaseSettings):
         ge=1,
         description="Cascades are judged when they have so many shares, and at set ages (shares).",
     )
+    job_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        description="How often a worker that tracks looks for cascades to judge, and for posts to "
+        "compare with claims that came later (seconds).",
+    )
     timezone: str = Field(
         default="UTC",
         description="Time zone of day tables and of times you give without one, as Europe/Berlin. "

@@ -1,13 +1,14 @@
 """What a worker does with the records it takes, without Faust and without Kafka.
 
 `Classifier` stores and judges a batch of records; `Tracker` recounts the hashtags of its
-partitions. Both keep one connection, wait for a database that is away, and are called from one
-thread.
+partitions; `Jobs` does now and then what is one for the whole project. Each keeps one connection,
+waits for a database that is away, and is called from one thread.
 """
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from secrets import token_hex
@@ -36,7 +37,7 @@ from streams.records import (
     decode_reading,
 )
 from streams.settings import Settings
-from streams.steps import Owned
+from streams.steps import CascadeScoring, Owned
 
 T = TypeVar("T")
 
@@ -45,6 +46,7 @@ LONE_TRIES = 3
 #: So many records in a row that fail, each alone, are no bad records: something else is wrong.
 BAD_IN_A_ROW = 20
 IDLE_SECONDS = 30
+JOBS_ROLE = "hoaxwatch jobs"
 log = structlog.get_logger()
 
 
@@ -466,6 +468,52 @@ class Tracker:
         tracked = steps.track(connection, self._options, owned)
         fail_point("track.after_commit")
         return tracked.n_hashtags
+
+    def close(self) -> None:
+        """Lets go of the database."""
+        self._database.close()
+
+
+class Jobs:
+    """What is done for the whole project now and then, by one of the workers that could: cascades
+    that changed are judged, and posts are compared with claims that were loaded after them.
+
+    What it stores depends on what is stored, so it is no matter which worker does it, or how often.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        settings: Settings,
+        scoring: CascadeScoring | None,
+        matcher: ClaimMatcher,
+        metrics: Metrics,
+    ) -> None:
+        self._database = _Database(dsn, JOBS_ROLE, settings, metrics)
+        self._scoring = scoring
+        self._matcher = matcher
+        self._page = settings.batch_posts
+
+    def __call__(self) -> None:
+        """Does what there is to do, if nobody else does it now. Raises Unavailable, UsageError."""
+        done = self._database.run(self._do, self._start)
+        if done.total():
+            log.info("jobs done", **done)
+
+    def _start(self, connection: Connection) -> None:
+        limit_waits(connection, 4 * IDLE_SECONDS)  # cascades are judged in the middle of it
+
+    def _do(self, connection: Connection) -> Counter[str]:
+        done: Counter[str] = Counter()
+        with positions.jobs_lease(connection) as is_ours:
+            if not is_ours:
+                return done
+            if self._scoring is not None:
+                judged = steps.score_cascades(connection, self._scoring)
+                done.update({f"cascades_{state}": n for state, n in judged.items()})
+            compared = steps.match_claims(connection, self._matcher, self._page)
+            done.update({f"claims_{what}": n for what, n in compared.items()})
+        return done
 
     def close(self) -> None:
         """Lets go of the database."""
