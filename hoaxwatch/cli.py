@@ -20,6 +20,7 @@ from hoaxwatch.commands import (
     demo,
     doctor,
     evaluate,
+    forget,
     graph,
     pipeline,
     quarantine,
@@ -57,6 +58,7 @@ app.add_typer(brokers.topics_app, name="topics")
 app.add_typer(claims.app, name="claims")
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(evaluate.app, name="evaluate")
+app.add_typer(forget.app, name="forget")
 app.add_typer(graph.app, name="graph")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(alerts.app, name="alerts")

@@ -807,6 +807,25 @@ def read_runs(connection: psycopg.Connection, limit: int) -> list[dict[str, Any]
     ).fetchall()
 
 
+def count_concerned(
+    connection: psycopg.Connection, kind: str, platform: str, deleted_id: str
+) -> tuple[int, int]:
+    """How many posts go when a post or an author ("post", "author") is deleted, and how many shares
+    of them by others."""
+    column = {"post": "post_id", "author": "author_id"}[kind]
+    row = connection.execute(
+        f"WITH own AS (SELECT platform, post_id FROM hoaxwatch.posts"
+        f"   WHERE platform = %(platform)s AND {column} = %(id)s),"
+        " roots AS (SELECT * FROM own UNION SELECT %(platform)s, %(id)s WHERE %(kind)s = 'post')"
+        " SELECT (SELECT count(*) FROM own), (SELECT count(*) FROM hoaxwatch.posts p"
+        "   JOIN roots r ON p.platform = r.platform AND p.root_id = r.post_id"
+        "   WHERE (p.platform, p.post_id) NOT IN (SELECT * FROM own))",
+        {"platform": platform, "id": deleted_id, "kind": kind},
+    ).fetchone()
+    assert row is not None
+    return int(row[0]), int(row[1])
+
+
 def read_trace(connection: psycopg.Connection, post_id: str) -> list[dict[str, Any]]:
     """The path of a post (of each platform that has this id): as it was read, judged, counted."""
     cursor = connection.cursor(row_factory=dict_row)

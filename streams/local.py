@@ -41,7 +41,7 @@ from streams.claims import ClaimMatcher
 from streams.clustering import TrackOptions
 from streams.formats.registry import read_file, sniff_format, source_of
 from streams.quarantine import Replayed
-from streams.records import Content, Problem, Reading
+from streams.records import Content, Deletion, Problem, Reading
 from streams.remap import Remapped, remap_payloads
 from streams.settings import Settings
 from streams.steps import Batch, CascadeScoring
@@ -236,6 +236,15 @@ def replay(
         )
         _catch_up(connection, detector, settings)
         return result
+
+
+def forget(dsn: str, deletion: Deletion, detector: Detector, settings: Settings) -> None:
+    """Applies a deletion as if its platform had sent it, and brings every table up to date."""
+    now = datetime.now(UTC)
+    with _session(dsn, detector, settings) as connection:
+        batch = steps.prepare([deletion], now)
+        steps.record(connection, batch, detector, settings.tombstone_key.get_secret_value())
+        _catch_up(connection, detector, settings)
 
 
 def _catch_up(connection: Connection, detector: Detector, settings: Settings) -> Counter[str]:

@@ -1,0 +1,109 @@
+"""`hoaxwatch forget`: what must go is gone from every table, and stays away."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hoaxwatch import cli
+from storage.database import connect
+from tests.samples import write_samples
+from tests.tables import assert_same, read_tables
+
+if TYPE_CHECKING:
+    from tests.conftest import Server
+
+
+@pytest.fixture(autouse=True)
+def _plain_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOAXWATCH_CONFIG", str(tmp_path / "none.toml"))
+    monkeypatch.setenv("HOAXWATCH_DETECTOR", "null")
+    monkeypatch.setenv("HOAXWATCH_CLUSTER_MIN_USERS", "5")
+
+
+@pytest.fixture
+def samples(tmp_path: Path) -> list[str]:
+    return [str(path) for path in write_samples(tmp_path / "posts", seed=2)]
+
+
+def most_shared(database: str, column: str) -> tuple[str, int, int]:
+    """The post or account of which there is most; how many posts of it and shares of them."""
+    with connect(database) as connection:
+        row = connection.execute(
+            f"SELECT o.{column}, count(DISTINCT o.post_id), count(s.post_id)"
+            " FROM hoaxwatch.posts o JOIN hoaxwatch.posts s ON s.platform = o.platform"
+            "   AND s.root_id = o.post_id AND s.post_id <> o.post_id"
+            f"   AND s.author_id <> o.author_id GROUP BY o.{column} ORDER BY 3 DESC, 1 LIMIT 1"
+        ).fetchone()
+    assert row is not None
+    return row
+
+
+def tables_of(database: str) -> dict[str, list[Any]]:
+    """All but the tombstones, which say when they were made."""
+    found = read_tables(database)
+    assert found.pop("tombstones")
+    return found
+
+
+@pytest.mark.parametrize(("kind", "column"), [("post", "post_id"), ("account", "author_id")])
+def test_it_is_as_if_it_had_never_been(
+    server: Server,
+    samples: list[str],
+    capsys: pytest.CaptureFixture[str],
+    kind: str,
+    column: str,
+) -> None:
+    with server.new_database() as after, server.new_database() as before:
+        assert cli.run(["run", *samples, "--database", after]) == 0
+        name, _, n_shares = most_shared(after, column)
+        capsys.readouterr()
+        command = ["forget", kind, f"x:{name}", "--yes", "--json", "--database"]
+        assert cli.run([*command, after]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told["posts"] >= 1
+        assert told["shares"] >= n_shares > 0
+        with connect(after) as connection:
+            left = connection.execute(
+                f"SELECT count(*) FROM hoaxwatch.posts WHERE {column} = %s", (name,)
+            ).fetchone()
+        assert left == (0,)
+        assert cli.run([*command, before]) == 0
+        assert cli.run(["run", *samples, "--database", before]) == 0
+        assert_same(tables_of(after), tables_of(before))
+        assert cli.run(["run", *samples, "--database", after]) == 0
+        assert_same(tables_of(after), tables_of(before))
+
+
+def test_it_asks_first(
+    database: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("typer.confirm", _refuse)
+    assert cli.run(["forget", "post", "x:1", "--database", database]) == 130
+    with connect(database) as connection:
+        kept = connection.execute("SELECT count(*) FROM hoaxwatch.tombstones").fetchone()
+    assert kept == (0,)
+
+
+def _refuse(question: str, abort: bool, err: bool) -> None:
+    import typer
+
+    raise typer.Abort
+
+
+def test_a_name_without_platform_is_refused(
+    database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["forget", "account", "12", "--yes", "--database", database]) == 2
+    assert "it looks like x:" in capsys.readouterr().err
+
+
+def test_what_is_not_stored_is_kept_out(database: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["forget", "account", "x:12", "--yes", "--database", database]) == 0
+    assert "nothing of it was stored, and nothing will be" in capsys.readouterr().out
+    with connect(database) as connection:
+        kept = connection.execute("SELECT kind, reason FROM hoaxwatch.tombstones").fetchall()
+    assert kept == [("author", "forgotten on request")]
