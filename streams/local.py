@@ -85,11 +85,6 @@ class Quiet:
         """Nothing."""
 
 
-#: Posts of the first batch; each has twice as many as the one before until they have
-#: `batch_posts`. While the first is read, everything behind it has nothing to do.
-FIRST_BATCH = 512
-
-
 @dataclass(frozen=True)
 class InputFile:
     """A file to read, with its format."""
@@ -366,17 +361,15 @@ class _Pipeline:
 
     def _read_files(self) -> None:
         batch: list[Reading] = []
-        size = min(FIRST_BATCH, self._settings.batch_posts)
         for file in self._inputs:
             self._progress.file_started(file.path, file.format)
             n_records = 0
             for reading in read_file(file.path, file.format):
                 n_records += 1
                 batch.append(reading)
-                if len(batch) >= size:
+                if len(batch) >= self._settings.batch_posts:
                     self._read.put(steps.prepare(batch, datetime.now(UTC)))
                     batch = []
-                    size = min(2 * size, self._settings.batch_posts)
             self._result.inputs.append(_describe(file, n_records))
             self._result.n_of_source[source_of(file.path, file.format)] += n_records
         if batch:
