@@ -3,7 +3,8 @@
 In a ```console block a line `$ command` is run; the lines below it must be among what it prints, in
 order, with blanks folded. `...` alone stands for any lines, inside a line for any characters. A
 command that must fail ends with `# exit 2`. A ```python block is run in one Python process with
-those before it; what it must give is asserted in the page.
+those before it; what it must give is asserted in the page. A ```sql block is asked of the project
+that is named like the page, and the ```text block right below it is what psql prints.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ import pytest
 from tests.house.repository import ROOT
 
 PAGES = sorted(path for path in (ROOT / "docs").glob("*.md") if path.name != "README.md")
-BLOCK = re.compile(r"(?ms)^```(console|python)\n(.*?)^```")
+BLOCK = re.compile(r"(?ms)^```(console|python|sql)\n(.*?)^```(?:\n```text\n(.*?)^```)?")
 
 
 @dataclass(frozen=True)
 class Step:
-    """A command with the lines it shows, or a piece of Python."""
+    """A command with the lines it shows, a piece of Python, or a query with the lines it shows."""
 
     kind: str
     text: str
@@ -43,9 +44,9 @@ def steps_of(page: str) -> Iterator[Step]:
     >>> [(step.kind, step.text, step.shown, step.exit_code) for step in steps_of(text)]
     [('console', 'ls x', ('ls: ...',), 2), ('python', 'x = 1\\n', (), 0)]
     """
-    for kind, block in BLOCK.findall(page):
-        if kind == "python":
-            yield Step("python", block)
+    for kind, block, text in BLOCK.findall(page):
+        if kind != "console":
+            yield Step(kind, block, tuple(text.splitlines()))
             continue
         for part in re.split(r"(?m)^\$ ", block)[1:]:
             command, *shown = part.rstrip("\n").split("\n")
@@ -96,7 +97,7 @@ def home() -> Iterator[Path]:
 
 
 def test_there_are_pages() -> None:
-    assert {page.name for page in PAGES} >= {"alerts.md", "tutorial.md", "python.md"}
+    assert {page.name for page in PAGES} >= {"alerts.md", "queries.md", "tutorial.md"}
     index = (ROOT / "docs" / "README.md").read_text("utf-8")
     assert [page.name for page in PAGES if f"({page.name})" not in index] == []
 
@@ -118,6 +119,9 @@ def test_what_a_page_shows_is_what_happens(page: Path, home: Path, tmp_path: Pat
         if step.kind == "python":
             python.append(step.text)
             command = [sys.executable, "-W", "error", "-c", "\n".join(python)]
+        elif step.kind == "sql":
+            command = ["hoaxwatch", "psql", "--project", page.stem, "--", "-X", "-c", step.text]
+            assert step.shown, f"{step.text}\nis followed by no answer"
         else:
             command = ["bash", "-o", "pipefail", "-c", step.text]
         done = subprocess.run(
