@@ -14,6 +14,7 @@ from hoaxwatch.commands.options import connected, settings_of
 from hoaxwatch.show import counting, notes, number, print_json
 from storage import backup, embedded, reads
 from storage.database import embedded_folder, open_database, shown_dsn
+from storage.grants import ANALYST_TIMEOUT_SECONDS, grant_analyst, revoke_analyst
 from streams.errors import UsageError
 from streams.settings import Settings
 
@@ -127,6 +128,50 @@ def restore(
         markup=False,
         soft_wrap=True,
     )
+
+
+Login = Annotated[str, typer.Argument(help="A login of the database server.")]
+
+
+@app.command()
+def grant(
+    login: Login,
+    timeout: Annotated[
+        int, typer.Option("--timeout", min=1, help="A query is ended after so long (seconds).")
+    ] = ANALYST_TIMEOUT_SECONDS,
+    project: options.Project = None,
+    database: options.Database = None,
+) -> None:
+    """Let an analyst read the views of schema mart, and nothing else. For a server of yours."""
+    settings = _own_server(project, database)
+    with connected(settings) as connection:
+        left = grant_analyst(connection, login, timeout)
+    print(f"{login} may read schema mart")
+    if left:
+        notes.print("an administrator should also limit its queries:")
+        for statement in left:
+            print(f"{statement};")
+
+
+@app.command()
+def revoke(
+    login: Login, project: options.Project = None, database: options.Database = None
+) -> None:
+    """Take back what `db grant` gave."""
+    settings = _own_server(project, database)
+    with connected(settings) as connection:
+        revoke_analyst(connection, login)
+    print(f"{login} may not read schema mart any more")
+
+
+def _own_server(project: str | None, database: str | None) -> Settings:
+    settings = settings_of(project, database)
+    if settings.database is None:
+        raise UsageError(
+            "the embedded database is yours alone and has no other logins; give a server with "
+            "--database (hoaxwatch db dump and db restore move a project)"
+        )
+    return settings
 
 
 def psql(
