@@ -22,6 +22,7 @@ from hoaxwatch.commands import (
     evaluate,
     forget,
     graph,
+    labels,
     pipeline,
     quarantine,
     simulate,
@@ -60,6 +61,7 @@ app.add_typer(datasets.app, name="datasets")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(forget.app, name="forget")
 app.add_typer(graph.app, name="graph")
+app.add_typer(labels.app, name="labels")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(database.app, name="db")

@@ -627,6 +627,7 @@ def apply_deletions(cursor: psycopg.Cursor[Any], deletions: Sequence[Deletion], 
         ("combined_scores", "root_id"),
         ("claim_checks", "root_id"),
         ("claim_matches", "root_id"),
+        ("labels", "root_id"),
         ("content", "root_id"),
     ):
         cursor.execute(

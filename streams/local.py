@@ -242,6 +242,14 @@ def forget(dsn: str, deletion: Deletion, detector: Detector, settings: Settings)
         _catch_up(connection, detector, settings)
 
 
+def count_again(dsn: str, settings: Settings) -> None:
+    """Counts anew what is dirty, as after labels of people, and tells alerts anew."""
+    policies = read_policies(settings.alert_policies)
+    with database_errors(dsn), _working_connection(dsn) as connection:
+        steps.track(connection, track_options(settings))
+        sweep(connection, policies, datetime.now(UTC))
+
+
 def _catch_up(connection: Connection, detector: Detector, settings: Settings) -> Counter[str]:
     """Judges what has no verdict, compares it with claims and recounts what is dirty."""
     scoring, policies = cascade_scoring(settings), read_policies(settings.alert_policies)
