@@ -9,13 +9,17 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hoaxwatch.simulate import simulate
+from storage.database import connect
 from streams import local
+from streams.alerts.policies import read_policies
+from streams.alerts.telling import sweep
 from streams.formats.registry import read_file
 from streams.records import Reading
 from streams.settings import read_settings
@@ -82,6 +86,8 @@ def over_brokers(scene: Scene, readings: Sequence[Reading], n_workers: int) -> d
         scene.send(many[at : at + 5000])
     scene.wait(600)
     scene.stop()
+    with connect(scene.dsn) as connection:  # what a worker for alerts does now and then
+        sweep(connection, read_policies(None), datetime.now(UTC))
     return read_tables(scene.dsn)
 
 
