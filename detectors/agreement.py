@@ -1,8 +1,6 @@
-"""How far people agree on labels, and how right a detector is by what they say. Pure."""
+"""How far people agree on labels. Pure."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,28 +33,3 @@ def fleiss_kappa(counts: NDArray[np.int64]) -> float | None:
     if expected == 1:
         return None
     return (agreement - expected) / (1 - expected)
-
-
-def majority(counts: Sequence[int], labels: Sequence[str], undecided: str) -> str:
-    """The label that more than half gave, else `undecided`.
-
-    >>> majority([2, 1, 0], ["likely_false", "likely_true", "unsure"], "unsure")
-    'likely_false'
-    >>> majority([1, 1, 0], ["likely_false", "likely_true", "unsure"], "unsure")
-    'unsure'
-    """
-    total = sum(counts)
-    won = [label for label, n in zip(labels, counts, strict=True) if 2 * n > total]
-    return won[0] if won else undecided
-
-
-def confirmed(judged: Iterable[tuple[bool | None, str]]) -> tuple[int, int]:
-    """Of contents that the detector flags and that people decided on: how many they call likely
-    false, and of how many.
-
-    >>> confirmed([(True, "likely_false"), (True, "likely_true"), (True, "unsure"),
-    ...            (False, "likely_false"), (None, "likely_false")])
-    (1, 2)
-    """
-    decided = [label for is_flagged, label in judged if is_flagged and label != "unsure"]
-    return sum(label == "likely_false" for label in decided), len(decided)

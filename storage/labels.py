@@ -100,31 +100,32 @@ ORDER BY l.labelled_at DESC, l.platform, l.root_id, l.labelled_by
 """
 
 _TALLIES = """
-SELECT l.platform, l.root_id, count(*) FILTER (WHERE l.label = 'likely_false') AS likely_false,
-       count(*) FILTER (WHERE l.label = 'likely_true') AS likely_true,
-       count(*) FILTER (WHERE l.label = 'unsure') AS unsure,
-       (array_agg(v.score >= p.threshold))[1] AS is_flagged
-FROM hoaxwatch.labels l
+SELECT array_agg(n.times ORDER BY n.place) AS counts, v.score >= p.threshold, v.likely_false
+FROM (
+    SELECT l.platform, l.root_id, g.place, count(*) FILTER (WHERE l.label = g.label) AS times
+    FROM hoaxwatch.labels l
+    CROSS JOIN unnest(%(labels)s::text[]) WITH ORDINALITY AS g (label, place)
+    WHERE EXISTS (SELECT FROM hoaxwatch.posts o WHERE o.platform = l.platform
+                  AND o.root_id = l.root_id
+                  AND (%(since)s::timestamptz IS NULL OR o.posted_at >= %(since)s)
+                  AND (%(until)s::timestamptz IS NULL OR o.posted_at < %(until)s))
+    GROUP BY l.platform, l.root_id, g.place
+) n
 JOIN hoaxwatch.content_verdict v USING (platform, root_id)
 JOIN hoaxwatch.verdict_policy p ON p.active
-WHERE EXISTS (SELECT FROM hoaxwatch.posts o WHERE o.platform = l.platform
-              AND o.root_id = l.root_id
-              AND (%(since)s::timestamptz IS NULL OR o.posted_at >= %(since)s)
-              AND (%(until)s::timestamptz IS NULL OR o.posted_at < %(until)s))
-GROUP BY l.platform, l.root_id ORDER BY l.platform, l.root_id
+GROUP BY platform, root_id, v.score, p.threshold, v.likely_false ORDER BY platform, root_id
 """
 
 
 class Tally(NamedTuple):
-    """How many people said what of a content, and whether the detector in force flags it; None: it
-    has no score."""
+    """What people said of one content."""
 
-    platform: str
-    root_id: str
-    likely_false: int
-    likely_true: int
-    unsure: int
+    #: How many gave each of LABELS, in their order.
+    counts: list[int]
+    #: Whether the detector in force flags it; None: it has no score.
     is_flagged: bool | None
+    #: What counts by the view `content_verdict`: the majority; None: unsure.
+    is_false: bool | None
 
 
 def add_labels(
@@ -170,7 +171,9 @@ def _mark(cursor: psycopg.Cursor[Any], contents: Sequence[tuple[str, str]]) -> N
     cursor.execute(_MARK, ([name for name, _ in contents], [root for _, root in contents]))
 
 
-def sample_posts(connection: psycopg.Connection, n: int, seed: int, by: str) -> list[Any]:
+def sample_posts(
+    connection: psycopg.Connection, n: int, seed: int, by: str
+) -> list[dict[str, Any]]:
     """Posts for a person to label, in no telling order and without what the detector says: half of
     them are flagged, as far as there are so many. Equal seeds give everybody the same posts."""
     cursor = connection.cursor(row_factory=dict_row)
@@ -186,5 +189,6 @@ def read_tallies(
     connection: psycopg.Connection, since: datetime | None = None, until: datetime | None = None
 ) -> list[Tally]:
     """Of each content that somebody labelled, and that was posted or shared in a period."""
-    rows = connection.execute(_TALLIES, {"since": since, "until": until})
+    given = {"labels": list(LABELS), "since": since, "until": until}
+    rows = connection.execute(_TALLIES, given)
     return [Tally._make(row) for row in rows]

@@ -14,7 +14,7 @@ from storage.counting import COUNTED, counts
 from storage.rows import PayloadRow, decompress
 from storage.writes import QUARANTINE_ID, contents_from
 from streams.errors import UsageError
-from streams.records import Content
+from streams.records import Content, Deletion
 
 Grain = str  # "hour" or "day"
 
@@ -807,12 +807,9 @@ def read_runs(connection: psycopg.Connection, limit: int) -> list[dict[str, Any]
     ).fetchall()
 
 
-def count_concerned(
-    connection: psycopg.Connection, kind: str, platform: str, deleted_id: str
-) -> tuple[int, int]:
-    """How many posts go when a post or an author ("post", "author") is deleted, and how many shares
-    of them by others."""
-    column = {"post": "post_id", "author": "author_id"}[kind]
+def count_concerned(connection: psycopg.Connection, deletion: Deletion) -> tuple[int, int]:
+    """How many posts a deletion takes, and how many shares of them by others."""
+    column = {"post": "post_id", "author": "author_id"}[deletion.kind]
     row = connection.execute(
         f"WITH own AS (SELECT platform, post_id FROM hoaxwatch.posts"
         f"   WHERE platform = %(platform)s AND {column} = %(id)s),"
@@ -820,7 +817,7 @@ def count_concerned(
         " SELECT (SELECT count(*) FROM own), (SELECT count(*) FROM hoaxwatch.posts p"
         "   JOIN roots r ON p.platform = r.platform AND p.root_id = r.post_id"
         "   WHERE (p.platform, p.post_id) NOT IN (SELECT * FROM own))",
-        {"platform": platform, "id": deleted_id, "kind": kind},
+        {"platform": deletion.platform, "id": deletion.deleted_id, "kind": deletion.kind},
     ).fetchone()
     assert row is not None
     return int(row[0]), int(row[1])

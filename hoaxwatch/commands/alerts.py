@@ -39,7 +39,6 @@ STATES = ("open", "acknowledged", "muted", "resolved", "withdrawn")
 GOING_ON = ("open", "acknowledged", "muted")
 
 Id = Annotated[int, typer.Argument(help="Number of the alert: hoaxwatch alerts list.")]
-By = Annotated[str, typer.Option("--by", help="Who decides.")]
 Rule = Annotated[str | None, typer.Option("--rule", help="Only this rule.")]
 
 
@@ -98,7 +97,7 @@ def show(
 @app.command()
 def ack(
     alert_id: Id,
-    by: By = "me",
+    by: options.By = "me",
     project: options.Project = None,
     database: options.Database = None,
     as_json: options.Json = False,
@@ -116,7 +115,7 @@ def mute(
         str | None, typer.Option("--for", help="How long, as 90m, 12h or 7d; 0h: no longer.")
     ] = None,
     until: Annotated[str | None, typer.Option("--until", help="Until then, as 2023-04-30.")] = None,
-    by: By = "me",
+    by: options.By = "me",
     project: options.Project = None,
     database: options.Database = None,
     as_json: options.Json = False,
@@ -134,7 +133,7 @@ def mute(
 @app.command()
 def resolve(
     alert_id: Id,
-    by: By = "me",
+    by: options.By = "me",
     project: options.Project = None,
     database: options.Database = None,
     as_json: options.Json = False,

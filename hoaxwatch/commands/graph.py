@@ -877,7 +877,7 @@ def events(
 def label(
     lineage: Annotated[str, typer.Argument(help="Name of a lineage, or its beginning.")],
     text: Annotated[str, typer.Argument(help='What to call it; "" takes your label away.')],
-    by: Annotated[str, typer.Option("--by", help="Who says so.")] = "me",
+    by: options.By = "me",
     project: options.Project = None,
     database: options.Database = None,
 ) -> None:

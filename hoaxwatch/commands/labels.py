@@ -13,7 +13,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from detectors.agreement import confirmed, fleiss_kappa, majority
+from detectors.agreement import fleiss_kappa
 from graph.virality import wilson_interval
 from hoaxwatch.commands import options
 from hoaxwatch.commands.options import connected, settings_of
@@ -39,7 +39,6 @@ class LabelName(StrEnum):
     unsure = "unsure"
 
 
-By = Annotated[str, typer.Option("--by", help="Who says so.")]
 PostName = Annotated[str, typer.Argument(help="The post as platform:id, as in x:2029580771177529.")]
 COLUMNS = ("platform", "post_id", "text", "label", "note")
 
@@ -53,17 +52,18 @@ def add(
     name: PostName,
     label: Annotated[LabelName, typer.Argument(help="What it is.")],
     note: Annotated[str | None, typer.Option("--note", help="Why.")] = None,
-    by: By = "me",
+    by: options.By = "me",
     project: options.Project = None,
     database: options.Database = None,
 ) -> None:
     """Say what a post is. It counts for its content, so also for every share of it."""
     settings = read_settings(project=project, database=database)
-    stored = _store(settings, [Label(*_parts(name), label.value, note)], by)
+    platform, post_id = options.parse_name(name)
+    stored = _store(settings, [Label(platform, post_id, label.value, note)], by)
     if stored.unknown:
         raise UsageError(
-            f"no post {name} is stored in this project; hoaxwatch trace {_parts(name)[1]} looks "
-            "for it by its id"
+            f"no post {name} is stored in this project; hoaxwatch trace {post_id} looks for it by "
+            "its id"
         )
     _say(f"{name} is {label.value}, says {by}" + ("" if stored.n_changed else " (as before)"))
 
@@ -73,7 +73,7 @@ def import_(
     file: Annotated[
         Path, typer.Argument(help="CSV with platform, post_id, label and, if you like, note.")
     ],
-    by: By = "me",
+    by: options.By = "me",
     project: options.Project = None,
     database: options.Database = None,
     as_json: options.Json = False,
@@ -111,14 +111,14 @@ def import_(
 @app.command()
 def remove(
     name: PostName,
-    by: By = "me",
+    by: options.By = "me",
     project: options.Project = None,
     database: options.Database = None,
 ) -> None:
     """Take back what you said of a post."""
     settings = read_settings(project=project, database=database)
     with connected(settings) as connection:
-        found = labels.remove_label(connection, *_parts(name), by)
+        found = labels.remove_label(connection, *options.parse_name(name), by)
     if not found:
         raise UsageError(f"{by} has said nothing of {name}; hoaxwatch labels list shows all")
     _recount(settings)
@@ -153,7 +153,7 @@ def sample(
     seed: Annotated[
         int, typer.Option("--seed", help="Who labels with the same gets the same.")
     ] = 1,
-    by: By = "me",
+    by: options.By = "me",
     project: options.Project = None,
     database: options.Database = None,
 ) -> None:
@@ -188,10 +188,10 @@ def agreement(
     start, end = options.parse_span(since, until, settings.timezone)
     with connected(settings) as connection:
         tallies = labels.read_tallies(connection, start, end)
-    counts = np.array([tally[2:5] for tally in tallies], dtype=np.int64).reshape(-1, len(LABELS))
+    counts = np.array([t.counts for t in tallies], dtype=np.int64).reshape(-1, len(LABELS))
     kappa = fleiss_kappa(counts)
-    judged = [(t.is_flagged, majority(t[2:5], LABELS, "unsure")) for t in tallies]
-    k, n = confirmed(judged)
+    decided = [t.is_false for t in tallies if t.is_flagged and t.is_false is not None]
+    k, n = sum(decided), len(decided)
     precision = wilson_interval(k, n)
     several = int((counts.sum(axis=1) >= 2).sum())
     if as_json:
@@ -210,13 +210,6 @@ def agreement(
     print(f"Fleiss' kappa          {'–' if kappa is None else f'{kappa:.2f}'}")
     shown = "–" if precision is None else "{:.0%} ({:.0%} to {:.0%})".format(*precision)
     print(f"flagged and confirmed  {number(k)} of {number(n)} decided: {shown}")
-
-
-def _parts(name: str) -> tuple[str, str]:
-    platform, _, post_id = name.partition(":")
-    if not platform or not post_id:
-        raise UsageError(f"{name} is no platform:id; it looks like x:2029580771177529")
-    return platform, post_id
 
 
 def _read(file: Path) -> tuple[list[Label], list[str]]:

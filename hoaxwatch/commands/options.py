@@ -40,6 +40,7 @@ Encoder = Annotated[
 Weights = Annotated[
     Path | None, typer.Option("--weights", help="Folder of weights of your own for it.")
 ]
+By = Annotated[str, typer.Option("--by", help="Who says so.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 Columns = Annotated[
@@ -56,6 +57,18 @@ Tz = Annotated[
     str | None,
     typer.Option("--tz", help="Time zone of days, as Europe/Berlin; default: the setting."),
 ]
+
+
+def parse_name(name: str) -> tuple[str, str]:
+    """Platform and id of a post or an account named by the user.
+
+    >>> parse_name("bluesky:at://did:plc:x/app.bsky.feed.post/1")
+    ('bluesky', 'at://did:plc:x/app.bsky.feed.post/1')
+    """
+    platform, _, own_id = name.partition(":")
+    if not platform or not own_id:
+        raise UsageError(f"{name} is no platform:id; it looks like x:2029580771177529")
+    return platform, own_id
 
 
 def parse_time(text: str | None, option: str, zone: str = "UTC") -> datetime | None:

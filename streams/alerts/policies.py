@@ -23,20 +23,28 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _over(hours: float) -> Any:
+    return Field(
+        default=hours, gt=0, description="Over by itself when it did not fire so long (hours)."
+    )
+
+
+def _cooldown(hours: float) -> Any:
+    return Field(
+        default=hours,
+        ge=0,
+        description="Firing again within so long it is the same episode, which is not sent again "
+        "(hours).",
+    )
+
+
 class RulePolicy(_Table):
     """What every rule has."""
 
     enabled: bool = Field(default=True, description="Whether the rule is looked at.")
     shadow: bool = Field(default=False, description="Record its alerts and send none.")
-    over_hours: float = Field(
-        default=24.0, gt=0, description="Over by itself when it did not fire so long (hours)."
-    )
-    cooldown_hours: float = Field(
-        default=72.0,
-        ge=0,
-        description="Firing again within so long it is the same episode, which is not sent again "
-        "(hours).",
-    )
+    over_hours: float = _over(24.0)
+    cooldown_hours: float = _cooldown(72.0)
 
     @property
     def gap_hours(self) -> float:
@@ -88,8 +96,8 @@ class CoordinationPolicy(RulePolicy):
 class ArrivalPolicy(RulePolicy):
     """nothing_is_arriving: no record for a while, though some came before. Workers only."""
 
-    over_hours: float = Field(default=0.25, gt=0, description="As above (hours).")
-    cooldown_hours: float = Field(default=0.0, ge=0, description="As above (hours).")
+    over_hours: float = _over(0.25)
+    cooldown_hours: float = _cooldown(0.0)
     quiet_minutes: float = Field(
         default=60.0, gt=0, description="Without a new record so long, it fires (minutes)."
     )
@@ -98,8 +106,8 @@ class ArrivalPolicy(RulePolicy):
 class QuarantinePolicy(RulePolicy):
     """quarantine_rate: of what came lately, too much could not be read. Workers only."""
 
-    over_hours: float = Field(default=0.25, gt=0, description="As above (hours).")
-    cooldown_hours: float = Field(default=6.0, ge=0, description="As above (hours).")
+    over_hours: float = _over(0.25)
+    cooldown_hours: float = _cooldown(6.0)
     max_rate: float = Field(
         default=0.05, gt=0, lt=1, description="Greatest share of records put aside (0 to 1)."
     )
@@ -112,8 +120,8 @@ class QuarantinePolicy(RulePolicy):
 class SinkPolicy(RulePolicy):
     """sink_failing: a place where alerts go takes none. Workers only."""
 
-    over_hours: float = Field(default=0.25, gt=0, description="As above (hours).")
-    cooldown_hours: float = Field(default=1.0, ge=0, description="As above (hours).")
+    over_hours: float = _over(0.25)
+    cooldown_hours: float = _cooldown(1.0)
     min_tries: int = Field(
         default=3,
         ge=1,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from detectors.agreement import confirmed, fleiss_kappa, majority
+from detectors.agreement import fleiss_kappa
 
 COUNTS = st.lists(
     st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=8
@@ -59,14 +59,3 @@ def test_it_is_what_pairs_of_annotators_say(counts: NDArray[np.int64]) -> None:
 def test_one_annotator_says_nothing_about_agreement() -> None:
     assert fleiss_kappa(np.array([[1, 0], [0, 1]])) is None
     assert fleiss_kappa(np.zeros((0, 3), dtype=np.int64)) is None
-
-
-def test_half_is_no_majority() -> None:
-    labels = ["a", "b", "c"]
-    assert majority([2, 1, 1], labels, "none") == "none"
-    assert majority([3, 1, 1], labels, "none") == "a"
-
-
-def test_only_what_is_flagged_and_decided_counts() -> None:
-    assert confirmed([]) == (0, 0)
-    assert confirmed([(True, "likely_false")] * 3 + [(True, "likely_true")]) == (3, 4)
