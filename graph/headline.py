@@ -130,7 +130,16 @@ def carries_keywords(text: str, keywords: Iterable[str], at_least: int | None = 
     needed = len(wanted) if at_least is None else at_least
     if not 1 <= needed <= len(wanted):
         raise ValueError(f"{needed} of {len(wanted)} keywords are needed; that cannot be")
-    return len(wanted & {word.casefold() for word in _words(text)}) >= needed
+    return len(wanted & words_of(text)) >= needed
+
+
+def words_of(text: str) -> set[str]:
+    """The words and hashtags of a text in the form in which they are compared: NFKC, casefold.
+
+    >>> sorted(words_of("The #Water of @Bob: https://t.co/x"))
+    ['of', 'the', 'water']
+    """
+    return {word.casefold() for word in _words(text)}
 
 
 def _words(text: str) -> list[str]:

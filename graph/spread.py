@@ -84,7 +84,7 @@ class Topic:
     hashtag: str | None = None
     #: All of these words (`graph.headline`).
     keywords: tuple[str, ...] = ()
-    #: A link, compared in its canonical form.
+    #: A link, compared in its canonical form; a site alone means all its pages.
     link: str | None = None
     #: Key of a post, or its id alone: with all its shares and the replies below it.
     root: str | None = None
@@ -116,18 +116,31 @@ def canonical_link(link: str) -> str:
 
     >>> canonical_link("https://www.Example.org/a/?utm_source=x&id=3#top")
     'example.org/a?id=3'
-    >>> canonical_link("http://example.org") == canonical_link("https://example.org/")
+    >>> canonical_link("Example.org") == canonical_link("https://example.org/")
     True
     """
+    link = link.strip()
     try:
-        parts = urlsplit(link.strip())
+        parts = urlsplit(link if "://" in link else f"//{link}")
     except ValueError:
-        return link.strip()
+        return link
     host = parts.netloc.lower().removeprefix("www.")
     query = "&".join(
         part for part in parts.query.split("&") if part and not part.startswith(_TRACKING)
     )
     return host + parts.path.rstrip("/") + (f"?{query}" if query else "")
+
+
+def leads_to(link: str, wanted: str) -> bool:
+    """Whether a canonical link is the wanted page, or on the wanted site if that names no page.
+
+    >>> leads_to("news.example.org/a", "example.org"), leads_to("example.org/a", "example.org/b")
+    (True, False)
+    """
+    if link == wanted:
+        return True
+    host = link.partition("/")[0].partition("?")[0]
+    return host == wanted or host.endswith(f".{wanted}")
 
 
 def spread_of(posts: Iterable[Post]) -> Spread:
@@ -209,7 +222,7 @@ def _holds(content: SpreadContent, topic: Topic) -> bool:
         return False
     if topic.link is not None:
         wanted = canonical_link(topic.link)
-        return any(canonical_link(link) == wanted for link in content.links)
+        return any(leads_to(canonical_link(link), wanted) for link in content.links)
     return True
 
 

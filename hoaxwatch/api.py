@@ -22,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, overload
 
+from graph.followed import topic_key
 from hoaxwatch.evidence import detector_of
 from storage import reads
 from storage.database import Connection, connect, database_errors, open_database
@@ -30,7 +31,7 @@ from streams import local, steps
 from streams.errors import UsageError
 from streams.formats.registry import read_file
 from streams.local import RunResult
-from streams.records import Content, Post, Problem, Verdict, content_hash, hashtag_key
+from streams.records import Content, Post, Problem, Verdict, content_hash
 from streams.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -239,7 +240,7 @@ class Project:
         with self._asking() as connection:
             if hashtag is None:
                 return Rows(reads.read_hashtags(connection, limit, since, until))
-            tag, zone = hashtag_key(hashtag), tz or self.settings.timezone
+            tag, zone = topic_key(hashtag), tz or self.settings.timezone
             if by == "day" and zone != "UTC":
                 return Rows(reads.read_days(connection, tag, zone, since, until))
             return Rows(reads.read_trends(connection, tag, by, since, until))
@@ -254,7 +255,7 @@ class Project:
     ) -> Rows[ClusterRow]:
         """The groups of accounts that share each other's posts with a hashtag, by window of event
         time, algorithm and size."""
-        tag = hashtag_key(hashtag)
+        tag = topic_key(hashtag)
         with self._asking() as connection:
             return Rows(reads.read_clusters(connection, tag, algorithm, window_start, min_users))
 

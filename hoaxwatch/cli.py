@@ -20,6 +20,7 @@ from hoaxwatch.commands import (
     demo,
     doctor,
     evaluate,
+    follow,
     forget,
     graph,
     labels,
@@ -57,6 +58,7 @@ app.command("worker")(worker.worker)
 app.command("lag")(brokers.lag)
 app.command("stress")(brokers.stress)
 app.add_typer(brokers.topics_app, name="topics")
+app.add_typer(follow.app, name="follow")
 app.add_typer(claims.app, name="claims")
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(evaluate.app, name="evaluate")

@@ -20,6 +20,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from graph.communities import louvain
+from graph.followed import show_topic
 from graph.layout import layout_network, separate
 from graph.users import UserNetwork, build_user_network, sum_at
 from storage.reads import LinkRow, PairRow, SpreadRow
@@ -326,7 +327,7 @@ def plan_tags(
     ).reshape(-1, 2)
     weights = np.array([pair.posts for pair in among], dtype=np.int64)
     uses = np.array([row.posts for row in tags], dtype=np.int64)
-    labels = tuple(cut_label(f"#{display.get(row.hashtag, row.hashtag)}") for row in tags)
+    labels = tuple(cut_label(show_topic(row.hashtag, display.get(row.hashtag))) for row in tags)
     sizes = 12.0 + 26.0 * np.sqrt(uses / max(int(uses.max(initial=1)), 1))
     boxes = np.array(
         [
@@ -420,7 +421,7 @@ def draw_tags(picture: TagPicture) -> Markup:
         size = float(picture.sizes[i])
         x, y = picture.centres[i]
         left = x - picture.boxes[i, 0] / 2
-        told = f"#{picture.tags[i]}: {picture.uses[i]:,} posts"
+        told = f"{show_topic(picture.tags[i])}: {picture.uses[i]:,} posts"
         words.append(
             f"<g><title>{escape(told)}</title>"
             f'<circle class="{picture.colours[i]}" cx="{left + 0.3 * size:.5g}" cy="{y:.5g}"'

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import zstandard
 
+from graph.followed import Followed, is_followed
 from streams.records import Author, Content, Post, SeenAs, content_hash, hashtag_key
 
 Row = tuple[object, ...]
@@ -96,6 +97,18 @@ def rows_of(posts: Sequence[Post], received_at: datetime) -> PostRows:
         ],
         payloads=list(_payload_rows(groups, received_at)),
     )
+
+
+def followed_rows(batch: PostRows, followed: Followed) -> list[Row]:
+    """The rows of stage_hashtags for followed words and links of the contents of a batch."""
+    links: dict[tuple[object, object], list[str]] = {}
+    for link, platform, root in batch.links:
+        links.setdefault((platform, root), []).append(str(link))
+    return [
+        (topic, platform, root, topic)
+        for platform, root, text, *_ in batch.contents
+        for topic in followed.find(str(text), links.get((platform, root), ()))
+    ]
 
 
 def _payload_rows(groups: Iterable[Sequence[Version]], received_at: datetime) -> Iterator[Row]:
@@ -189,11 +202,13 @@ def content_key(post: Post) -> tuple[str, str]:
 
 
 def hashtag_forms(post: Post) -> dict[str, str]:
-    """Counting form -> as written, each hashtag once (of several forms the first in C order)."""
+    """Counting form -> as written, each hashtag once (of several forms the first in C order).
+
+    What looks like a followed word or link is no hashtag: it would count as one."""
     forms: dict[str, str] = {}
     for written in sorted(post.hashtags):
         key = hashtag_key(written)
-        if key and key not in forms:
+        if key and key not in forms and not is_followed(key):
             forms[key] = written.lstrip("#")
     return forms
 

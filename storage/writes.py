@@ -16,6 +16,7 @@ from typing import Any
 
 import psycopg
 
+from graph.followed import Followed
 from storage import retelling, rows
 from storage.rows import PostRows, Row
 from streams.records import Content, Deletion, Post, Problem, Verdict
@@ -381,11 +382,13 @@ def upsert_posts(cursor: psycopg.Cursor[Any], batch: PostRows) -> Counter[str]:
     the batch's contents in stage_content for `read_pending_of_batch`.
     """
     clear_staging(cursor)
+    followed = read_followed(cursor)
+    hashtags = batch.hashtags + (rows.followed_rows(batch, followed) if followed else [])
     for table, lines in (
         ("stage_posts", batch.posts),
         ("stage_content", batch.contents),
         ("stage_authors", batch.authors),
-        ("stage_hashtags", batch.hashtags),
+        ("stage_hashtags", hashtags),
         ("stage_links", batch.links),
         ("stage_media", batch.media),
     ):
@@ -415,6 +418,12 @@ def upsert_posts(cursor: psycopg.Cursor[Any], batch: PostRows) -> Counter[str]:
     cursor.execute(_MERGE_AUTHORS)
     cursor.execute(_ADD_PAYLOADS)
     return Counter(new=n_new, updated=n_updated, unchanged=batch.n_posts - n_new - n_updated)
+
+
+def read_followed(cursor: psycopg.Cursor[Any]) -> Followed:
+    """The words and links that are followed; until the transaction ends they stay the same."""
+    cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", (DELETION_LOCK,))
+    return Followed.of(topic for (topic,) in cursor.execute("SELECT topic FROM hoaxwatch.followed"))
 
 
 def _one(cursor: psycopg.Cursor[Any]) -> Any:

@@ -14,6 +14,7 @@ import typer
 
 from detectors.claims import DENIES
 from graph.emerging import EMERGING_FROM
+from graph.followed import show_topic
 from graph.stability import STABLE_FROM
 from hoaxwatch.commands import options
 from hoaxwatch.commands.options import connected, parse_span, parse_time, settings_of
@@ -34,7 +35,6 @@ from hoaxwatch.show import (
 from storage import reads
 from storage.database import Connection
 from streams.errors import UsageError
-from streams.records import hashtag_key
 from streams.settings import Settings
 
 #: Of the claims that a post repeats.
@@ -90,7 +90,9 @@ def trends(
             columns = [
                 Column(
                     "hashtag",
-                    lambda row: shorten("#" + written.get(row["hashtag"], row["hashtag"]), 24),
+                    lambda row: shorten(
+                        show_topic(row["hashtag"], written.get(row["hashtag"])), 24
+                    ),
                 ),
                 *_COUNTS,
                 *_JUDGED[:2],
@@ -101,7 +103,7 @@ def trends(
             title = "Hashtags by rise" if rising else "Hashtags by posts"
             show_rows(found, output, columns, title, _NOTHING)
             return
-        tag = hashtag_key(hashtag)
+        tag = options.parse_topic(hashtag)
         if by == "day" and zone != "UTC":
             rows = reads.read_days(connection, tag, zone, start, end)
             local = ZoneInfo(zone)
@@ -116,8 +118,8 @@ def trends(
             Column("accounts", lambda row: number(row["authors"]), is_number=True),
             *_JUDGED,
         ]
-        empty = f"no post with #{tag}; hoaxwatch trends lists the hashtags"
-        show_rows(rows, output, columns, f"#{tag} by {by}", empty)
+        empty = f"no post with {show_topic(tag)}; hoaxwatch trends lists the hashtags"
+        show_rows(rows, output, columns, f"{show_topic(tag)} by {by}", empty)
 
 
 def clusters(
@@ -144,7 +146,7 @@ def clusters(
     """
     if algorithm not in (None, "louvain", "infomap"):
         raise UsageError(f"--algorithm {algorithm!r} is unknown; there are louvain and infomap")
-    tag = hashtag_key(hashtag)
+    tag = options.parse_topic(hashtag)
     with connected(settings_of(project, database)) as connection:
         networks = reads.read_networks(connection, tag)
         start: datetime | None = None
@@ -173,7 +175,7 @@ def clusters(
         Column("most shared", lambda row: shorten(row["most_shared"], 24)),
     ]
     empty = (
-        f"no clusters of #{tag}: too few accounts shared each other in any window "
+        f"no clusters of {show_topic(tag)}: too few accounts shared each other in any window "
         "(setting cluster_min_users), or no such hashtag"
     )
     if output is not Output.table or not shown:
@@ -184,7 +186,7 @@ def clusters(
         of_window: list[dict[str, Any]] = list(group)
         first, network = of_window[0], sizes[begin]
         title = (
-            f"#{tag} by {by}, {minute(begin)} to {minute(first['window_end'])} UTC\n"
+            f"{show_topic(tag)} by {by}, {minute(begin)} to {minute(first['window_end'])} UTC\n"
             f"{number(network.n_users)} accounts, {number(network.n_links)} links, "
             f"{number(network.n_shares)} shares, {minute(network.first_at)} to "
             f"{minute(network.last_at)}; {number(first['n_clusters'])} clusters, "
@@ -249,7 +251,7 @@ def write(
         title=title or f"hoaxwatch: {settings.project}",
         since=start,
         until=end,
-        hashtag=hashtag_key(hashtag) if hashtag else None,
+        hashtag=options.parse_topic(hashtag) if hashtag else None,
         seed=settings.seed,
         now=datetime.now(UTC),
         explain=Explainer(settings),
@@ -348,14 +350,14 @@ def trace_lines(post: dict[str, Any]) -> list[str]:
     lines.append("  counts in")
     for bucket in post["buckets"]:
         lines.append(
-            f"    hashtag_trends #{bucket['hashtag']} {bucket['grain']} "
+            f"    hashtag_trends {show_topic(bucket['hashtag'])} {bucket['grain']} "
             f"{minute(bucket['bucket_start'])}: {number(bucket['posts'])} posts, "
             f"{number(bucket['judged'])} judged"
         )
     for cluster in post["clusters"]:
         lines.append(
-            f"    cluster_members #{cluster['hashtag']} {minute(cluster['window_start'])} "
-            f"{cluster['algorithm']} cluster {cluster['cluster']}"
+            f"    cluster_members {show_topic(cluster['hashtag'])} "
+            f"{minute(cluster['window_start'])} {cluster['algorithm']} cluster {cluster['cluster']}"
         )
     if not post["buckets"]:
         lines.append("    no hashtag: in posts and content only")

@@ -7,7 +7,7 @@ import secrets
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +21,7 @@ from graph.concentration import explain_spread, find_core_users
 from graph.coordination import CoordinationRules, find_coordination, find_network
 from graph.emerging import EMERGING_FROM
 from graph.export import FORMATS, GraphTable, describe_table, iso_time, pseudonymise
+from graph.followed import as_topic, show_topic
 from graph.headline import headline_keywords
 from graph.layout import layout_network
 from graph.spread import (
@@ -146,9 +147,8 @@ def _asking(
                 "give the words yourself with --keywords"
             )
         notes.print(f"keywords: {', '.join(words)}", markup=False)
-    topic = Topic(
-        hashtag=hashtag_key(hashtag) if hashtag else None, keywords=words, link=link, root=root
-    )
+    named = as_topic(options.parse_topic(hashtag)) if hashtag else Topic()
+    topic = replace(named, keywords=(*named.keywords, *words), link=link or named.link, root=root)
     start, end = parse_time(since, "--since"), parse_time(until, "--until")
     profiles: dict[str, Profile] = {}
     if files:
@@ -816,7 +816,7 @@ def emerging(
     The score is growth x lower bound of the likely-false share x stability x coordination, each
     between 0 and 1 and shown beside it. It is no verdict on anybody.
     """
-    tag = hashtag_key(hashtag) if hashtag else None
+    tag = options.parse_topic(hashtag) if hashtag else None
     start, end = parse_time(since, "--since"), parse_time(until, "--until")
     with connected(settings_of(project, database)) as connection:
         found = reads.read_emerging(connection, limit, tag, start, end)
@@ -824,7 +824,7 @@ def emerging(
     rows = [row._asdict() | {"most_shared": who} for row, who in zip(found, leaders, strict=True)]
     columns = [
         Column("score", lambda row: f"{row['emerging']:.2f}", is_number=True),
-        Column("hashtag", lambda row: shorten(f"#{row['hashtag']}", 20)),
+        Column("hashtag", lambda row: shorten(show_topic(row["hashtag"]), 20)),
         Column("lineage", lambda row: shorten(row["label"] or row["lineage"], 24)),
         Column("window (UTC)", lambda row: minute(row["window_start"])),
         Column("accounts", lambda row: number(row["n_users"]), is_number=True),
@@ -858,7 +858,7 @@ def events(
     """
     if algorithm not in ("louvain", "infomap"):
         raise UsageError(f"--algorithm {algorithm!r} is not stored; there are louvain and infomap")
-    tag = hashtag_key(hashtag)
+    tag = options.parse_topic(hashtag)
     start, end = parse_time(since, "--since"), parse_time(until, "--until")
     with connected(settings_of(project, database)) as connection:
         found = reads.read_events(connection, tag, algorithm, start, end)
@@ -870,8 +870,9 @@ def events(
         Column("before", lambda row: number(row["n_before"]), is_number=True),
         Column("after", lambda row: number(row["n_after"]), is_number=True),
     ]
-    empty = f"no cluster of #{tag} is followed: hoaxwatch clusters -t {tag} shows what there is"
-    show_rows(found, output_of(as_json, as_csv), columns, f"#{tag} by {algorithm}", empty)
+    topic = show_topic(tag)
+    empty = f"no cluster of {topic} is followed: hoaxwatch clusters -t {tag} shows what there is"
+    show_rows(found, output_of(as_json, as_csv), columns, f"{topic} by {algorithm}", empty)
 
 
 def label(
@@ -892,7 +893,7 @@ def label(
         raise UsageError(f"{len(found)} lineages begin with {lineage}: give more of its name")
     hashtag, algorithm, name = found[0]
     notes.print(
-        f"#{hashtag} {algorithm} {name}: {text or 'no label of yours any more'}",
+        f"{show_topic(hashtag)} {algorithm} {name}: {text or 'no label of yours any more'}",
         markup=False,
         soft_wrap=True,
     )

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from graph.followed import topic_key
 from storage.database import (
     Connection,
     connect,
@@ -57,6 +58,18 @@ Tz = Annotated[
     str | None,
     typer.Option("--tz", help="Time zone of days, as Europe/Berlin; default: the setting."),
 ]
+
+
+def parse_topic(written: str) -> str:
+    """The key of a hashtag, or of a followed word or link, as the user writes it.
+
+    >>> parse_topic("#EGU23"), parse_topic("word:Impfung")
+    ('egu23', 'word:impfung')
+    """
+    try:
+        return topic_key(written)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def parse_name(name: str) -> tuple[str, str]:

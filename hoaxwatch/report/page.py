@@ -17,6 +17,7 @@ from typing import Any
 import jinja2
 import psycopg
 
+from graph.followed import show_topic
 from hoaxwatch import pictures
 from hoaxwatch.evidence import Evidence
 from hoaxwatch.report.facts import N_USERS, ReportData, read_report_data
@@ -238,5 +239,5 @@ def _template() -> jinja2.Template:
         "evidence": _evidence,
         "pretty": lambda value: json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True),
     }
-    environment.globals["interval"] = interval
+    environment.globals |= {"interval": interval, "show_topic": show_topic}
     return environment.get_template("page.html.jinja")

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from graph.bursts import BASES, Bursts, full_coverage, score_bursts
+from graph.followed import show_topic
 from storage.alerts import ClusterFact, HourFact, LinkFact, SinkFact
 from streams.alerts.policies import (
     ArrivalPolicy,
@@ -96,8 +97,9 @@ def emerging_fake_clusters(clusters: Iterable[ClusterFact], policy: EmergingPoli
             hashtag=c.hashtag,
             at=c.window_end,
             strength=c.emerging,
-            summary=f"#{c.hashtag}: a cluster of {c.n_users} accounts ({c.n_before or 0} before) "
-            f"spreads what is likely false (at least {100 * (c.expected_low or 0):.0f} %)",
+            summary=f"{show_topic(c.hashtag)}: a cluster of {c.n_users} accounts "
+            f"({c.n_before or 0} before) spreads what is likely false "
+            f"(at least {100 * (c.expected_low or 0):.0f} %)",
             measures={
                 "emerging": c.emerging,
                 "accounts": c.n_users,
@@ -154,7 +156,7 @@ def hashtag_surges(facts: Facts, policy: SurgePolicy) -> list[Firing]:
                     hashtag=hashtag,
                     at=hour + HOUR,
                     strength=score,
-                    summary=f"#{hashtag}: {n} posts in an hour, usual are {usual:g}",
+                    summary=f"{show_topic(hashtag)}: {n} posts in an hour, usual are {usual:g}",
                     measures={
                         "burst_score": score,
                         "posts": n,
@@ -217,7 +219,7 @@ def _of_posters(burst: _Burst, again: Sequence[str], times: Mapping[str, int]) -
     hashtag = min(tags, key=lambda tag: (-tags[tag], tag)) if tags else None
     site = urlsplit(burst.link).hostname or "unknown"
     seconds = (burst.end - burst.posts[0].posted_at).total_seconds()
-    about = f"#{hashtag}" if hashtag else site
+    about = show_topic(hashtag) if hashtag else site
     return Firing(
         rule="coordinated_burst",
         subject=f"tag:{hashtag}" if hashtag else f"site:{site}",
@@ -245,8 +247,8 @@ def _of_sharers(cluster: ClusterFact) -> Firing:
         hashtag=cluster.hashtag,
         at=cluster.window_end,
         strength=cluster.n_coordinated,
-        summary=f"#{cluster.hashtag}: {cluster.n_coordinated} of {cluster.n_users} accounts of a "
-        "cluster share the same within a minute more than chance explains",
+        summary=f"{show_topic(cluster.hashtag)}: {cluster.n_coordinated} of {cluster.n_users} "
+        "accounts of a cluster share the same within a minute more than chance explains",
         measures={"accounts": cluster.n_coordinated, "accounts_of_cluster": cluster.n_users},
         cluster=(cluster.clustering_id, cluster.cluster),
     )
