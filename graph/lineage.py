@@ -45,9 +45,21 @@ class LineageRules:
     #: Whoever names the clusters of a window leaves smaller ones out: of three accounts one more
     #: or less is another cluster.
     min_users: int = 5
+    #: A star (`graph.stability.find_stars`) is left out below this: one account that a few others
+    #: share is nobody's group, and comes and goes with every popular post.
+    min_star_users: int = 10
 
 
 DEFAULT_RULES = LineageRules()
+
+
+def is_large_enough(n_users: int, is_star: bool, rules: LineageRules = DEFAULT_RULES) -> bool:
+    """Whether a cluster is followed from window to window.
+
+    >>> [is_large_enough(n, is_star) for n, is_star in ((4, False), (5, False), (9, True))]
+    [False, True, False]
+    """
+    return n_users >= (rules.min_star_users if is_star else rules.min_users)
 
 
 class Relation(NamedTuple):

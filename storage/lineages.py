@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 
+from graph.lineage import is_large_enough
 from storage.recount import ClusterLine
 
 
@@ -74,19 +75,17 @@ def read_window(
     algorithm: str,
     start: datetime,
     length: timedelta,
-    min_users: int,
 ) -> StoredWindow:
-    """One stored window; accounts only of clusters with at least `min_users`."""
+    """One stored window; accounts only of clusters that are followed."""
     found = cursor.execute(_CLUSTERING, (hashtag, algorithm, start, start + length)).fetchone()
     assert found is not None, f"no window {start} of {hashtag}"
     (clustering,) = found
     clusters = [ClusterLine(*row) for row in cursor.execute(_CLUSTERS, (clustering,))]
+    followed = [c.cluster for c in clusters if is_large_enough(c.n_users, bool(c.is_star))]
     rows = cursor.execute(
-        "SELECT m.cluster, array_agg(m.platform || ':' || m.author_id)"
-        " FROM hoaxwatch.cluster_members m JOIN hoaxwatch.clusters c"
-        "   ON c.clustering_id = m.clustering_id AND c.cluster = m.cluster"
-        " WHERE m.clustering_id = %s AND c.n_users >= %s GROUP BY m.cluster",
-        (clustering, min_users),
+        "SELECT cluster, array_agg(platform || ':' || author_id) FROM hoaxwatch.cluster_members"
+        " WHERE clustering_id = %s AND cluster = ANY (%s) GROUP BY cluster",
+        (clustering, followed),
     )
     return StoredWindow(start, clusters, dict(rows.fetchall()))
 

@@ -828,7 +828,7 @@ def read_trace(connection: psycopg.Connection, post_id: str) -> list[dict[str, A
     cursor = connection.cursor(row_factory=dict_row)
     posts = cursor.execute(
         "SELECT p.platform, p.post_id, p.posted_at, p.kind, p.author_id, p.root_id, p.share_of,"
-        " p.reply_to, p.quote_of, p.seen_as, p.provenance,"
+        " p.shared_via, p.reply_to, p.quote_of, p.seen_as, p.provenance,"
         " nullif(p.observed_at, '-infinity') AS observed_at,"
         " (p.likes).value AS likes, (p.shares).value AS shares_reported, c.text, c.lang,"
         " c.hashtags, c.completeness, v.state, v.score::float8 AS score,"

@@ -323,6 +323,7 @@ def post_row(group: Sequence[Version]) -> Row:
         best.observed,
         best.payload_hash,
         array_literal(name for name in provenance if name),
+        post.shared_via,
     )
 
 

@@ -13,7 +13,7 @@ SELECT p.platform || ':' || p.post_id,
        (extract(epoch FROM p.posted_at) * 1000000)::bigint,
        CASE WHEN p.author_id IS NOT NULL THEN p.platform || ':' || p.author_id END,
        p.platform || ':' || p.root_id,
-       p.platform || ':' || coalesce(p.share_of, p.reply_to),
+       p.platform || ':' || coalesce(p.shared_via, p.share_of, p.reply_to),
        p.platform || ':' || p.share_of
 FROM {posts} p
 ORDER BY 1

@@ -108,7 +108,8 @@ WITH merged AS (
            CASE WHEN {_WINS} THEN s.payload_hash ELSE k.payload_hash END AS payload_hash,
            CASE WHEN k.provenance @> s.provenance THEN k.provenance
                 ELSE ARRAY(SELECT DISTINCT name FROM unnest(k.provenance || s.provenance) AS name
-                           ORDER BY name) END AS provenance
+                           ORDER BY name) END AS provenance,
+           CASE WHEN {_WINS} THEN s.shared_via ELSE k.shared_via END AS shared_via
     FROM stage_known k JOIN stage_posts s USING (platform, post_id)
 ), updated AS (
     UPDATE hoaxwatch.posts p
@@ -116,7 +117,8 @@ WITH merged AS (
         share_of = m.share_of, reply_to = m.reply_to, quote_of = m.quote_of, seen_as = m.seen_as,
         likes = m.likes, shares = m.shares, replies = m.replies, quotes = m.quotes,
         views = m.views, completeness = m.completeness, observed_at = m.observed_at,
-        payload_hash = m.payload_hash, provenance = m.provenance
+        payload_hash = m.payload_hash, provenance = m.provenance,
+        shared_via = m.shared_via
     FROM merged m JOIN stage_known k USING (platform, post_id)
     WHERE p.platform = m.platform AND p.post_id = m.post_id AND (k.*) IS DISTINCT FROM (m.*)
     RETURNING p.platform, p.post_id, p.root_id, p.posted_at,

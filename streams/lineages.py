@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from graph.emerging import ClusterFacts, score_emerging
-from graph.lineage import DEFAULT_RULES, LineageEvent, find_events, name_clusters
+from graph.lineage import LineageEvent, find_events, is_large_enough, name_clusters
 from storage import lineages
 from storage.database import Cursor
 from storage.lineages import EventLine, Heir, Labelled, StoredWindow
@@ -85,7 +85,9 @@ def _window_of(rows: WindowRows, algorithm: str) -> StoredWindow:
     (number,) = {line[0] for line in rows.clusterings if line[4] == algorithm}
     assert isinstance(number, int)
     clusters = [line for line in rows.clusters if line.clustering_id == number]
-    is_followed = {line.cluster for line in clusters if line.n_users >= DEFAULT_RULES.min_users}
+    is_followed = {
+        line.cluster for line in clusters if is_large_enough(line.n_users, bool(line.is_star))
+    }
     members: dict[int, list[str]] = {cluster: [] for cluster in is_followed}
     for account, cluster in zip(rows.accounts, rows.memberships[number], strict=True):
         if cluster in is_followed:
@@ -200,7 +202,6 @@ class _Walk:
             self.algorithm,
             start,
             self.touched.length,
-            DEFAULT_RULES.min_users,
         )
 
     def _name(self, window: StoredWindow) -> list[ClusterLine]:

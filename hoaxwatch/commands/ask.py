@@ -313,6 +313,7 @@ def claim_line(claim: Mapping[str, Any]) -> str:
 def trace_lines(post: dict[str, Any]) -> list[str]:
     """The path of one post in lines of text."""
     what = post["kind"] + (f" of {post['share_of']}" if post["share_of"] else "")
+    what += f", found through {post['shared_via']}" if post["shared_via"] else ""
     lines = [
         f"{post['platform']}:{post['post_id']}  {what}, {minute(post['posted_at'])} UTC, "
         f"by {post['author_id'] or 'unknown'}",

@@ -24,7 +24,8 @@ from unicodedata import normalize
 import numpy as np
 
 from graph.communities import Communities, infomap, louvain
-from graph.lineage import DEFAULT_RULES, find_events, name_clusters
+from graph.lineage import find_events, is_large_enough, name_clusters
+from graph.stability import find_stars
 from graph.users import UserNetwork
 from hoaxwatch.simulate.sightings import (
     COUNTERS,
@@ -207,7 +208,7 @@ def _posts(living: Mapping[Key, Known]) -> Table:
     columns = (
         *("platform", "post_id", "posted_at", "author_id", "root_id", "kind", "share_of"),
         *("reply_to", "quote_of", "seen_as", *COUNTERS),
-        *("completeness", "observed_at", "provenance"),
+        *("completeness", "observed_at", "provenance", "shared_via"),
     )
 
     def row(key: Key, known: Known) -> Row:
@@ -226,6 +227,7 @@ def _posts(living: Mapping[Key, Known]) -> Table:
             str(best.completeness),
             time_text(best.observed_at),
             array_text(sorted(known.sources)),
+            best.shared_via,
         )
 
     return _table(columns, (row(key, known) for key, known in living.items()))
@@ -493,7 +495,7 @@ def _cluster_tables(uses: Mapping[str, list[_Use]], rules: Rules) -> dict[str, T
             for found, spreads in clustered.found:
                 number = _clustering_id(tag, start, end, found)
                 clusterings.append((number, *window, *_clustering(found), "1"))
-                names = lineages[found.algorithm].name(start, clustered.users, found)
+                names = lineages[found.algorithm].name(start, clustered.links, found)
                 clusters += [
                     (number, *spread, *name) for spread, name in zip(spreads, names, strict=True)
                 ]
@@ -560,13 +562,13 @@ def windows_of(times: Sequence[float], rules: Rules) -> Iterator[tuple[int, int,
 @dataclass(frozen=True)
 class _Clustered:
     network: Row
-    users: tuple[str, ...]
+    links: UserNetwork
     times_shared: Counter[str]
     shares_made: Counter[str]
     found: list[tuple[Communities, list[Row]]]
 
     def members(self, found: Communities) -> Iterator[Row]:
-        for i, user in enumerate(self.users):
+        for i, user in enumerate(self.links.users):
             platform, _, name = user.partition(":")
             yield (
                 platform,
@@ -587,12 +589,13 @@ class _Lineages:
         #: Window -> name -> accounts.
         self.windows: dict[int, dict[str, list[str]]] = {}
 
-    def name(self, start: int, users: Sequence[str], found: Communities) -> list[Row]:
+    def name(self, start: int, links: UserNetwork, found: Communities) -> list[Row]:
         """Name and accounts one window length earlier, per cluster; None for small ones."""
+        is_star = find_stars(links, found.membership).is_star.tolist()
         groups: dict[int, list[str]] = {}
-        for user, cluster in zip(users, found.membership.tolist(), strict=True):
+        for user, cluster in zip(links.users, found.membership.tolist(), strict=True):
             groups.setdefault(cluster, []).append(user)
-        followed = [c for c in sorted(groups) if len(groups[c]) >= DEFAULT_RULES.min_users]
+        followed = [c for c in sorted(groups) if is_large_enough(len(groups[c]), is_star[c])]
         before: dict[str, list[str]] = {}
         if self.windows:
             last = max(self.windows)
@@ -665,7 +668,7 @@ def _cluster(shares: Sequence[_Use], rules: Rules) -> _Clustered | None:
     times = time_text(shares[0].posted_at), time_text(shares[-1].posted_at)
     return _Clustered(
         network=(*map(str, counts), *times),
-        users=users,
+        links=network,
         times_shared=times_shared,
         shares_made=shares_made,
         found=[

@@ -123,6 +123,25 @@ def test_files_and_database_give_the_same_answers(
         }
 
 
+def test_paths_that_a_platform_names_are_kept(
+    database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One original, found through share after share; the last names no path."""
+    file = str(tmp_path / "paths.csv")
+    lines = ["platform,post_id,posted_at,text,author_id,share_of,shared_via"]
+    lines += ["bluesky,top,2023-04-24T10:00:00Z,The tram opens,a,,"]
+    for i, via in enumerate(["top", "s0", "s1", ""]):
+        lines.append(f"bluesky,s{i},2023-04-24T10:0{i + 1}:00Z,The tram opens,b{i},top,{via}")
+    Path(file).write_text("\n".join(lines) + "\n")
+    answer(capsys, ["run", file, "--detector", "null", "--database", database])
+    for words in (["cascades"], ["cascades", "--root", "top"]):
+        stored = asked(capsys, *words, "--database", database)
+        assert stored == asked(capsys, *words, file)
+        assert (stored[0]["posts"], stored[0]["depth"]) == (5, 3)
+    traced = answer(capsys, ["trace", "s2", "--database", database])
+    assert "share of top, found through s1" in traced
+
+
 def test_what_was_planted_is_found(file: str, capsys: pytest.CaptureFixture[str]) -> None:
     groups = asked(capsys, "coordination", file, "-t", "water")
     assert [set(group["accounts"]) for group in groups] == [CAMPAIGN]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from graph.lineage import DEFAULT_RULES, find_events, name_clusters
+from graph.lineage import find_events, is_large_enough, name_clusters
 from storage import recount, writes
 from storage.database import Connection, connect
 from streams import steps
@@ -85,13 +85,15 @@ def rows(connection: Connection, query: str) -> list[tuple[Any, ...]]:
 def expected(connection: Connection) -> tuple[set[Any], set[Any]]:
     """Names and events by going through all stored windows from the first to the last."""
     members: dict[tuple[str, str], dict[datetime, dict[int, list[str]]]] = {}
-    for tag, algorithm, start, cluster, accounts in rows(
+    stars: set[Any] = set()
+    for tag, algorithm, start, cluster, is_star, accounts in rows(
         connection,
-        "SELECT k.hashtag, k.algorithm, k.window_start, m.cluster,"
-        " array_agg(m.platform || ':' || m.author_id) FROM hoaxwatch.clusterings k"
-        " JOIN hoaxwatch.cluster_members m USING (clustering_id) GROUP BY 1, 2, 3, 4",
+        "SELECT c.hashtag, c.algorithm, c.window_start, c.cluster, c.is_star,"
+        " array_agg(m.platform || ':' || m.author_id) FROM mart.clusters c"
+        " JOIN hoaxwatch.cluster_members m USING (clustering_id, cluster) GROUP BY 1, 2, 3, 4, 5",
     ):
         members.setdefault((tag, algorithm), {}).setdefault(start, {})[cluster] = accounts
+        stars |= {(tag, algorithm, start, cluster)} if is_star else set()
     names: set[Any] = set()
     events: set[Any] = set()
     step = timedelta(hours=OPTIONS.window_step_hours)
@@ -105,7 +107,7 @@ def expected(connection: Connection) -> tuple[set[Any], set[Any]]:
             numbers = [
                 n
                 for n, who in sorted(windows[start].items())
-                if len(who) >= DEFAULT_RULES.min_users
+                if is_large_enough(len(who), (tag, algorithm, start, n) in stars)
             ]
             clusters = [windows[start][n] for n in numbers]
             found = name_clusters(
@@ -269,3 +271,22 @@ def test_clusters_of_an_early_version_get_names(server: Server) -> None:
         steps.track(connection, OPTIONS)
         assert stored(connection) == expected(connection)
         assert stored(connection)[0]
+
+
+def test_a_small_star_has_no_name(server: Server) -> None:
+    """One account that seven others share, and one that eleven share."""
+    posts: list[Reading] = []
+    for name, n_sharers in (("small", 7), ("large", 11)):
+        posts.append(_post(name, name, DAY + HOUR, name, "t", f"fact {name}"))
+        for i in range(n_sharers):
+            at = DAY + 2 * HOUR + timedelta(minutes=i)
+            posts.append(_post(f"{name}-{i}", f"{name}{i}", at, name, "t", ""))
+    with server.new_database() as database, working(database) as connection:
+        take(connection, posts)
+        found = rows(
+            connection,
+            "SELECT DISTINCT n_users, is_star, lineage IS NOT NULL FROM mart.clusters"
+            " WHERE algorithm = 'louvain'",
+        )
+        assert stored(connection) == expected(connection)
+    assert sorted(found) == [(8, True, False), (12, True, True)]
