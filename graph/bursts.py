@@ -8,8 +8,11 @@ the counts, and what cannot be compared is NaN, never 0.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +22,7 @@ Flags = NDArray[np.bool_]
 Ids = NDArray[np.int64]
 
 HOURS_A_WEEK, HOURS_A_DAY = 168, 24
+SECONDS_AN_HOUR = 3600
 
 #: A baseline of fewer buckets than this says nothing about what is usual.
 MIN_BASELINE = 4
@@ -74,6 +78,35 @@ class Coverage:
         return "; ".join(part for part in (text, changes) if part)
 
 
+class HourCount(NamedTuple):
+    """Posts with a hashtag in an hour that has any."""
+
+    hashtag: str
+    hour: datetime
+    posts: int
+
+
+def count_hours(
+    rows: Iterable[HourCount], since: datetime, until: datetime
+) -> Iterator[tuple[str, Counts]]:
+    """Each hashtag with its posts in every hour from `since` to `until`, whole hours both.
+
+    >>> from datetime import UTC
+    >>> noon = datetime(2023, 4, 24, 12, tzinfo=UTC)
+    >>> rows = [HourCount("a", noon + timedelta(hours=2), 7)]
+    >>> [(tag, n.tolist()) for tag, n in count_hours(rows, noon, noon + timedelta(hours=3))]
+    [('a', [0.0, 0.0, 7.0])]
+    """
+    hour = timedelta(hours=1)
+    ordered = sorted(rows, key=lambda row: (row.hashtag, row.hour))
+    for hashtag, of_tag in groupby(ordered, key=lambda row: row.hashtag):
+        counts = np.zeros(int((until - since) / hour))
+        for row in of_tag:
+            if since <= row.hour < until:
+                counts[int((row.hour - since) / hour)] = row.posts
+        yield hashtag, counts
+
+
 def full_coverage(n_buckets: int) -> Coverage:
     """Everything was collected by one query.
 
@@ -84,6 +117,42 @@ def full_coverage(n_buckets: int) -> Coverage:
         collected=np.ones(n_buckets),
         is_capped=np.zeros(n_buckets, dtype=bool),
         query=np.zeros(n_buckets, dtype=np.int64),
+    )
+
+
+class Pulled(NamedTuple):
+    """A time (seconds since 1970) of which a source gave everything, or as much as its cap let."""
+
+    since: float
+    until: float
+    is_capped: bool = False
+
+
+def coverage_of(pulls: Iterable[Pulled], first_hour: int, n_hours: int) -> Coverage:
+    """How far each of n hours was collected by these pulls together, which may overlap.
+
+    Cost: O(pulls log pulls + hours that they touch).
+
+    >>> coverage_of([Pulled(0, 3600), Pulled(1800, 9000, is_capped=True)], 0, 4).collected.tolist()
+    [1.0, 1.0, 0.5, 0.0]
+    """
+    collected, is_capped = np.zeros(n_hours), np.zeros(n_hours, dtype=bool)
+    done = float(first_hour * SECONDS_AN_HOUR)
+    end = done + n_hours * SECONDS_AN_HOUR
+    for pull in sorted(pulls):
+        low, high = max(pull.since, first_hour * SECONDS_AN_HOUR), min(pull.until, end)
+        hours = range(
+            int(low // SECONDS_AN_HOUR) - first_hour,
+            int(-(-high // SECONDS_AN_HOUR)) - first_hour,
+        )
+        for hour in hours:
+            is_capped[hour] |= pull.is_capped
+            begin = (first_hour + hour) * SECONDS_AN_HOUR
+            new = min(high, begin + SECONDS_AN_HOUR) - max(low, begin, done)
+            collected[hour] += max(new, 0.0) / SECONDS_AN_HOUR
+        done = max(done, high)
+    return Coverage(
+        collected=collected.round(9), is_capped=is_capped, query=np.zeros(n_hours, dtype=np.int64)
     )
 
 

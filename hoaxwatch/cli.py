@@ -13,6 +13,7 @@ from hoaxwatch.commands import (
     alerts,
     ask,
     brokers,
+    bursts,
     claims,
     config,
     database,
@@ -44,6 +45,7 @@ app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)
 app.command("trends")(ask.trends)
 app.command("clusters")(ask.clusters)
+app.command("bursts")(bursts.bursts)
 app.command("report")(ask.report)
 app.command("score")(pipeline.score)
 app.command("trace")(ask.trace)

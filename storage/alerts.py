@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, TypeVar
 import psycopg
 from psycopg.rows import class_row, dict_row
 
+from graph.bursts import HourCount
+
 #: Of sweeps: one at a time tells stories, the next one finds what it told.
 SWEEP_LOCK = 0x616C6572
 #: A sender holds a row while it sends: as often as that a sweep may meet one.
@@ -47,14 +49,6 @@ class ClusterFact(NamedTuple):
     emerging: float | None
     #: Different contents that its accounts shared.
     n_contents: int
-
-
-class HourFact(NamedTuple):
-    """Posts with a hashtag in an hour that has any."""
-
-    hashtag: str
-    hour: datetime
-    posts: int
 
 
 class LinkFact(NamedTuple):
@@ -147,9 +141,9 @@ def read_cluster_facts(
 
 def read_busy_hours(
     connection: psycopg.Connection, since: datetime, until: datetime, min_posts: int
-) -> list[HourFact]:
+) -> list[HourCount]:
     """All hours of hashtags that had at least one with so many posts."""
-    cursor = connection.cursor(row_factory=class_row(HourFact))
+    cursor = connection.cursor(row_factory=class_row(HourCount))
     return cursor.execute(
         "WITH hours AS (SELECT hashtag, bucket_start AS hour, posts FROM hoaxwatch.hashtag_trends"
         "   WHERE grain = 'hour' AND bucket_start >= %s AND bucket_start < %s)"

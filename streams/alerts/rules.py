@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from graph.bursts import BASES, Bursts, full_coverage, score_bursts
+from graph.bursts import BASES, Bursts, HourCount, count_hours, full_coverage, score_bursts
 from graph.followed import show_topic
-from storage.alerts import ClusterFact, HourFact, LinkFact, SinkFact
+from storage.alerts import ClusterFact, LinkFact, SinkFact
 from streams.alerts.policies import (
     ArrivalPolicy,
     CoordinationPolicy,
@@ -48,7 +48,7 @@ class Facts:
     since: datetime | None
     clusters: Sequence[ClusterFact] = ()
     #: Of each hashtag with one busy hour, all hours.
-    hours: Sequence[HourFact] = ()
+    hours: Sequence[HourCount] = ()
     links: Sequence[LinkFact] = ()
 
 
@@ -131,17 +131,11 @@ def hashtag_surges(facts: Facts, policy: SurgePolicy) -> list[Firing]:
     """
     if facts.since is None or facts.until is None:
         return []
-    n_hours = int((facts.until - facts.since) / HOUR)
-    if n_hours < 1:
+    if facts.until - facts.since < HOUR:
         return []
     first_hour = int(facts.since.timestamp()) // 3600
     found = []
-    ordered = sorted(facts.hours, key=lambda h: (h.hashtag, h.hour))
-    for hashtag, hours in groupby(ordered, key=lambda h: h.hashtag):
-        counts = np.zeros(n_hours)
-        for fact in hours:
-            if facts.since <= fact.hour < facts.until:
-                counts[int((fact.hour - facts.since) / HOUR)] = fact.posts
+    for hashtag, counts in count_hours(facts.hours, facts.since, facts.until):
         if counts.max() < policy.min_posts:
             continue
         bursts = _score(counts.tobytes(), first_hour)

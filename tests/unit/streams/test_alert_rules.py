@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.alerts import AlertLine, ClusterFact, HourFact, LinkFact, SinkFact, StoredAlert
+from graph.bursts import HourCount
+from storage.alerts import AlertLine, ClusterFact, LinkFact, SinkFact, StoredAlert
 from streams.alerts.policies import Policies
 from streams.alerts.rules import (
     Facts,
@@ -92,9 +93,9 @@ def test_a_cluster_of_coordinated_sharers_fires() -> None:
     assert (found.rule, found.subject, found.strength) == ("coordinated_burst", "lineage:aaa", 6)
 
 
-def hours(at: int, posts: int) -> list[HourFact]:
+def hours(at: int, posts: int) -> list[HourCount]:
     """Ten posts in each hour of 19 days, and another number in one."""
-    return [HourFact("a", START + n * HOUR, posts if n == at else 10) for n in range(19 * 24)]
+    return [HourCount("a", START + n * HOUR, posts if n == at else 10) for n in range(19 * 24)]
 
 
 def test_a_surge_is_measured_against_the_same_hour_of_other_days() -> None:
