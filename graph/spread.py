@@ -27,7 +27,7 @@ from graph.hashtags import HashtagNetwork, build_hashtag_network
 from graph.headline import carries_keywords
 from graph.near_copies import group_texts
 from graph.propagation import PropagationGraph, build_propagation
-from graph.users import UserNetwork, build_user_network
+from graph.users import UserNetwork, build_co_share_network, build_user_network
 from streams.records import Post, hashtag_key
 
 CoordinationKind = Literal["retweet", "link", "hashtags", "text"]
@@ -277,6 +277,14 @@ def user_network_of(spread: Spread, authors: Mapping[str, str | None]) -> UserNe
     shares = spread.shares
     return build_user_network(
         [authors.get(share.share_of or "") for share in shares], [share.author for share in shares]
+    )
+
+
+def co_share_network_of(spread: Spread) -> UserNetwork:
+    """Who shares the same posts."""
+    shares = spread.shares
+    return build_co_share_network(
+        [share.root for share in shares], [share.author for share in shares]
     )
 
 

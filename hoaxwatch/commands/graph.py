@@ -30,6 +30,7 @@ from graph.spread import (
     actions_of,
     authors_of,
     choose,
+    co_share_network_of,
     forest_of,
     hashtag_network_of,
     propagation_of,
@@ -407,6 +408,10 @@ def communities(
     link: Link = None,
     root: Root = None,
     algorithm: Algorithm = "louvain",
+    by: Annotated[
+        str,
+        typer.Option("--by", help="shares: who shares whom; co-shares: who shares the same posts."),
+    ] = "shares",
     runs: Annotated[
         int, typer.Option("--runs", min=2, help="Seeded runs whose agreement is measured.")
     ] = 10,
@@ -424,13 +429,22 @@ def communities(
 
     Runs with other seeds tell which communities are in the network and which in the seed. A
     community that is one account with its audience is marked: it is fame, not a group.
+
+    Accounts that share the same posts (--by co-shares) need not share each other, and whoever wrote
+    these posts need not be known.
     """
+    if by not in ("shares", "co-shares"):
+        raise UsageError(f"--by {by!r} is no network; there are shares and co-shares")
     output = output_of(as_json, as_csv)
     with _asking(
         files, hashtag=hashtag, keywords=keywords, headline=headline, link=link, root=root,
         since=since, until=until, project=project, database=database,
     ) as asked:  # fmt: skip
-        network = user_network_of(asked.spread, asked.authors)
+        network = (
+            user_network_of(asked.spread, asked.authors)
+            if by == "shares"
+            else co_share_network_of(asked.spread)
+        )
     found = _find(network, algorithm, asked.seed)
     others = [_find(network, algorithm, asked.seed + run).membership for run in range(runs)]
     stability, stars = (
@@ -444,10 +458,13 @@ def communities(
         weights=network.weight[inside],
         minlength=found.n_communities,
     )
+    leading, rank = "most_shared", network.times_shared
+    if by == "co-shares":
+        leading, rank = "most_in_common", network.times_shared + network.shares_made
     rows = []
     for i in np.flatnonzero(sizes >= min_users).tolist():
         members = np.flatnonzero(found.membership == i)
-        top = members[np.lexsort((members, -network.times_shared[members]))][:3]
+        top = members[np.lexsort((members, -rank[members]))][:3]
         note = ""
         if stars.is_star[i]:
             note = "one account"
@@ -461,7 +478,7 @@ def communities(
                 "found_again": round(float(stability.stability[i]), 4),
                 "hub_share": _known(stars.hub_share[i]),
                 "note": note,
-                "most_shared": [_name(asked, network.users[u]) for u in top.tolist()],
+                leading: [_name(asked, network.users[u]) for u in top.tolist()],
             }
         )
     columns = [
@@ -471,7 +488,7 @@ def communities(
         Column("found again", lambda row: f"{row['found_again']:.2f}", is_number=True),
         Column("greatest hub", lambda row: percent(row["hub_share"]), is_number=True),
         Column("note", lambda row: row["note"]),
-        Column("most shared", lambda row: shorten(", ".join(row["most_shared"]), 40)),
+        Column(leading.replace("_", " "), lambda row: shorten(", ".join(row[leading]), 40)),
     ]
     quality = "–" if found.quality is None else f"{found.quality:.3f}"
     title = (
