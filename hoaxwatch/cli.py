@@ -26,6 +26,7 @@ from hoaxwatch.commands import (
     pipeline,
     quarantine,
     simulate,
+    track,
     worker,
 )
 from hoaxwatch.show import notes
@@ -63,6 +64,7 @@ app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(graph.app, name="graph")
 app.add_typer(labels.app, name="labels")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(track.app, name="track")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(database.app, name="db")
 app.add_typer(config.app, name="config")
