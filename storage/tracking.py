@@ -54,16 +54,21 @@ class Mark(NamedTuple):
     kept: tuple[int, ...] = ()
 
     def then(self, later: Mark) -> Mark:
-        """Both, the later one's cursor.
+        """Both: the later one's cursor, and of a pull what it said last.
 
         >>> Mark("1", (), (7,)).then(Mark("2", (), (8,))).then(Mark())
         Mark(cursor='2', pulls=(), kept=(7, 8))
         """
+        pulls = {pull[:3]: pull for pull in self.pulls + later.pulls} if later.pulls else None
         return Mark(
             self.cursor if later.cursor is None else later.cursor,
-            self.pulls + later.pulls,
+            self.pulls if pulls is None else tuple(pulls.values()),
             self.kept + later.kept,
         )
+
+
+#: Nothing came, and nothing is to be stored.
+NO_MARK = Mark()
 
 
 class CoveredDay(NamedTuple):
@@ -157,7 +162,8 @@ def save_mark(cursor: psycopg.Cursor[Any], source: str, mark: Mark, now: datetim
             " FROM unnest(%s::bigint[]) AS i (id) ON CONFLICT DO NOTHING",
             (source, now, list(mark.kept)),
         )
-    _save_pulls(cursor, mark.pulls)
+    if mark.pulls:
+        _save_pulls(cursor, mark.pulls)
 
 
 def store_mark(connection: psycopg.Connection, source: str, mark: Mark, now: datetime) -> None:
@@ -169,8 +175,6 @@ def store_mark(connection: psycopg.Connection, source: str, mark: Mark, now: dat
 def _save_pulls(cursor: psycopg.Cursor[Any], pulls: Iterable[Pull]) -> None:
     """A pull that goes on is stored again and again: what it says last stands."""
     latest = {pull[:3]: pull for pull in pulls}
-    if not latest:
-        return
     rows = [latest[key] for key in sorted(latest)]
     cursor.execute(
         "INSERT INTO hoaxwatch.collections"

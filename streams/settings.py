@@ -206,6 +206,21 @@ class Settings(BaseSettings):
     spool_bytes: int = Field(
         default=1_000_000_000, ge=0, description="How much may wait on disk (bytes)."
     )
+    live_seconds: float = Field(
+        default=2.0,
+        gt=0,
+        le=3600,
+        description="Posts of a live source wait at most so long to be stored (seconds).",
+    )
+    source_silence_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        description="A live source that is silent so long is connected to anew (seconds).",
+    )
+    bluesky_url: str = Field(
+        default="wss://jetstream2.us-east.bsky.network/subscribe",
+        description="A Jetstream: where all that is posted on Bluesky can be followed.",
+    )
     quiet_seconds: float = Field(
         default=1800.0,
         gt=0,
