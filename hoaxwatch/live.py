@@ -13,7 +13,9 @@ from types import FrameType
 from hoaxwatch.show import notes
 from storage.database import connect, database_errors
 from streams.errors import UsageError
+from streams.local import check_inputs
 from streams.settings import Settings
+from streams.sources import replay
 from streams.sources.registry import SOURCES, open_source
 from streams.sources.source import Source
 
@@ -33,8 +35,16 @@ def source_named(files: Sequence[str], source: str | None) -> tuple[list[str], s
     return list(files), source
 
 
-def open_named(name: str, files: Sequence[str], settings: Settings, dsn: str) -> Source:
-    """The source of a name, asking for what is tracked. Raises UsageError."""
+def open_named(
+    name: str, files: Sequence[str], format: str | None, speed: str, settings: Settings, dsn: str
+) -> Source:
+    """The source of a name, asking for what is tracked; of replay, a file at a speed. Raises
+    UsageError, InputError."""
+    if name == replay.NAME:
+        if len(files) != 1:
+            raise UsageError("--source replay plays one file: name it, as in posts.jsonl")
+        (file,) = check_inputs([Path(files[0])], format)
+        return replay.Replay(file.path, file.format, replay.parse_speed(speed))
     if files:
         raise UsageError(f"--source {name} takes no files; leave out {files[0]}")
     with database_errors(dsn), connect(dsn) as connection:

@@ -20,6 +20,7 @@ from streams.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from streams.ingest import Published
+    from streams.sources.source import Source
 
 Kafka = Annotated[str | None, typer.Option("--kafka", help="host:port,... of the brokers.")]
 
@@ -68,6 +69,7 @@ def ingest(
     columns: options.Columns = None,
     source: options.Source = None,
     seconds: options.For = None,
+    speed: options.Speed = "1x",
     again: Annotated[
         bool, typer.Option("--again", help="Send files again that were sent before.")
     ] = False,
@@ -113,7 +115,9 @@ def ingest(
             publish(read, settings, show, from_beginning=again, result=total)
         if source is not None:
             shown = source
-            _publish_live(source, files, settings, seconds, again, show, total)
+            with open_database(settings) as dsn:
+                live = open_named(source, files, named, speed, settings, dsn)
+                _publish_live(live, dsn, settings, seconds, again, show, total)
     if as_json:
         print_json(
             {
@@ -136,8 +140,8 @@ def ingest(
 
 
 def _publish_live(
-    name: str,
-    files: list[str],
+    source: Source,
+    dsn: str,
     settings: Settings,
     seconds: float | None,
     again: bool,
@@ -147,12 +151,7 @@ def _publish_live(
     from streams.ingest import publish
     from streams.sources.marks import DatabaseMarks
 
-    with (
-        open_database(settings) as dsn,
-        closing(DatabaseMarks(dsn)) as marks,
-        stopping(seconds) as stop,
-    ):
-        source = open_named(name, files, settings, dsn)
+    with closing(DatabaseMarks(dsn)) as marks, stopping(seconds) as stop:
 
         def watch(so_far: Published) -> None:
             source.track(marks.tracked())

@@ -37,6 +37,7 @@ from streams.formats.registry import FORMATS, load_format
 from streams.local import InputFile, RunResult
 from streams.records import Content, content_hash
 from streams.settings import Settings, read_settings
+from streams.sources import replay
 from streams.sources.registry import SOURCES, load_source
 
 #: Files with problems that are named after a run.
@@ -118,6 +119,7 @@ def run(
     columns: options.Columns = None,
     source: options.Source = None,
     seconds: options.For = None,
+    speed: options.Speed = "1x",
     detector: options.Detector = None,
     engine: options.Engine = None,
     encoder: options.Encoder = None,
@@ -143,7 +145,7 @@ def run(
     files, source = source_named(files or [], source)
     named = options.format_of(format, columns)
     if source is not None:
-        result = run_source(settings, source, files, seconds)
+        result = run_source(settings, source, files, named, speed, seconds)
     else:
         inputs = local.check_inputs([Path(file) for file in files], named)
         result = run_files(settings, inputs)
@@ -168,11 +170,18 @@ def run_files(settings: Settings, inputs: list[InputFile]) -> RunResult:
         return local.run(dsn, inputs, judge, settings, watched)
 
 
-def run_source(settings: Settings, name: str, files: list[str], seconds: float | None) -> RunResult:
+def run_source(
+    settings: Settings,
+    name: str,
+    files: list[str],
+    format: str | None,
+    speed: str,
+    seconds: float | None,
+) -> RunResult:
     """Follows a live source until it ends or is stopped, with progress."""
     judge = detector_of(settings)
     with open_database(settings) as dsn:
-        source = open_named(name, files, settings, dsn)
+        source = open_named(name, files, format, speed, settings, dsn)
         with Watched(0) as watched, stopping(seconds) as stop:
             watched.following(name)
             return local.follow(dsn, source, judge, settings, stop, watched)
@@ -353,6 +362,7 @@ def formats(as_json: options.Json = False, as_csv: options.Csv = False) -> None:
 def sources(as_json: options.Json = False, as_csv: options.Csv = False) -> None:
     """List the live sources that can be followed."""
     rows = [{"source": name, "description": load_source(name).DESCRIPTION} for name in SOURCES]
+    rows.append({"source": replay.NAME, "description": replay.DESCRIPTION})
     columns = [
         Column("source", lambda row: str(row["source"])),
         Column("what it is", lambda row: str(row["description"])),

@@ -18,6 +18,7 @@ from streams.sources.files import FileSource
 from streams.sources.following import Backoff
 from streams.sources.keeping import Keeping
 from streams.sources.registry import SOURCES, load_source
+from streams.sources.replay import Replay
 from streams.sources.source import Sighting, Source
 from tests.fakes import jetstream
 
@@ -49,8 +50,16 @@ def a_jetstream(folder: Path) -> Iterator[Make]:
         )
 
 
+@contextmanager
+def a_replay(folder: Path) -> Iterator[Make]:
+    path = folder / "posts.jsonl"
+    path.write_bytes(load_format("bluesky").example())
+    yield lambda kept: Replay(path, "bluesky", float("inf"))
+
+
 CASES: dict[str, Callable[[Path], AbstractContextManager[Make]]] = {
     "file": a_file,
+    "replay": a_replay,
     "bluesky": a_jetstream,
 }
 
