@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from storage import tracking
+from detectors.null import NullDetector
+from hoaxwatch.cli import run as run_command
+from storage import recount, tracking, writes
 from storage.database import Connection, connect
 from storage.tracking import Mark, Pull
+from streams import local, steps
+from streams.records import Post
+from streams.settings import read_settings
 
 DAY = datetime(2026, 3, 2, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -86,3 +92,49 @@ def test_a_day_knows_what_of_it_was_collected(connection: Connection) -> None:
     days_left = tracking.read_coverage(connection, "snow", since=DAY + 24 * HOUR)
     assert [row.day.day for row in days_left] == [3, 4, 5]
     assert tracking.read_coverage(connection, "ice") == []  # never tracked
+
+
+def test_trends_never_show_what_was_not_collected_as_zero(
+    connection: Connection,
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Days with posts, half collected, whole without posts, capped, not collected at all."""
+    monkeypatch.setenv("HOAXWATCH_DATABASE", database)
+    tracking.track(connection, [("snow", "snow")], "ada", DAY)
+    pulls = (
+        *(pull("a", 0, 36), pull("b", 48, 72), pull("c", 72, 96, is_capped=True)),
+        pull("d", 120, 121, error="silent"),
+    )
+    tracking.store_mark(connection, "here", Mark("1", pulls), DAY)
+    batch = steps.prepare(
+        [
+            Post(platform="p", post_id="1", root_id="1", posted_at=DAY + HOUR, hashtags=("snow",)),
+            Post(platform="p", post_id="2", root_id="2", posted_at=DAY - HOUR, hashtags=("Snow",)),
+        ],
+        DAY,
+    )
+    writes.prepare(connection)
+    recount.prepare(connection)
+    writes.activate_policy(connection, "null", "1", 0.5, 0.0, DAY)
+    steps.record(connection, batch, NullDetector(), "key")
+    steps.track(connection, local.track_options(read_settings()))
+    assert run_command(["trends", "-t", "snow", "--json"]) == 0
+    told = [
+        (row["bucket_start"][8:10], row["posts"], row["collected"], row["is_capped"])
+        for row in json.loads(capsys.readouterr().out)
+    ]
+    assert told == [
+        ("01", 1, None, False),
+        ("02", 1, 1.0, False),
+        ("03", None, 0.5, False),
+        ("04", 0, 1.0, False),
+        ("05", None, 1.0, True),
+        ("06", None, 0.0, False),
+        ("07", None, pytest.approx(1 / 24), False),
+    ]
+    assert run_command(["trends", "-t", "snow"]) == 0
+    shown = capsys.readouterr().out
+    for words in ("not tracked", "50 %", "100 %, capped", "not collected", "4 %, 1 errors"):
+        assert words in shown
