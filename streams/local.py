@@ -40,13 +40,14 @@ from streams.alerts.telling import sweep
 from streams.channel import BrokenOff, Channel
 from streams.claims import ClaimMatcher
 from streams.clustering import TrackOptions
+from streams.errors import UsageError
 from streams.faults import fail_point
 from streams.formats.registry import read_file, sniff_format, source_of
 from streams.quarantine import Replayed
 from streams.records import Content, Deletion, Problem, Reading
 from streams.remap import Remapped, remap_payloads
 from streams.settings import Settings
-from streams.sources.source import Source
+from streams.sources.source import Sighting, Source
 from streams.steps import Batch, CascadeScoring, Recorded
 
 
@@ -106,7 +107,8 @@ class Unmapped:
 
 @dataclass
 class RunResult:
-    """What a run did. `outcomes` sums to `n_records`; `damaged` names files that break off."""
+    """What a run did. `outcomes` sums to `n_records`; `damaged` names files that break off;
+    `ended` is why a source cannot go on."""
 
     run_id: int = 0
     n_records: int = 0
@@ -121,6 +123,7 @@ class RunResult:
     n_of_source: Counter[str] = field(default_factory=Counter)
     inputs: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
+    ended: UsageError | None = None
 
 
 def check_inputs(paths: Sequence[Path], format: str | None = None) -> list[InputFile]:
@@ -191,13 +194,16 @@ def follow(
     set; tables, claims and alerts are brought up to date every `track_seconds`.
 
     Its mark is stored in the transaction of the posts that it stands for. Raises as `run`, and
-    what the source raises.
+    the source's UsageError when all that came before it is stored.
     """
     result = RunResult()
     with database_errors(dsn), connect(dsn) as connection:
         cursor = tracking.read_cursor(connection, source.name)
     batches = _batches_of_source(source, cursor, settings, stop, result)
-    return _run(dsn, batches, source, detector, settings, progress or Quiet(), result)
+    _run(dsn, batches, source, detector, settings, progress or Quiet(), result)
+    if result.ended is not None:
+        raise result.ended
+    return result
 
 
 def _run(
@@ -374,6 +380,14 @@ def _batches_of_files(
         yield steps.prepare(batch, datetime.now(UTC)), NO_MARK
 
 
+def _until_refused(sightings: Iterator[Sighting], result: RunResult) -> Iterator[Sighting]:
+    """What comes before a source says that somebody must do something: it may have cost money."""
+    try:
+        yield from sightings
+    except UsageError as error:
+        result.ended = error
+
+
 def _batches_of_source(
     source: Source, cursor: str | None, settings: Settings, stop: Event, result: RunResult
 ) -> Iterator[Marked]:
@@ -382,7 +396,7 @@ def _batches_of_source(
     mark = NO_MARK
     n_records = 0
     due = time.monotonic() + settings.live_seconds
-    for reading, reached in source.posts(cursor):
+    for reading, reached in _until_refused(source.posts(cursor), result):
         mark = mark.then(reached)
         if reading is not None:
             batch.append(reading)

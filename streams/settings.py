@@ -221,6 +221,32 @@ class Settings(BaseSettings):
         default="wss://jetstream2.us-east.bsky.network/subscribe",
         description="A Jetstream: where all that is posted on Bluesky can be followed.",
     )
+    x_bearer_token: SecretStr | None = Field(
+        default=None, description="Token of the X API. Rather in the environment than in a file."
+    )
+    x_url: str = Field(default="https://api.x.com", description="Where the X API answers.")
+    x_budget_usd: float = Field(
+        default=0.0,
+        ge=0,
+        description="What each source of X may spend in a calendar month (US dollars, estimated); "
+        "0: nothing is asked.",
+    )
+    x_post_usd: float = Field(
+        default=0.005, ge=0, description="What X charges for a post (US dollars)."
+    )
+    x_user_usd: float = Field(
+        default=0.010, ge=0, description="What X charges for an account (US dollars)."
+    )
+    x_with_authors: bool = Field(
+        default=True,
+        description="Ask for the accounts of posts too: followers, age; they may be charged.",
+    )
+    x_most_posts: int = Field(
+        default=1000,
+        ge=10,
+        le=1_000_000,
+        description="Posts per hashtag and pull of x_search at most (posts).",
+    )
     quiet_seconds: float = Field(
         default=1800.0,
         gt=0,
@@ -327,6 +353,7 @@ def _said(problem: Any) -> str:
 
 
 _SECRETS = {
+    "x_bearer_token",
     *("database", "tombstone_key", "kafka_password"),
     *("alert_webhook", "alert_webhook_secret"),
 }

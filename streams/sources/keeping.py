@@ -38,7 +38,7 @@ class Keeping:
     """
 
     def __init__(self, hashtags: Sequence[Tracked], kept: Iterable[int] = ()) -> None:
-        self.hashtags = frozenset(row.hashtag for row in hashtags)
+        self.track(hashtags)
         self.got: Counter[str] = Counter()
         self.n_unreadable = 0
         self._kept = dict.fromkeys(kept)
@@ -48,6 +48,7 @@ class Keeping:
 
     def track(self, hashtags: Sequence[Tracked]) -> None:
         """From now on these."""
+        self.rows = tuple(hashtags)
         self.hashtags = frozenset(row.hashtag for row in hashtags)
 
     def take(
@@ -73,13 +74,18 @@ class Keeping:
             self.n_unreadable += 1
         return []
 
+    def count(self, reading: Reading) -> None:
+        """A reading that its source gave because it was asked for: nothing is left to decide."""
+        if isinstance(reading, Post) and reading.seen_as == "collected":
+            self.got.update(self._tags_of(reading))
+
     def take_new(self) -> tuple[int, ...]:
         """Hashes of what was kept since the last call."""
         new, self._new = tuple(self._new), []
         return new
 
     def _take_post(self, post: Post, at: float, is_change: bool) -> list[Reading]:
-        tags = {hashtag_key(tag) for tag in post.hashtags} & self.hashtags
+        tags = self._tags_of(post)
         root = id_hash("post", post.platform, post.share_of) if post.share_of else None
         own = id_hash("post", post.platform, post.post_id)
         if not (tags or own in self._kept or root in self._kept):
@@ -98,6 +104,9 @@ class Keeping:
         for waiting in self._waiting.pop(own, ()):
             kept += self.take(waiting, at)
         return kept
+
+    def _tags_of(self, post: Post) -> set[str]:
+        return {hashtag_key(tag) for tag in post.hashtags} & self.hashtags
 
     def _keep(self, key: int) -> None:
         if key not in self._kept:

@@ -15,6 +15,7 @@ from streams.sources.source import Say, Source
 #: name -> module, imported when it is asked for. Adding a source is one file and one line here.
 SOURCES = {
     "bluesky": "streams.sources.bluesky",
+    "x_search": "streams.sources.x_search",
 }
 
 

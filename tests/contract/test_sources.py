@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ import pytest
 from storage.tracking import Tracked
 from streams.formats.registry import load_format
 from streams.records import Reading
+from streams.settings import read_settings
 from streams.sources import bluesky, following
 from streams.sources.bluesky import Bluesky
 from streams.sources.files import FileSource
@@ -20,9 +22,11 @@ from streams.sources.keeping import Keeping
 from streams.sources.registry import SOURCES, load_source
 from streams.sources.replay import Replay
 from streams.sources.source import Sighting, Source
-from tests.fakes import jetstream
+from streams.sources.x_search import XSearch
+from tests.fakes import jetstream, x
 
 HASHTAGS = [Tracked("snow", "Snow", datetime(2026, 3, 1, tzinfo=UTC))]
+_RETRIEVED = re.compile(r'"__twarc":\{[^}]*\}|observed_at=[^)]*\)')
 #: Makes the source anew, as after a crash, knowing what was kept.
 Make = Callable[[tuple[int, ...]], Source]
 
@@ -57,10 +61,19 @@ def a_replay(folder: Path) -> Iterator[Make]:
     yield lambda kept: Replay(path, "bluesky", float("inf"))
 
 
+@contextmanager
+def a_search_of_x(folder: Path) -> Iterator[Make]:
+    fake = x.X(x.make_posts(60), [x.Trouble(), x.Trouble(503)], n_posted=60)
+    with x.running(fake):
+        settings = read_settings(x_bearer_token="good", x_url=fake.url, x_budget_usd=100)
+        yield lambda kept: XSearch(settings, Keeping(HASHTAGS, kept), print, Backoff(0.01))
+
+
 CASES: dict[str, Callable[[Path], AbstractContextManager[Make]]] = {
     "file": a_file,
     "replay": a_replay,
     "bluesky": a_jetstream,
+    "x_search": a_search_of_x,
 }
 
 
@@ -81,7 +94,8 @@ def told(sightings: list[Sighting]) -> set[str]:
 
 
 def _told(reading: Reading) -> str:
-    return repr(reading)
+    """It, without when it was fetched."""
+    return _RETRIEVED.sub("", repr(reading))
 
 
 def test_every_source_is_tested() -> None:
