@@ -28,6 +28,7 @@ from hoaxwatch.commands import (
     pipeline,
     quarantine,
     simulate,
+    track,
     worker,
 )
 from hoaxwatch.show import notes
@@ -52,6 +53,7 @@ app.command("trace")(ask.trace)
 app.command("remap")(pipeline.remap)
 app.command("forget")(forget.forget)
 app.command("formats")(pipeline.formats)
+app.command("sources")(pipeline.sources)
 app.command("detectors")(pipeline.detectors)
 app.command("doctor")(doctor.doctor)
 app.command("psql", context_settings={"ignore_unknown_options": True})(database.psql)
@@ -67,6 +69,7 @@ app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(graph.app, name="graph")
 app.add_typer(labels.app, name="labels")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(track.app, name="track")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(database.app, name="db")
 app.add_typer(config.app, name="config")

@@ -15,6 +15,7 @@ from typing import Any
 
 from storage import reads
 from storage.database import Connection
+from storage.tracking import NO_MARK
 from streams.ingest import Published, Publisher
 from streams.records import COPY_IN_SHARE, Author, Post
 from streams.settings import Settings
@@ -152,13 +153,13 @@ def run(
     sent_at: dict[str, datetime] = {}
     began = time.perf_counter()
     with Spool(settings.ingest_folder()) as spool:
-        publisher = Publisher(settings, spool, Published(), lambda cursor: None)
+        publisher = Publisher(settings, spool, Published(), lambda mark: None)
         for number, post in enumerate(posts):
             ahead = began + number / rate - time.perf_counter()
             if ahead > 0.002:
                 time.sleep(ahead)
             sent_at[post.post_id] = datetime.now(UTC)
-            publisher.put(post, None)
+            publisher.put(post, NO_MARK)
         publisher.finish()
         publisher.close()
     sent_seconds = time.perf_counter() - began

@@ -24,6 +24,8 @@ FAIL_POINTS = (
     "ingest.before_ack",
     "claims.after_batch",
     "claims.after_page",
+    "live.before_commit",
+    "live.after_commit",
 )
 
 _WANTED, _FOLDER = fail_points()

@@ -7,27 +7,26 @@ less than once; the workers make twice the same as once.
 
 from __future__ import annotations
 
-import json
-import os
 import socket
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from hashlib import blake2b
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from threading import Event
+from typing import Any, NamedTuple
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLargeError
 
+from storage.tracking import NO_MARK, Mark
 from streams.errors import Unavailable
 from streams.faults import fail_point
-from streams.formats.registry import read_file
 from streams.records import Deletion, Post, Problem, Reading, decode_reading, encode_reading
 from streams.settings import Settings
+from streams.sources.marks import FileMarks, Marks
+from streams.sources.source import Source
 from streams.spool import Entry, Spool, SpoolFull
 from streams.topics import (
     POSTS,
@@ -45,73 +44,6 @@ UNSENT_BYTES = 64 << 20
 BATCH_BYTES = 128 << 10
 PROBE_SECONDS = 2.0
 SAVE_SECONDS = 1.0
-
-
-class Sighting(NamedTuple):
-    """A reading, and where its source goes on after it (None: it cannot say)."""
-
-    reading: Reading
-    cursor: str | None
-
-
-class Source(Protocol):
-    """Where readings come from: files here, platforms in `streams.sources`."""
-
-    @property
-    def name(self) -> str:
-        """Under which its cursor is kept."""
-
-    def posts(self, cursor: str | None) -> Iterator[Sighting]:
-        """Every reading after `cursor` (None: from the beginning), each with where to go on."""
-
-
-@dataclass(frozen=True)
-class FileSource:
-    """The records of one file. The cursor names the file's size, time and the records read."""
-
-    path: Path
-    format: str | None = None
-
-    @property
-    def name(self) -> str:
-        """file: and the whole path."""
-        return f"file:{self.path.absolute()}"
-
-    def posts(self, cursor: str | None) -> Iterator[Sighting]:
-        """A file that was changed since is read from its beginning."""
-        found = self.path.stat()
-        version = f"{found.st_size}:{found.st_mtime_ns}"
-        held, _, n_read = (cursor or "").rpartition(":")
-        skip = int(n_read) if held == version else 0
-        for number, reading in enumerate(read_file(self.path, self.format), 1):
-            if number > skip:
-                yield Sighting(reading, f"{version}:{number}")
-
-
-class Cursors:
-    """Where each source goes on, one small file each."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder / "cursors"
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-    def read(self, source: str) -> str | None:
-        """The cursor of a source; None before the first."""
-        try:
-            held: dict[str, str] = json.loads(self._path(source).read_text("utf-8"))
-        except FileNotFoundError:
-            return None
-        return held["cursor"]
-
-    def save(self, source: str, cursor: str) -> None:
-        """Replaces the cursor of a source, at once or not at all."""
-        path = self._path(source)
-        part = path.with_suffix(f".{os.getpid()}")
-        part.write_text(json.dumps({"source": source, "cursor": cursor}), "utf-8")
-        part.replace(path)
-
-    def _path(self, source: str) -> Path:
-        return self._folder / f"{blake2b(source.encode(), digest_size=8).hexdigest()}.json"
 
 
 @dataclass
@@ -218,7 +150,7 @@ def _knock(settings: Settings) -> None:
 class _Sent(NamedTuple):
     future: Any
     entry: Entry
-    cursor: str | None
+    mark: Mark
     sent_at: float
 
 
@@ -226,7 +158,7 @@ class Publisher:
     """Takes readings one by one and has them on the brokers, or on disk until they are back."""
 
     def __init__(
-        self, settings: Settings, spool: Spool, result: Published, save: Callable[[str], None]
+        self, settings: Settings, spool: Spool, result: Published, save: Callable[[Mark], None]
     ) -> None:
         self._settings = settings
         self._topic = topic_name(settings, POSTS)
@@ -238,26 +170,38 @@ class Publisher:
         self._n_unsent_bytes = 0
         self._producer: KafkaProducer | None = None
         self._probed_at = -PROBE_SECONDS
-        self._cursor: str | None = None  # acknowledged, not saved yet
-        self._spooled_cursor: str | None = None
+        self._mark = NO_MARK  # acknowledged, not saved yet
+        self._spooled_mark = NO_MARK
         self._saved_at = 0.0
 
-    def put(self, reading: Reading, cursor: str | None) -> None:
+    def put(self, reading: Reading, mark: Mark) -> None:
         """Takes over one reading. Waits while too many are on their way.
 
         Raises Unavailable when the brokers are away and the disk holds as much as it may.
         """
         entry = encode_entry(reading)
         if not self._is_connected():
-            self._to_disk(entry, cursor)
+            self._to_disk(entry, mark)
             return
-        self._send(entry, cursor)
+        self._send(entry, mark)
         while self._producer is not None and (
             len(self._unsent) >= self._settings.unsent_posts or self._n_unsent_bytes > UNSENT_BYTES
         ):
             self._settle(wait=True)
         if len(self._unsent) % 256 == 0:
             self._settle(wait=False)
+
+    def note(self, mark: Mark) -> None:
+        """Its source was followed so far, and there was nothing to send. Does not wait."""
+        if self._unsent:
+            self._unsent[-1] = self._unsent[-1]._replace(mark=self._unsent[-1].mark.then(mark))
+        elif not self._spool.is_empty:
+            self._spooled_mark = self._spooled_mark.then(mark)
+        else:
+            self._mark = self._mark.then(mark)
+        if self._is_connected():
+            self._settle(wait=False)
+        self._save_mark()
 
     def finish(self) -> None:
         """Returns when the brokers have everything. Raises Unavailable if they stay away."""
@@ -273,12 +217,12 @@ class Publisher:
                 )
             else:
                 time.sleep(0.2)
-        self._save_cursor(at_once=True)
+        self._save_mark(at_once=True)
 
     def close(self) -> None:
         """Lets go of the brokers; what is not acknowledged goes to disk."""
         self._give_up()
-        self._save_cursor(at_once=True)
+        self._save_mark(at_once=True)
 
     def _is_connected(self) -> bool:
         """Whether there is a producer; now and then tries to have one, and empties the disk."""
@@ -310,23 +254,22 @@ class Publisher:
             self._note_acknowledged(len(entries))
             self._spool.remove(segment)
             self._result.spool_bytes = self._spool.n_bytes
-        if self._spooled_cursor is not None:
-            self._cursor, self._spooled_cursor = self._spooled_cursor, None
-            self._save_cursor()
+        self._mark, self._spooled_mark = self._mark.then(self._spooled_mark), NO_MARK
+        self._save_mark()
 
     def _hand_over(self, entry: Entry) -> Any:
         assert self._producer is not None
         return self._producer.send(self._topic, key=entry[0], value=entry[1])
 
-    def _send(self, entry: Entry, cursor: str | None) -> None:
+    def _send(self, entry: Entry, mark: Mark) -> None:
         try:
             future = self._hand_over(entry)
         except KafkaError as error:  # no room and no answer for spool_seconds
             self._count_error(error)
             self._give_up()
-            self._to_disk(entry, cursor)
+            self._to_disk(entry, mark)
             return
-        self._unsent.append(_Sent(future, entry, cursor, time.monotonic()))
+        self._unsent.append(_Sent(future, entry, mark, time.monotonic()))
         self._n_unsent_bytes += len(entry[1])
 
     def _settle(self, wait: bool) -> None:
@@ -342,10 +285,10 @@ class Publisher:
             oldest = self._unsent.popleft()
             self._n_unsent_bytes -= len(oldest.entry[1])
             n_acknowledged += 1
-            self._cursor = oldest.cursor or self._cursor
+            self._mark = self._mark.then(oldest.mark)
         if n_acknowledged:
             self._note_acknowledged(n_acknowledged)
-        self._save_cursor()
+        self._save_mark()
 
     def _wait_for(self, oldest: _Sent) -> None:
         patience = oldest.sent_at + self._settings.spool_seconds - time.monotonic()
@@ -365,10 +308,10 @@ class Publisher:
         while self._unsent:
             left = self._unsent.popleft()
             self._n_unsent_bytes -= len(left.entry[1])
-            self._to_disk(left.entry, left.cursor)
+            self._to_disk(left.entry, left.mark)
         self._spool.roll()
 
-    def _to_disk(self, entry: Entry, cursor: str | None) -> None:
+    def _to_disk(self, entry: Entry, mark: Mark) -> None:
         try:
             self._spool.append(*entry)
         except SpoolFull:
@@ -379,17 +322,17 @@ class Publisher:
             ) from None
         self._result.spooled += 1
         self._result.spool_bytes = self._spool.n_bytes
-        self._spooled_cursor = cursor or self._spooled_cursor
+        self._spooled_mark = self._spooled_mark.then(mark)
 
-    def _save_cursor(self, at_once: bool = False) -> None:
+    def _save_mark(self, at_once: bool = False) -> None:
         """Never before everything up to it is acknowledged."""
-        if self._cursor is None or not (
+        if self._mark == NO_MARK or not (
             at_once or time.monotonic() - self._saved_at > SAVE_SECONDS
         ):
             return
         fail_point("ingest.before_ack")
-        self._save(self._cursor)
-        self._cursor = None
+        self._save(self._mark)
+        self._mark = NO_MARK
         self._saved_at = time.monotonic()
 
     def _note_acknowledged(self, n: int) -> None:
@@ -407,27 +350,36 @@ def publish(
     *,
     from_beginning: bool = False,
     result: Published | None = None,
+    marks: Marks | None = None,
+    stop: Event | None = None,
 ) -> Published:
     """Sends every reading of a source to topic `posts`, from where it stopped last time.
 
-    Returns `result`, or counts of its own, when the brokers have acknowledged all of them. Raises
-    Unavailable when they stay away: what was read then waits on disk, and the next call sends it
-    first. UsageError without a topic.
+    Returns `result`, or counts of its own, when the source ends or `stop` is set and the brokers
+    have acknowledged all readings. Marks are kept in files if `marks` says nothing else. Raises
+    Unavailable when the brokers stay away: what was read then waits on disk, and the next call
+    sends it first. UsageError without a topic.
     """
     folder = settings.ingest_folder()
-    cursors = Cursors(folder)
+    marks = marks or FileMarks(folder)
+    stop = stop or Event()
     result = result or Published()
     with kafka_errors(settings), Spool(folder, settings.spool_bytes) as spool:
         if spool.is_empty:
             count_partitions(settings, POSTS)  # says at once that a topic or a broker is missing
-        publisher = Publisher(settings, spool, result, lambda at: cursors.save(source.name, at))
+        publisher = Publisher(settings, spool, result, lambda mark: marks.save(source.name, mark))
         try:
-            cursor = None if from_beginning else cursors.read(source.name)
-            for reading, after in source.posts(cursor):
-                result.read[kind_of(reading)] += 1
-                publisher.put(reading, after)
-                if progress is not None and result.read.total() % 1000 == 0:
+            cursor = None if from_beginning else marks.read(source.name)
+            for reading, mark in source.posts(cursor):
+                if reading is None:
+                    publisher.note(mark)
+                else:
+                    result.read[kind_of(reading)] += 1
+                    publisher.put(reading, mark)
+                if progress is not None and (reading is None or result.read.total() % 1000 == 0):
                     progress(result)
+                if stop.is_set():
+                    break
             publisher.finish()
         finally:
             publisher.close()

@@ -18,13 +18,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any, Protocol
 
 from detectors.cascades import Checkpoints, load_cascade_detector
 from detectors.detector import Detector
 from detectors.fusion import read_fusion, shipped_fusion
-from storage import reads, recount, writes
+from storage import reads, recount, tracking, writes
 from storage.database import (
     RECORDED_TABLES,
     RECOUNTED_TABLES,
@@ -33,18 +33,22 @@ from storage.database import (
     connect,
     database_errors,
 )
+from storage.tracking import NO_MARK, Mark
 from streams import quarantine, steps
 from streams.alerts.policies import read_policies
 from streams.alerts.telling import sweep
 from streams.channel import BrokenOff, Channel
 from streams.claims import ClaimMatcher
 from streams.clustering import TrackOptions
+from streams.errors import UsageError
+from streams.faults import fail_point
 from streams.formats.registry import read_file, sniff_format, source_of
 from streams.quarantine import Replayed
 from streams.records import Content, Deletion, Problem, Reading
 from streams.remap import Remapped, remap_payloads
 from streams.settings import Settings
-from streams.steps import Batch, CascadeScoring
+from streams.sources.source import Sighting, Source
+from streams.steps import Batch, CascadeScoring, Recorded
 
 
 class Progress(Protocol):
@@ -103,7 +107,8 @@ class Unmapped:
 
 @dataclass
 class RunResult:
-    """What a run did. `outcomes` sums to `n_records`; `damaged` names files that break off."""
+    """What a run did. `outcomes` sums to `n_records`; `damaged` names files that break off;
+    `ended` is why a source cannot go on."""
 
     run_id: int = 0
     n_records: int = 0
@@ -118,6 +123,7 @@ class RunResult:
     n_of_source: Counter[str] = field(default_factory=Counter)
     inputs: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
+    ended: UsageError | None = None
 
 
 def check_inputs(paths: Sequence[Path], format: str | None = None) -> list[InputFile]:
@@ -170,19 +176,65 @@ def run(
     Raises Unavailable if the database goes away; what was stored stays, and the same call again
     completes it.
     """
+    result = RunResult()
     watcher = progress or Quiet()
+    batches = _batches_of_files(inputs, settings, watcher, result)
+    return _run(dsn, batches, None, detector, settings, watcher, result)
+
+
+def follow(
+    dsn: str,
+    source: Source,
+    detector: Detector,
+    settings: Settings,
+    stop: Event,
+    progress: Progress | None = None,
+) -> RunResult:
+    """Reads a live source into the database, from where it was left, until it ends or `stop` is
+    set; tables, claims and alerts are brought up to date every `track_seconds`.
+
+    Its mark is stored in the transaction of the posts that it stands for. Raises as `run`, and
+    the source's UsageError when all that came before it is stored.
+    """
+    result = RunResult()
+    with database_errors(dsn), connect(dsn) as connection:
+        cursor = tracking.read_cursor(connection, source.name)
+    batches = _batches_of_source(source, cursor, settings, stop, result)
+    _run(dsn, batches, source, detector, settings, progress or Quiet(), result)
+    if result.ended is not None:
+        raise result.ended
+    return result
+
+
+def _run(
+    dsn: str,
+    batches: Iterator[Marked],
+    source: Source | None,
+    detector: Detector,
+    settings: Settings,
+    watcher: Progress,
+    result: RunResult,
+) -> RunResult:
     # what is wrong with these is said before anything is read
     scoring, policies = cascade_scoring(settings), read_policies(settings.alert_policies)
     began = time.monotonic()
-    result = RunResult()
     with _session(dsn, detector, settings) as connection:
         manifest = _manifest(detector, settings)
         result.run_id = writes.start_run(connection, manifest, datetime.now(UTC))
         writes.commit_later(connection)
-        _Pipeline(dsn, inputs, detector, settings, watcher, result).run(connection)
+        matcher = ClaimMatcher()
+
+        def refresh() -> None:
+            steps.track(connection, track_options(settings))
+            if source is not None:  # it may go on for weeks
+                source.track(tracking.read_tracked(connection))
+                result.claims.update(steps.match_claims(connection, matcher, settings.batch_posts))
+                sweep(connection, policies, datetime.now(UTC))
+
+        _Pipeline(dsn, batches, source, detector, settings, watcher, result).run(refresh)
         result.verdicts += _judge_leftovers(connection, detector, settings, watcher)
-        result.claims = steps.match_claims(
-            connection, ClaimMatcher(), settings.batch_posts, watcher.compared
+        result.claims.update(
+            steps.match_claims(connection, matcher, settings.batch_posts, watcher.compared)
         )
         watcher.tracking()
         with ThreadPoolExecutor(1) as beside:
@@ -305,37 +357,96 @@ def _working_connection(dsn: str) -> Iterator[Connection]:
         yield connection
 
 
+#: A batch, and how far its source was followed with it.
+Marked = tuple[Batch, Mark]
+
+
+def _batches_of_files(
+    inputs: Sequence[InputFile], settings: Settings, progress: Progress, result: RunResult
+) -> Iterator[Marked]:
+    batch: list[Reading] = []
+    for file in inputs:
+        progress.file_started(file.path, file.format)
+        n_records = 0
+        for reading in read_file(file.path, file.format):
+            n_records += 1
+            batch.append(reading)
+            if len(batch) >= settings.batch_posts:
+                yield steps.prepare(batch, datetime.now(UTC)), NO_MARK
+                batch = []
+        result.inputs.append(_describe(file, n_records))
+        result.n_of_source[source_of(file.path, file.format)] += n_records
+    if batch:
+        yield steps.prepare(batch, datetime.now(UTC)), NO_MARK
+
+
+def _until_refused(sightings: Iterator[Sighting], result: RunResult) -> Iterator[Sighting]:
+    """What comes before a source says that somebody must do something: it may have cost money."""
+    try:
+        yield from sightings
+    except UsageError as error:
+        result.ended = error
+
+
+def _batches_of_source(
+    source: Source, cursor: str | None, settings: Settings, stop: Event, result: RunResult
+) -> Iterator[Marked]:
+    """A batch when it is full, or when its first sighting has waited `live_seconds`."""
+    batch: list[Reading] = []
+    mark = NO_MARK
+    n_records = 0
+    due = time.monotonic() + settings.live_seconds
+    for reading, reached in _until_refused(source.posts(cursor), result):
+        mark = mark.then(reached)
+        if reading is not None:
+            batch.append(reading)
+            n_records += 1
+        now = time.monotonic()
+        if len(batch) >= settings.batch_posts or now >= due or stop.is_set():
+            if batch or mark != NO_MARK:
+                yield steps.prepare(batch, datetime.now(UTC)), mark
+            batch, mark = [], NO_MARK
+            due = now + settings.live_seconds
+        if stop.is_set():
+            break
+    if batch or mark != NO_MARK:
+        yield steps.prepare(batch, datetime.now(UTC)), mark
+    result.inputs.append({"source": source.name, "after": cursor, "records": n_records})
+
+
 class _Pipeline:
     """The threads of one run. The main thread watches, recounts now and then, and reports."""
 
     def __init__(
         self,
         dsn: str,
-        inputs: Sequence[InputFile],
+        batches: Iterator[Marked],
+        source: Source | None,
         detector: Detector,
         settings: Settings,
         progress: Progress,
         result: RunResult,
     ) -> None:
         self._dsn = dsn
-        self._inputs = inputs
+        self._batches = batches
+        self._source = source
         self._detector = detector
         self._settings = settings
         self._progress = progress
         self._result = result
-        self._read: Channel[Batch] = Channel(settings.queue_batches)
+        self._read: Channel[Marked] = Channel(settings.queue_batches)
         self._pending: Channel[list[Content]] = Channel(settings.queue_batches)
         self._failures: list[BaseException] = []
 
-    def run(self, connection: Connection) -> None:
+    def run(self, refresh: Callable[[], None]) -> None:
         threads = [
             Thread(target=self._guarded, args=(step,), name=step.__name__.strip("_"), daemon=True)
-            for step in (self._read_files, self._record_batches, self._judge_contents)
+            for step in (self._read_batches, self._record_batches, self._judge_contents)
         ]
         for thread in threads:
             thread.start()
         try:
-            self._watch(threads, connection)
+            self._watch(threads, refresh)
         except BaseException:
             self._break_off()
             raise
@@ -345,12 +456,12 @@ class _Pipeline:
         if self._failures:
             raise self._failures[0]
 
-    def _watch(self, threads: Sequence[Thread], connection: Connection) -> None:
+    def _watch(self, threads: Sequence[Thread], refresh: Callable[[], None]) -> None:
         next_track = time.monotonic() + self._settings.track_seconds
         while any(thread.is_alive() for thread in threads):
             threads[-1].join(0.05)
             if time.monotonic() >= next_track and not self._failures:
-                steps.track(connection, track_options(self._settings))
+                refresh()
                 # a recount may take longer than the pause: leave the steps as much time as it took
                 next_track = time.monotonic() + self._settings.track_seconds
 
@@ -367,30 +478,17 @@ class _Pipeline:
         self._read.break_off()
         self._pending.break_off()
 
-    def _read_files(self) -> None:
-        batch: list[Reading] = []
-        for file in self._inputs:
-            self._progress.file_started(file.path, file.format)
-            n_records = 0
-            for reading in read_file(file.path, file.format):
-                n_records += 1
-                batch.append(reading)
-                if len(batch) >= self._settings.batch_posts:
-                    self._read.put(steps.prepare(batch, datetime.now(UTC)))
-                    batch = []
-            self._result.inputs.append(_describe(file, n_records))
-            self._result.n_of_source[source_of(file.path, file.format)] += n_records
-        if batch:
-            self._read.put(steps.prepare(batch, datetime.now(UTC)))
+    def _read_batches(self) -> None:
+        for batch in self._batches:
+            self._read.put(batch)
         self._read.close()
 
     def _record_batches(self) -> None:
         result = self._result
-        key = self._settings.tombstone_key.get_secret_value()
         with _working_connection(self._dsn) as connection:
             writes.commit_later(connection)
-            for batch in self._read:
-                recorded = steps.record(connection, batch, self._detector, key)
+            for batch, mark in self._read:
+                recorded = self._record(connection, batch, mark)
                 n_records = len(batch.readings)
                 result.n_records += n_records
                 result.outcomes += recorded.outcomes
@@ -407,6 +505,19 @@ class _Pipeline:
                 if recorded.pending:
                     self._pending.put(recorded.pending)
         self._pending.close()
+
+    def _record(self, connection: Connection, batch: Batch, mark: Mark) -> Recorded:
+        key = self._settings.tombstone_key.get_secret_value()
+        if self._source is None:
+            return steps.record(connection, batch, self._detector, key)
+        with connection.transaction(), connection.cursor() as cursor:
+            recorded = Recorded()
+            if batch.readings:
+                recorded = steps.record(connection, batch, self._detector, key)
+            tracking.save_mark(cursor, self._source.name, mark, datetime.now(UTC))
+            fail_point("live.before_commit")
+        fail_point("live.after_commit")
+        return recorded
 
     def _judge_contents(self) -> None:
         with _working_connection(self._dsn) as connection:

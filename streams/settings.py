@@ -206,6 +206,47 @@ class Settings(BaseSettings):
     spool_bytes: int = Field(
         default=1_000_000_000, ge=0, description="How much may wait on disk (bytes)."
     )
+    live_seconds: float = Field(
+        default=2.0,
+        gt=0,
+        le=3600,
+        description="Posts of a live source wait at most so long to be stored (seconds).",
+    )
+    source_silence_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        description="A live source that is silent so long is connected to anew (seconds).",
+    )
+    bluesky_url: str = Field(
+        default="wss://jetstream2.us-east.bsky.network/subscribe",
+        description="A Jetstream: where all that is posted on Bluesky can be followed.",
+    )
+    x_bearer_token: SecretStr | None = Field(
+        default=None, description="Token of the X API. Rather in the environment than in a file."
+    )
+    x_url: str = Field(default="https://api.x.com", description="Where the X API answers.")
+    x_budget_usd: float = Field(
+        default=0.0,
+        ge=0,
+        description="What each source of X may spend in a calendar month (US dollars, estimated); "
+        "0: nothing is asked.",
+    )
+    x_post_usd: float = Field(
+        default=0.005, ge=0, description="What X charges for a post (US dollars)."
+    )
+    x_user_usd: float = Field(
+        default=0.010, ge=0, description="What X charges for an account (US dollars)."
+    )
+    x_with_authors: bool = Field(
+        default=True,
+        description="Ask for the accounts of posts too: followers, age; they may be charged.",
+    )
+    x_most_posts: int = Field(
+        default=1000,
+        ge=10,
+        le=1_000_000,
+        description="Posts per hashtag and pull of x_search at most (posts).",
+    )
     quiet_seconds: float = Field(
         default=1800.0,
         gt=0,
@@ -312,6 +353,7 @@ def _said(problem: Any) -> str:
 
 
 _SECRETS = {
+    "x_bearer_token",
     *("database", "tombstone_key", "kafka_password"),
     *("alert_webhook", "alert_webhook_secret"),
 }

@@ -15,6 +15,8 @@ NOT_COMPARED = {
     *("runs", "migrations"),
     # how records came, and who is at work
     *("stream_positions", "stream_outcomes", "offsets_in_work", "track_owner"),
+    # when live sources were asked
+    *("collections", "source_cursors", "source_kept"),
     # what was sent
     *("alert_deliveries", "alert_digests"),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import itemgetter
@@ -32,8 +32,10 @@ from hoaxwatch.show import (
     shorten,
     show_rows,
 )
-from storage import reads
+from storage import reads, tracking
 from storage.database import Connection
+from storage.reads import TrendRow
+from storage.tracking import CoveredDay
 from streams.errors import UsageError
 from streams.settings import Settings
 
@@ -74,8 +76,9 @@ def trends(
     """Show how hashtags are used: posts, originals, shares, accounts, how many likely false.
 
     A share carries the hashtags of its original. Hours are UTC, and so are the days of the list.
-    Buckets without a post have no row. The expected share is the mean probability over judged
-    posts; each text is one draw.
+    Buckets without a post have no row, but days of a tracked hashtag have: a day that no live
+    source collected is marked so, and what was not counted then is unknown. The expected share
+    is the mean probability over judged posts; each text is one draw.
     """
     if by not in ("day", "hour"):
         raise UsageError(f"--by {by!r} is not a bucket; there are day and hour")
@@ -111,6 +114,18 @@ def trends(
         else:
             zone = "UTC"
             rows = reads.read_trends(connection, tag, by, start, end)
+        covered = tracking.read_coverage(connection, tag, start, end) if by == "day" else []
+        if covered and zone == "UTC":
+            shown = with_coverage(rows, covered)
+            columns = [
+                Column("day (UTC)", lambda row: f"{row['bucket_start']:%Y-%m-%d}"),
+                Column("collected", collected),
+                *_COUNTS,
+                Column("accounts", lambda row: number(row["authors"]), is_number=True),
+                *_JUDGED,
+            ]
+            show_rows(shown, output, columns, f"#{tag} by day", _NOTHING)
+            return
         shape = "%Y-%m-%d" if by == "day" else "%Y-%m-%d %H:00"
         columns = [
             Column(f"{by} ({zone})", lambda row: f"{row['bucket_start']:{shape}}"),
@@ -120,6 +135,52 @@ def trends(
         ]
         empty = f"no post with {show_topic(tag)}; hoaxwatch trends lists the hashtags"
         show_rows(rows, output, columns, f"{show_topic(tag)} by {by}", empty)
+
+
+def with_coverage(rows: Sequence[TrendRow], covered: Sequence[CoveredDay]) -> list[dict[str, Any]]:
+    """The days of a tracked hashtag, each with what of it was collected.
+
+    A day without a row has 0 posts where all of it was collected without reaching a cap, else its
+    counts are unknown (None).
+    """
+    counted = {row.bucket_start: row._asdict() for row in rows}
+    days = {day.day: day for day in covered}
+    unknown: dict[str, Any] = dict.fromkeys(TrendRow._fields)
+    found = []
+    for start in sorted(counted.keys() | days.keys()):
+        day = days.get(start)
+        share = None if day is None else day.covered_seconds / 86_400
+        is_capped = day is not None and day.is_capped
+        row = counted.get(start)
+        if row is None:
+            row = unknown | {"hashtag": covered[0].hashtag, "bucket_start": start}
+            if share == 1 and not is_capped:
+                row |= dict.fromkeys(COUNTS, 0)
+        errors = None if day is None else day.errors
+        found.append(row | {"collected": share, "is_capped": is_capped, "errors": errors})
+    return found
+
+
+#: What is 0, not unknown, on a day without posts.
+COUNTS = ("posts", "originals", "shares", "authors", "judged", "likely_false")
+
+
+def collected(row: Mapping[str, Any]) -> str:
+    """What of a day was collected, in words.
+
+    >>> told = {"collected": 0.5, "is_capped": True, "errors": 2}
+    >>> collected(told), collected({"collected": 0.0, "is_capped": False, "errors": 0})
+    ('50 %, capped, 2 errors', 'not collected')
+    """
+    if row["collected"] is None:
+        return "not tracked"
+    if not row["collected"]:
+        return "not collected"
+    # 99.9 % is not all of it
+    words = [f"{int(100 * row['collected'])} %"]
+    words += ["capped"] if row["is_capped"] else []
+    words += [f"{row['errors']} errors"] if row["errors"] else []
+    return ", ".join(words)
 
 
 def clusters(

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from hoaxwatch.commands import options
+from hoaxwatch.live import open_named, source_named, stopping
 from hoaxwatch.show import Column, notes, number, output_of, print_json, show_rows
+from storage.database import open_database
 from streams.errors import UsageError
 from streams.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from streams.ingest import Published
+    from streams.sources.source import Source
 
 Kafka = Annotated[str | None, typer.Option("--kafka", help="host:port,... of the brokers.")]
 
@@ -52,29 +60,39 @@ def list_topics(
 
 
 def ingest(
-    files: Annotated[list[str], typer.Argument(help="Files of posts; may be compressed.")],
+    files: Annotated[
+        list[str] | None, typer.Argument(help="Files of posts; may be compressed.")
+    ] = None,
     format: Annotated[
         str | None, typer.Option("--format", help="What the files are; default: looked at.")
     ] = None,
     columns: options.Columns = None,
+    source: options.Source = None,
+    seconds: options.For = None,
+    speed: options.Speed = "1x",
     again: Annotated[
         bool, typer.Option("--again", help="Send files again that were sent before.")
     ] = False,
     project: options.Project = None,
+    database: options.Database = None,
     kafka: Kafka = None,
     as_json: options.Json = False,
 ) -> None:
-    """Send posts to the brokers, for the workers.
+    """Send posts of files or of a live source to the brokers, for the workers.
 
     Stopped in the middle, the same command goes on where it was. While the brokers are away, posts
-    wait on disk and go when they are back.
+    wait on disk and go when they are back. What a live source is asked for, and how far it was
+    followed, is in the project's database.
     """
-    from streams.ingest import FileSource, Published, publish
+    from streams.ingest import Published, publish
     from streams.local import check_inputs
     from streams.metrics import IngestMetrics, serve_metrics
+    from streams.sources.files import FileSource
 
-    settings = read_settings(project=project, kafka=kafka)
-    inputs = check_inputs([Path(file) for file in files], options.format_of(format, columns))
+    settings = read_settings(project=project, database=database, kafka=kafka)
+    files, source = source_named(files or [], source)
+    named = options.format_of(format, columns)
+    inputs = check_inputs([Path(file) for file in files], named) if source is None else []
     total = Published()
     metrics = IngestMetrics(total)
     serve_metrics(metrics, settings.metrics_host, settings.metrics_port, lambda: True)
@@ -87,13 +105,19 @@ def ingest(
         disable=not notes.is_terminal,
     ) as bar:
         task = bar.add_task("", total=None)
+
+        def show(so_far: Published) -> None:
+            bar.update(task, description=f"{shown}: {number(so_far.read.total())} records")
+
         for file in inputs:
-
-            def show(so_far: Published, name: str = file.path.name) -> None:
-                bar.update(task, description=f"{name}: {number(so_far.read.total())} records")
-
-            source = FileSource(file.path, file.format)
-            publish(source, settings, show, from_beginning=again, result=total)
+            shown = file.path.name
+            read = FileSource(file.path, file.format)
+            publish(read, settings, show, from_beginning=again, result=total)
+        if source is not None:
+            shown = source
+            with open_database(settings) as dsn:
+                live = open_named(source, files, named, speed, settings, dsn)
+                _publish_live(live, dsn, settings, seconds, again, show, total)
     if as_json:
         print_json(
             {
@@ -111,8 +135,37 @@ def ingest(
         notes.print(f"  {number(total.spooled)} of them waited on disk while the brokers were away")
     for error, n in total.errors.most_common():
         notes.print(f"  {number(n)} times {error}, tried again")
-    if not total.read:
+    if not total.read and source is None:
         notes.print("  sent before; to send them once more: --again")
+
+
+def _publish_live(
+    source: Source,
+    dsn: str,
+    settings: Settings,
+    seconds: float | None,
+    again: bool,
+    show: Callable[[Published], None],
+    total: Published,
+) -> None:
+    from streams.ingest import publish
+    from streams.sources.marks import DatabaseMarks
+
+    with closing(DatabaseMarks(dsn)) as marks, stopping(seconds) as stop:
+
+        def watch(so_far: Published) -> None:
+            source.track(marks.tracked())
+            show(so_far)
+
+        publish(
+            source,
+            settings,
+            watch,
+            from_beginning=again,
+            result=total,
+            marks=marks,
+            stop=stop,
+        )
 
 
 def lag(

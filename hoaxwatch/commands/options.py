@@ -48,6 +48,13 @@ Columns = Annotated[
     str | None,
     typer.Option("--columns", help="A TOML file that says what the columns of a CSV are."),
 ]
+Source = Annotated[
+    str | None, typer.Option("--source", help="Follow a live source: hoaxwatch sources lists them.")
+]
+For = Annotated[
+    float | None, typer.Option("--for", min=0.1, help="Follow it so long, then stop (seconds).")
+]
+Speed = Annotated[str, typer.Option("--speed", help="Of --source replay FILE: 10x, 1x, max.")]
 Since = Annotated[
     str | None, typer.Option("--since", help="From this day or time on, as 2023-04-24.")
 ]

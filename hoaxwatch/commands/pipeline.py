@@ -20,6 +20,7 @@ from detectors.detector import DetectorUnusable
 from detectors.registry import DETECTORS, load_detector
 from hoaxwatch.commands import options
 from hoaxwatch.evidence import detector_of, evidence_of
+from hoaxwatch.live import open_named, source_named, stopping
 from hoaxwatch.show import (
     Column,
     counting,
@@ -36,6 +37,8 @@ from streams.formats.registry import FORMATS, load_format
 from streams.local import InputFile, RunResult
 from streams.records import Content, content_hash
 from streams.settings import Settings, read_settings
+from streams.sources import replay
+from streams.sources.registry import SOURCES, load_source
 
 #: Files with problems that are named after a run.
 SHOWN_SOURCES = 5
@@ -71,6 +74,10 @@ class Watched:
         self._bar.update(self._files, description=f"reading {path.name}", completed=self._n_started)
         self._n_started += 1
 
+    def following(self, source: str) -> None:
+        """A live source, which has no end."""
+        self._bar.update(self._files, description=f"following {source}", total=None)
+
     def recorded(self, n_records: int) -> None:
         """Counts stored records."""
         self._n_records += n_records
@@ -103,11 +110,16 @@ class Watched:
 
 
 def run(
-    files: Annotated[list[str], typer.Argument(help="Files of posts; may be compressed.")],
+    files: Annotated[
+        list[str] | None, typer.Argument(help="Files of posts; may be compressed.")
+    ] = None,
     format: Annotated[
         str | None, typer.Option("--format", help="What the files are; default: looked at.")
     ] = None,
     columns: options.Columns = None,
+    source: options.Source = None,
+    seconds: options.For = None,
+    speed: options.Speed = "1x",
     detector: options.Detector = None,
     engine: options.Engine = None,
     encoder: options.Encoder = None,
@@ -116,10 +128,11 @@ def run(
     database: options.Database = None,
     as_json: options.Json = False,
 ) -> int:
-    """Read post files, score them, follow how they spread, write the tables.
+    """Read post files or a live source, score the posts, follow how they spread, write the tables.
 
     Run it again at any time, with the same files or with more: nothing is counted twice. Stopped
-    in the middle, the same command completes it.
+    in the middle, the same command completes it. A live source is followed until Ctrl-C, and the
+    next time from where it was left.
     """
     settings = read_settings(
         project=project,
@@ -129,9 +142,13 @@ def run(
         encoder=encoder,
         weights=weights,
     )
+    files, source = source_named(files or [], source)
     named = options.format_of(format, columns)
-    inputs = local.check_inputs([Path(file) for file in files], named)
-    result = run_files(settings, inputs)
+    if source is not None:
+        result = run_source(settings, source, files, named, speed, seconds)
+    else:
+        inputs = local.check_inputs([Path(file) for file in files], named)
+        result = run_files(settings, inputs)
     if as_json:
         print_json(summary(result))
     else:
@@ -151,6 +168,23 @@ def run_files(settings: Settings, inputs: list[InputFile]) -> RunResult:
     judge = detector_of(settings)
     with open_database(settings) as dsn, Watched(len(inputs)) as watched:
         return local.run(dsn, inputs, judge, settings, watched)
+
+
+def run_source(
+    settings: Settings,
+    name: str,
+    files: list[str],
+    format: str | None,
+    speed: str,
+    seconds: float | None,
+) -> RunResult:
+    """Follows a live source until it ends or is stopped, with progress."""
+    judge = detector_of(settings)
+    with open_database(settings) as dsn:
+        source = open_named(name, files, format, speed, settings, dsn)
+        with Watched(0) as watched, stopping(seconds) as stop:
+            watched.following(name)
+            return local.follow(dsn, source, judge, settings, stop, watched)
 
 
 def summary(result: RunResult) -> dict[str, object]:
@@ -323,6 +357,17 @@ def formats(as_json: options.Json = False, as_csv: options.Csv = False) -> None:
         Column("begins with", lambda row: str(row["sample"])[:60].replace("\n", " ") + "…"),
     ]
     show_rows(rows, output_of(as_json, as_csv), columns, "File formats", "none")
+
+
+def sources(as_json: options.Json = False, as_csv: options.Csv = False) -> None:
+    """List the live sources that can be followed."""
+    rows = [{"source": name, "description": load_source(name).DESCRIPTION} for name in SOURCES]
+    rows.append({"source": replay.NAME, "description": replay.DESCRIPTION})
+    columns = [
+        Column("source", lambda row: str(row["source"])),
+        Column("what it is", lambda row: str(row["description"])),
+    ]
+    show_rows(rows, output_of(as_json, as_csv), columns, "Live sources", "none")
 
 
 def detectors(as_json: options.Json = False, as_csv: options.Csv = False) -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 from kafka import KafkaProducer
 
 from infra.kafka.broker import Cluster
+from storage.tracking import NO_MARK
 from streams import topics
 from streams.ingest import Published, Publisher, encode_entry
 from streams.records import Post
@@ -35,9 +36,9 @@ def ours(settings: Settings, posts: list[Post]) -> None:
     """What `hoaxwatch ingest` does after reading."""
     result = Published()
     with Spool(settings.ingest_folder()) as spool:
-        publisher = Publisher(settings, spool, result, lambda cursor: None)
+        publisher = Publisher(settings, spool, result, lambda mark: None)
         for post in posts:
-            publisher.put(post, None)
+            publisher.put(post, NO_MARK)
         publisher.finish()
         publisher.close()
     assert result.acknowledged == len(posts)

@@ -18,6 +18,7 @@ import pytest
 from storage import embedded
 from storage.database import add_payload_partitions, connect, migrate
 from storage.keeper import find_postmaster
+from storage.tracking import Mark
 from streams import ingest, topics
 from streams.formats.registry import load_format, read_file
 from streams.ingest import Published, Publisher
@@ -36,11 +37,11 @@ def publish(scene: Scene, posts: Any, result: Published, is_down: threading.Even
     """As `hoaxwatch ingest` does: half of the posts while the broker is there, half after."""
     settings = scene.settings.model_copy(update={"retry_seconds": PATIENCE_SECONDS})
     with Spool(settings.ingest_folder()) as spool:
-        publisher = Publisher(settings, spool, result, lambda cursor: None)
+        publisher = Publisher(settings, spool, result, lambda mark: None)
         for number, post in enumerate(posts):
             if number == len(posts) // 2:
                 is_down.wait()
-            publisher.put(post, str(number))
+            publisher.put(post, Mark(str(number)))
         publisher.finish()
         publisher.close()
 
@@ -229,13 +230,13 @@ def test_without_brokers_posts_wait_on_disk_and_go_with_the_next_call(scene: Sce
     )
     result = Published()
     with Spool(away.ingest_folder()) as spool:
-        publisher = Publisher(away, spool, result, lambda cursor: pytest.fail("saved too early"))
+        publisher = Publisher(away, spool, result, lambda mark: pytest.fail("saved too early"))
         for post in posts:
-            publisher.put(post, "cursor")
+            publisher.put(post, Mark("cursor"))
         with pytest.raises(Exception, match="goes with the next hoaxwatch ingest"):
             publisher.finish()
     assert result.spooled == len(posts)
-    saved: list[str] = []
+    saved: list[Mark] = []
     with Spool(away.ingest_folder()) as spool:
         assert not spool.is_empty
         publisher = Publisher(scene.settings, spool, Published(), saved.append)

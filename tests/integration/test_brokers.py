@@ -18,11 +18,14 @@ from typing import Any
 import pytest
 from prometheus_client import generate_latest
 
+from storage.tracking import Mark
 from streams.formats.registry import load_format
-from streams.ingest import Cursors, FileSource, Published, publish
+from streams.ingest import Published, publish
 from streams.metrics import IngestMetrics, Metrics, serve_metrics
 from streams.service import keep_working
 from streams.settings import Settings, read_settings
+from streams.sources.files import FileSource
+from streams.sources.marks import FileMarks
 from streams.topics import create_topics, read_lag, read_newest, read_topics
 from tests.house.repository import ROOT
 
@@ -91,10 +94,10 @@ def test_a_cursor_is_saved_after_the_acknowledgement_alone(
     source = FileSource(file)
     saved: list[tuple[str, int]] = []
 
-    def save(self: Cursors, name: str, cursor: str) -> None:
-        saved.append((cursor, sum(row.end for row in read_lag(settings)[:1])))
+    def save(self: FileMarks, name: str, mark: Mark) -> None:
+        saved.append((str(mark.cursor), sum(row.end for row in read_lag(settings)[:1])))
 
-    monkeypatch.setattr(Cursors, "save", save)
+    monkeypatch.setattr(FileMarks, "save", save)
     result = publish(source, settings)
     assert isinstance(result, Published)
     assert saved[-1][0].endswith(f":{result.acknowledged}")

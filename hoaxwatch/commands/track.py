@@ -1,0 +1,171 @@
+"""`hoaxwatch track`: which hashtags live sources are asked for, and what they covered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hoaxwatch.commands import options
+from hoaxwatch.commands.options import connected, settings_of
+from hoaxwatch.show import Column, minute, notes, number, output_of, shorten, show_rows
+from storage import tracking
+from streams.errors import UsageError
+from streams.records import hashtag_key
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Which hashtags live sources are asked for, from when to when, and what was collected.",
+)
+
+Note = Annotated[str | None, typer.Option("--note", help="Why.")]
+
+
+def _say(line: str) -> None:
+    notes.print(line, markup=False, soft_wrap=True)
+
+
+@app.command()
+def add(
+    hashtags: Annotated[list[str], typer.Argument(help="With or without the sign.")],
+    note: Note = None,
+    by: options.By = "me",
+    project: options.Project = None,
+    database: options.Database = None,
+) -> None:
+    """Track hashtags from now on."""
+    _add([_checked(name) for name in hashtags], note, by, project, database)
+
+
+@app.command("import")
+def import_(
+    file: Annotated[
+        Path, typer.Argument(help="hashtags.txt: one a line; # alone begins a remark.")
+    ],
+    note: Note = None,
+    by: options.By = "me",
+    project: options.Project = None,
+    database: options.Database = None,
+) -> None:
+    """Track the hashtags of a file from now on; those tracked already stay as they are."""
+    _add(read_hashtags(file), note, by, project, database)
+
+
+@app.command()
+def remove(
+    hashtags: Annotated[list[str], typer.Argument(help="With or without the sign.")],
+    by: options.By = "me",
+    project: options.Project = None,
+    database: options.Database = None,
+) -> None:
+    """Track hashtags no more. What was collected stays, and so does when it was."""
+    wanted = [hashtag_key(name) for name in hashtags]
+    with connected(settings_of(project, database)) as connection:
+        ended = tracking.untrack(connection, wanted, by, datetime.now(UTC))
+    if missing := [tag for tag in wanted if tag not in ended]:
+        raise UsageError(f"#{missing[0]} is not tracked; hoaxwatch track list shows what is")
+    _say(f"not tracked any more: {_named(ended)}")
+
+
+@app.command("list")
+def list_(
+    history: Annotated[bool, typer.Option("--history", help="Also what was tracked once.")] = False,
+    project: options.Project = None,
+    database: options.Database = None,
+    as_json: options.Json = False,
+    as_csv: options.Csv = False,
+) -> None:
+    """List what is tracked, and since when."""
+    with connected(settings_of(project, database)) as connection:
+        rows = tracking.read_tracked(connection, with_history=history)
+    columns = [
+        Column("hashtag", lambda row: f"#{row['written']}"),
+        Column("from (UTC)", lambda row: minute(row["tracked_from"])),
+        Column("until", lambda row: minute(row["tracked_until"]) if row["tracked_until"] else "–"),
+        Column("by", lambda row: row["added_by"]),
+        Column("why", lambda row: row["note"] or ""),
+    ]
+    empty = "nothing is tracked: hoaxwatch track add HASHTAG"
+    show_rows(rows, output_of(as_json, as_csv), columns, "Tracked hashtags", empty)
+
+
+@app.command()
+def coverage(
+    hashtag: Annotated[
+        str | None, typer.Option("--hashtag", "-t", help="Only of this hashtag.")
+    ] = None,
+    source: Annotated[str | None, typer.Option("--source", help="Only of this source.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many pulls.")] = 40,
+    project: options.Project = None,
+    database: options.Database = None,
+    as_json: options.Json = False,
+    as_csv: options.Csv = False,
+) -> None:
+    """List the latest pulls: of what time posts could come, how many came, what went wrong.
+
+    Time that is in no pull was not collected: its counts are unknown, not 0.
+    """
+    tag = None if hashtag is None else hashtag_key(hashtag)
+    with connected(settings_of(project, database)) as connection:
+        rows = tracking.read_pulls(connection, source, tag, limit)
+    columns = [
+        Column("source", lambda row: row["source"]),
+        Column("hashtag", lambda row: f"#{row['hashtag']}"),
+        Column("covered from (UTC)", lambda row: minute(row["covered_from"])),
+        Column("until", lambda row: minute(row["covered_until"])),
+        Column("asked", lambda row: number(row["asked"]) if row["asked"] else "all", True),
+        Column("got", lambda row: number(row["got"]), is_number=True),
+        Column("capped", lambda row: "yes" if row["is_capped"] else ""),
+        Column("error", lambda row: shorten(row["error"] or "", 60)),
+    ]
+    empty = "no pull yet: hoaxwatch run --source bluesky"
+    show_rows(rows, output_of(as_json, as_csv), columns, "Pulls", empty)
+
+
+def read_hashtags(file: Path) -> list[tuple[str, str]]:
+    """The hashtags of a file as (counting form, as written). Raises UsageError."""
+    try:
+        lines = file.read_text("utf-8-sig").splitlines()
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}; check the path") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{file} is not UTF-8; save it as UTF-8") from None
+    named = [line.strip() for line in lines]
+    found = [_checked(name) for name in named if name and name != "#" and name[:2] != "# "]
+    if not found:
+        raise UsageError(f"{file} holds no hashtag; write one a line")
+    return found
+
+
+def _checked(name: str) -> tuple[str, str]:
+    """A hashtag as (counting form, as written).
+
+    >>> _checked("#Straße")
+    ('strasse', 'Straße')
+    """
+    key, written = hashtag_key(name), name.strip().lstrip("#＃")
+    if not key or any(sign.isspace() or sign in ",#＃" for sign in key):
+        raise UsageError(f"{name!r} is no hashtag; one looks like '#vaccine', with quotes")
+    return key, written
+
+
+def _add(
+    hashtags: Sequence[tuple[str, str]],
+    note: str | None,
+    by: str,
+    project: str | None,
+    database: str | None,
+) -> None:
+    with connected(settings_of(project, database), may_make=True) as connection:
+        new = tracking.track(connection, hashtags, by, datetime.now(UTC), note)
+    if new:
+        _say(f"tracked from now on: {_named(new)}")
+    if n_before := len({key for key, _ in hashtags}) - len(new):
+        _say(f"{number(n_before)} tracked before")
+
+
+def _named(tags: Sequence[str]) -> str:
+    return ", ".join(f"#{tag}" for tag in sorted(tags))

@@ -1,0 +1,221 @@
+"""Live sources in the database: what they are asked for, how far they were followed, what they
+covered.
+
+A source's cursor, what it was kept of and what it covered are stored together, in the transaction
+of the posts that they stand for or after the brokers have these: never before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg.rows import class_row
+
+#: Newest ids that are read when a source starts. Each takes about 100 bytes of memory.
+KEPT_IDS = 1_000_000
+
+
+class Tracked(NamedTuple):
+    """A hashtag that is or was asked for. `hashtag` is its counting form."""
+
+    hashtag: str
+    written: str
+    tracked_from: datetime
+    tracked_until: datetime | None = None
+    added_by: str = ""
+    removed_by: str | None = None
+    note: str | None = None
+
+
+class Pull(NamedTuple):
+    """What a source covered of one hashtag: everything that was posted in this time, as far as the
+    source has it, if it is not capped. `pull` names it among those of its source."""
+
+    source: str
+    hashtag: str
+    pull: str
+    covered_from: datetime
+    covered_until: datetime
+    asked: int | None = None
+    got: int = 0
+    is_capped: bool = False
+    error: str | None = None
+
+
+class Mark(NamedTuple):
+    """How far a source was followed: its cursor (None: as before), what it covered on the way, and
+    hashes of what was kept."""
+
+    cursor: str | None = None
+    pulls: tuple[Pull, ...] = ()
+    kept: tuple[int, ...] = ()
+
+    def then(self, later: Mark) -> Mark:
+        """Both: the later one's cursor, and of a pull what it said last.
+
+        >>> Mark("1", (), (7,)).then(Mark("2", (), (8,))).then(Mark())
+        Mark(cursor='2', pulls=(), kept=(7, 8))
+        """
+        pulls = {pull[:3]: pull for pull in self.pulls + later.pulls} if later.pulls else None
+        return Mark(
+            self.cursor if later.cursor is None else later.cursor,
+            self.pulls if pulls is None else tuple(pulls.values()),
+            self.kept + later.kept,
+        )
+
+
+#: Nothing came, and nothing is to be stored.
+NO_MARK = Mark()
+
+
+class CoveredDay(NamedTuple):
+    """What of a UTC day was collected of a hashtag."""
+
+    hashtag: str
+    day: datetime
+    is_tracked: bool
+    covered_seconds: int
+    is_capped: bool
+    errors: int
+
+
+def track(
+    connection: psycopg.Connection,
+    hashtags: Sequence[tuple[str, str]],
+    by: str,
+    now: datetime,
+    note: str | None = None,
+) -> list[str]:
+    """Begins to track these (counting form, as written); returns those that were not tracked."""
+    with connection.transaction():
+        return [
+            row[0]
+            for row in connection.execute(
+                "INSERT INTO hoaxwatch.tracked (hashtag, written, tracked_from, added_by, note)"
+                " SELECT hashtag, min(written), %s, %s, %s"
+                " FROM unnest(%s::text[], %s::text[]) AS t (hashtag, written)"
+                " GROUP BY hashtag ORDER BY hashtag"
+                " ON CONFLICT (hashtag) WHERE tracked_until IS NULL DO NOTHING RETURNING hashtag",
+                (now, by, note, [key for key, _ in hashtags], [name for _, name in hashtags]),
+            )
+        ]
+
+
+def untrack(
+    connection: psycopg.Connection, hashtags: Sequence[str], by: str, now: datetime
+) -> list[str]:
+    """Ends tracking these; returns those that were tracked. Their history stays."""
+    with connection.transaction():
+        return [
+            row[0]
+            for row in connection.execute(
+                "UPDATE hoaxwatch.tracked SET tracked_until = greatest(%s, tracked_from),"
+                " removed_by = %s WHERE hashtag = ANY (%s) AND tracked_until IS NULL"
+                " RETURNING hashtag",
+                (now, by, list(hashtags)),
+            )
+        ]
+
+
+def read_tracked(connection: psycopg.Connection, *, with_history: bool = False) -> list[Tracked]:
+    """What is tracked, or ever was, sorted."""
+    cursor = connection.cursor(row_factory=class_row(Tracked))
+    return cursor.execute(
+        "SELECT hashtag, written, tracked_from, tracked_until, added_by, removed_by, note"
+        " FROM hoaxwatch.tracked WHERE %s OR tracked_until IS NULL ORDER BY hashtag, tracked_from",
+        (with_history,),
+    ).fetchall()
+
+
+def read_cursor(connection: psycopg.Connection, source: str) -> str | None:
+    """Where a source goes on; None before its first mark."""
+    row = connection.execute(
+        "SELECT cursor FROM hoaxwatch.source_cursors WHERE source = %s", (source,)
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def read_kept(connection: psycopg.Connection, source: str, limit: int = KEPT_IDS) -> list[int]:
+    """Hashes of what was kept of a source, the newest, oldest of them first."""
+    rows = connection.execute(
+        "SELECT id_hash FROM hoaxwatch.source_kept WHERE source = %s"
+        " ORDER BY kept_at DESC, id_hash LIMIT %s",
+        (source, limit),
+    )
+    return [row[0] for row in rows][::-1]
+
+
+def save_mark(cursor: psycopg.Cursor[Any], source: str, mark: Mark, now: datetime) -> None:
+    """Stores how far a source was followed, in the caller's transaction."""
+    if mark.cursor is not None:
+        cursor.execute(
+            "INSERT INTO hoaxwatch.source_cursors VALUES (%s, %s, %s) ON CONFLICT (source)"
+            " DO UPDATE SET cursor = excluded.cursor, saved_at = excluded.saved_at",
+            (source, mark.cursor, now),
+        )
+    if mark.kept:
+        cursor.execute(
+            "INSERT INTO hoaxwatch.source_kept SELECT DISTINCT %s, id, %s::timestamptz"
+            " FROM unnest(%s::bigint[]) AS i (id) ON CONFLICT DO NOTHING",
+            (source, now, list(mark.kept)),
+        )
+    if mark.pulls:
+        _save_pulls(cursor, mark.pulls)
+
+
+def store_mark(connection: psycopg.Connection, source: str, mark: Mark, now: datetime) -> None:
+    """The same in a transaction of its own."""
+    with connection.transaction(), connection.cursor() as cursor:
+        save_mark(cursor, source, mark, now)
+
+
+def _save_pulls(cursor: psycopg.Cursor[Any], pulls: Iterable[Pull]) -> None:
+    """A pull that goes on is stored again and again: what it says last stands."""
+    latest = {pull[:3]: pull for pull in pulls}
+    rows = [latest[key] for key in sorted(latest)]
+    cursor.execute(
+        "INSERT INTO hoaxwatch.collections"
+        " SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::timestamptz[],"
+        " %s::timestamptz[], %s::bigint[], %s::bigint[], %s::boolean[], %s::text[])"
+        " ON CONFLICT (source, hashtag, pull) DO UPDATE SET covered_from = excluded.covered_from,"
+        " covered_until = excluded.covered_until, asked = excluded.asked, got = excluded.got,"
+        " is_capped = excluded.is_capped, error = excluded.error",
+        [list(column) for column in zip(*rows, strict=True)],
+    )
+
+
+def read_coverage(
+    connection: psycopg.Connection,
+    hashtag: str,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[CoveredDay]:
+    """What of each UTC day was collected of a hashtag; nothing if it was never tracked."""
+    cursor = connection.cursor(row_factory=class_row(CoveredDay))
+    return cursor.execute(
+        "SELECT hashtag, day, is_tracked, covered_seconds, is_capped, errors"
+        " FROM mart.coverage_daily WHERE hashtag = %s"
+        " AND day >= coalesce(%s, '-infinity'::timestamptz)"
+        " AND day < coalesce(%s, 'infinity'::timestamptz) ORDER BY day",
+        (hashtag, since, until),
+    ).fetchall()
+
+
+def read_pulls(
+    connection: psycopg.Connection,
+    source: str | None = None,
+    hashtag: str | None = None,
+    limit: int = 1000,
+) -> list[Pull]:
+    """The latest pulls, newest first."""
+    cursor = connection.cursor(row_factory=class_row(Pull))
+    return cursor.execute(
+        "SELECT source, hashtag, pull, covered_from, covered_until, asked, got, is_capped, error"
+        " FROM hoaxwatch.collections WHERE (%s::text IS NULL OR source = %s)"
+        " AND (%s::text IS NULL OR hashtag = %s)"
+        " ORDER BY covered_until DESC, source, hashtag, pull LIMIT %s",
+        (source, source, hashtag, hashtag, limit),
+    ).fetchall()

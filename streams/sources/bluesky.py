@@ -1,0 +1,202 @@
+"""Bluesky live: everything that is posted and shared, by Jetstream; no key is needed.
+
+The stream gives the whole network; `streams.sources.keeping` says what of it is kept. Its cursor is
+the time of the latest event (microseconds). After each interruption the stream is read again from a
+little before it: events may have come out of order. What comes twice is stored once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from urllib.parse import quote, urlencode
+
+from websockets.exceptions import InvalidStatus, InvalidURI, WebSocketException
+from websockets.sync.client import ClientConnection, connect
+
+from storage.tracking import NO_MARK, Mark, Tracked
+from streams.errors import UsageError
+from streams.formats.bluesky import POST, REPOST, parse_record
+from streams.formats.json_records import object_of, parse_json, text_of
+from streams.records import Reading
+from streams.settings import Settings
+from streams.sources.following import Backoff, Interrupted, Outage, Stretch, retry_after, ticks
+from streams.sources.keeping import WAIT_SECONDS, Keeping
+from streams.sources.source import TICK_SECONDS, Say, Sighting
+
+NAME = "bluesky"
+DESCRIPTION = "Bluesky, all that is posted with tracked hashtags, and its reposts; no key needed"
+
+#: So long before its cursor the stream is read again (microseconds): longer than anything waits.
+REWIND_US = int((WAIT_SECONDS + 5) * 1_000_000)
+#: A clock that is ahead by more than this is wrong, and no cursor (microseconds).
+AHEAD_US = 60_000_000
+#: The whole network is never silent so long before the first event (seconds): what is missing then
+#: is not kept there any more.
+GAP_SECONDS = 60.0
+LARGEST_EVENT_BYTES = 4 << 20
+
+
+def open_source(settings: Settings, keeping: Keeping, say: Say) -> Bluesky:
+    """The source, not connected yet."""
+    return Bluesky(settings.bluesky_url, settings.source_silence_seconds, keeping, say)
+
+
+class Bluesky:
+    """A Jetstream, followed through whatever it does."""
+
+    name = NAME
+
+    def __init__(
+        self,
+        url: str,
+        silence_seconds: float,
+        keeping: Keeping,
+        say: Say,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._url = url
+        self._silence_seconds = silence_seconds
+        self._keeping = keeping
+        self._say = say
+        self._backoff = backoff or Backoff()
+        self._outage = Outage(NAME, keeping)
+        self._stretch: Stretch | None = None
+        self._since: datetime | None = None
+        self._at_us = self._resumed_us = self._first_us = 0
+        self._account: str | None = None
+        self._is_change = False
+        self._told_unreadable = 0
+
+    def track(self, hashtags: Sequence[Tracked]) -> None:
+        """From now on these."""
+        self._keeping.track(hashtags)
+
+    def posts(self, cursor: str | None) -> Iterator[Sighting]:
+        """Never ends by itself. Raises UsageError if the host says that it will not serve us."""
+        self._at_us = int(cursor) if cursor else 0
+        while True:
+            try:
+                yield from self._connection()
+            except Interrupted as failure:
+                wait = self._backoff.after(failure)
+                self._say(f"bluesky: {failure}; again in {wait:.0f} s")
+                failed = self._outage.mark(str(failure), self._followed_until())
+                yield Sighting(None, self._covered().then(failed))
+                yield from ticks(wait)
+
+    def _connection(self) -> Iterator[Sighting]:
+        """What one connection gives; ends with Interrupted."""
+        self._stretch, self._since, self._resumed_us = None, None, self._at_us
+        with _connected(self._address()) as socket:
+            self._stretch = Stretch(NAME, self._keeping, datetime.now(UTC))
+            heard_at = ticked_at = time.monotonic()
+            while True:
+                message = _receive(socket)
+                now = time.monotonic()
+                if message is not None:
+                    heard_at = now
+                    yield from self._kept_of(message)
+                elif now - heard_at > self._silence_seconds:
+                    raise Interrupted(f"silent for {self._silence_seconds:g} s")
+                if now - ticked_at >= TICK_SECONDS:
+                    ticked_at = now
+                    yield Sighting(None, self._covered())
+
+    def _covered(self) -> Mark:
+        """How far the stream was followed, once this connection gave something new.
+
+        Cursor and coverage move together, a few times a second at most: a process that dies
+        between reads its latest events again.
+        """
+        until = self._followed_until()
+        if self._stretch is None or until is None or self._at_us == self._resumed_us:
+            return NO_MARK
+        if self._since is None:
+            self._since = _begin(self._resumed_us, self._first_us)
+            self._outage.ends()
+            self._backoff.reset()
+        return Mark(str(self._at_us), self._stretch.pulls(self._since, until))
+
+    def _kept_of(self, message: bytes) -> Iterator[Sighting]:
+        for reading in parse_json(message, f"{NAME}:jetstream", "event", self._parse):
+            at = self._at_us / 1_000_000
+            taken = self._keeping.take(reading, at, self._account, is_change=self._is_change)
+            for kept in taken:
+                yield Sighting(kept, Mark(kept=self._keeping.take_new()))
+        n_unreadable = self._keeping.n_unreadable
+        if n_unreadable >= max(1, 10 * self._told_unreadable):
+            self._told_unreadable = n_unreadable
+            self._say(f"bluesky: {n_unreadable:,} events of others could not be read")
+
+    def _parse(self, record: object, source: str, position: str) -> Iterator[Reading]:
+        """As the file format does, and notes who it was and when."""
+        event = object_of(record)
+        time_us = event.get("time_us")
+        if isinstance(time_us, int) and time_us < time.time_ns() // 1000 + AHEAD_US:
+            if self._at_us == self._resumed_us:
+                self._first_us = time_us
+            self._at_us = max(self._at_us, time_us)
+        self._account = text_of(event.get("did"))
+        commit = object_of(event.get("commit"))
+        self._is_change = commit.get("operation") == "update"
+        path = f"{text_of(commit.get('collection'))}/{text_of(commit.get('rkey'))}"
+        yield from parse_record(record, source, f"{self._account}/{path} at {time_us}")
+
+    def _address(self) -> str:
+        asked = [("wantedCollections", POST), ("wantedCollections", REPOST)]
+        if self._at_us:
+            asked.append(("cursor", str(max(self._at_us - REWIND_US, 1))))
+        return f"{self._url}?{urlencode(asked, quote_via=quote)}"
+
+    def _followed_until(self) -> datetime | None:
+        return datetime.fromtimestamp(self._at_us / 1_000_000, UTC) if self._at_us else None
+
+
+def _begin(resumed_us: int, first_us: int) -> datetime:
+    """From when on a connection covers: from where the last one stopped, unless it begins later."""
+    has_gap = first_us - resumed_us > GAP_SECONDS * 1_000_000
+    return datetime.fromtimestamp((first_us if has_gap else resumed_us) / 1_000_000, UTC)
+
+
+def _connected(address: str) -> ClientConnection:
+    """A connection. Raises Interrupted, UsageError."""
+    host = address.partition("?")[0]
+    try:
+        return connect(
+            address,
+            compression=None,
+            max_size=LARGEST_EVENT_BYTES,
+            open_timeout=10,
+            close_timeout=1,
+        )
+    except InvalidURI:
+        raise UsageError(
+            f"bluesky_url {host} is no address of a Jetstream; it looks like wss://host/subscribe"
+        ) from None
+    except InvalidStatus as error:
+        status = error.response.status_code
+        if status == 429 or status >= 500:
+            wait = retry_after(error.response.headers.get("Retry-After"))
+            raise Interrupted(f"{host} answered {status}", wait) from None
+        raise UsageError(
+            f"{host} answered {status} and serves no Jetstream; set bluesky_url to one that does"
+        ) from None
+    except (OSError, WebSocketException) as error:
+        raise Interrupted(f"{host} cannot be reached: {_in_words(error)}") from None
+
+
+def _receive(socket: ClientConnection) -> bytes | None:
+    """The next message; None if none is whole within TICK_SECONDS. Raises Interrupted."""
+    try:
+        message = socket.recv(timeout=TICK_SECONDS)
+    except TimeoutError:
+        return None
+    except (OSError, WebSocketException) as error:
+        raise Interrupted(f"the connection ended: {_in_words(error)}") from None
+    return message.encode(errors="surrogatepass") if isinstance(message, str) else message
+
+
+def _in_words(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,47 @@
+"""The live sources by name."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Protocol, cast
+
+from storage import tracking
+from storage.database import Connection
+from streams.errors import UsageError
+from streams.settings import Settings
+from streams.sources.keeping import Keeping
+from streams.sources.source import Say, Source
+
+#: name -> module, imported when it is asked for. Adding a source is one file and one line here.
+SOURCES = {
+    "bluesky": "streams.sources.bluesky",
+    "x_search": "streams.sources.x_search",
+}
+
+
+class SourceModule(Protocol):
+    """What each source's module has."""
+
+    NAME: str
+    DESCRIPTION: str
+
+    def open_source(self, settings: Settings, keeping: Keeping, say: Say) -> Source:
+        """The source, not connected yet. Raises UsageError if a setting is missing."""
+
+
+def load_source(name: str) -> SourceModule:
+    """The module of the source called `name`. Raises UsageError for a name we do not have."""
+    if name not in SOURCES:
+        raise UsageError(f"there is no source {name!r}; the sources are {', '.join(SOURCES)}")
+    return cast(SourceModule, import_module(SOURCES[name]))
+
+
+def open_source(name: str, settings: Settings, connection: Connection, say: Say) -> Source:
+    """A source that asks for what is tracked. Raises UsageError if nothing is."""
+    module = load_source(name)
+    hashtags = tracking.read_tracked(connection)
+    if not hashtags:
+        project = "" if settings.project == "default" else f" --project {settings.project}"
+        raise UsageError(f"nothing is tracked; say what: hoaxwatch track add HASHTAG{project}")
+    keeping = Keeping(hashtags, tracking.read_kept(connection, name))
+    return module.open_source(settings, keeping, say)

@@ -1,0 +1,272 @@
+"""X API v2 through tweepy: what both sources of X need. Raw bytes, limits obeyed, money counted.
+
+tweepy has one host built in; an adapter sends its requests to the one that is set.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import requests
+import tweepy
+from requests.adapters import HTTPAdapter
+
+from storage.tracking import Tracked
+from streams.errors import UsageError
+from streams.formats.json_records import Json, count_of, object_of, objects_of, text_of
+from streams.formats.platform_x import SNOWFLAKE_EPOCH, snowflake_time
+from streams.settings import Settings
+from streams.sources.following import Backoff, Interrupted, ticks
+from streams.sources.source import Say, Sighting
+
+#: The host that tweepy speaks to, whatever is set.
+BUILT_IN = "https://api.twitter.com"
+#: X finds what was posted in the last seconds a little later (seconds).
+SETTLE_SECONDS = 30.0
+#: Recent search goes back so far.
+KEPT_BY_X = timedelta(days=7) - timedelta(minutes=5)
+
+_POST_FIELDS = (
+    "created_at,lang,public_metrics,entities,referenced_tweets,conversation_id,note_tweet,"
+    "attachments,edit_history_tweet_ids,in_reply_to_user_id,possibly_sensitive"
+)
+_USER_FIELDS = "created_at,public_metrics,verified,verified_type,protected"
+_MEDIA_FIELDS = "type,url,preview_image_url,alt_text,variants,width,height"
+_EXPANSIONS = "referenced_tweets.id,attachments.media_keys"
+_AUTHORS = "author_id,referenced_tweets.id.author_id"
+
+#: status -> what somebody must do about it.
+_REFUSALS = {
+    400: "X does not understand a query (400): {detail}",
+    401: "X does not know the token (401); set HOAXWATCH_X_BEARER_TOKEN to one that is valid",
+    402: "X wants money first (402): {detail}; add credits in its developer console",
+    403: "the plan of this token does not allow it (403): {detail}; change the plan in X's "
+    "developer console, or use --source x_search",
+    404: "{host} has no such thing (404); set x_url to https://api.x.com",
+}
+
+
+def shown_fields(with_authors: bool) -> dict[str, str]:
+    """What is asked of each post. Authors may be billed one by one."""
+    asked = {"expansions": _EXPANSIONS, "tweet_fields": _POST_FIELDS, "media_fields": _MEDIA_FIELDS}
+    if with_authors:
+        asked |= {"expansions": f"{_AUTHORS},{_EXPANSIONS}", "user_fields": _USER_FIELDS}
+    return asked
+
+
+def earlier(x_id: str, by: timedelta) -> str:
+    """The id that a post would have had so much earlier.
+
+    >>> earlier("1576994746135764992", timedelta(seconds=60))
+    '1576994494476189696'
+    """
+    milliseconds = (int(x_id) >> 22) - int(by.total_seconds() * 1000)
+    return str(max(milliseconds, 0) << 22)
+
+
+def id_at(moment: datetime) -> str:
+    """The smallest id that a post of this moment can have."""
+    return str(int((moment - SNOWFLAKE_EPOCH).total_seconds() * 1000) << 22)
+
+
+def time_of(x_id: str) -> datetime:
+    """When a post with this id was made."""
+    return snowflake_time(x_id) or SNOWFLAKE_EPOCH
+
+
+class Purse:
+    """What was spent this month, in US dollars, by what X charges per post and per account.
+
+    The same thing is charged once a UTC day. What is spent is kept with the source's cursor.
+
+    >>> purse = Purse(1.0, 0.25, 0.5)
+    >>> page = {"data": [{"id": "1"}, {"id": "2"}], "includes": {"users": [{"id": "7"}]}}
+    >>> day = datetime(2026, 3, 2, tzinfo=UTC)
+    >>> purse.pay(page, day); purse.pay(page, day); purse.spent, purse.is_empty(day)
+    (1.0, True)
+    >>> purse.is_empty(datetime(2026, 4, 1, tzinfo=UTC))
+    False
+    """
+
+    def __init__(self, limit: float, per_post: float, per_user: float) -> None:
+        self.limit = limit
+        self._prices = {"post": per_post, "user": per_user}
+        self.month, self.spent = "", 0.0
+        self._day, self._paid = "", set[str]()
+
+    def pay(self, page: Json, now: datetime) -> None:
+        """Counts what an answer holds."""
+        self._turn(now)
+        data, includes = page.get("data"), object_of(page.get("includes"))
+        posts = objects_of(data) or [object_of(data)]
+        posts += objects_of(includes.get("tweets")) + objects_of(includes.get("posts"))
+        for kind, things in (("post", posts), ("user", objects_of(includes.get("users")))):
+            for thing in things:
+                name = f"{kind} {text_of(thing.get('id'))}"
+                if "id" in thing and name not in self._paid:
+                    self._paid.add(name)
+                    self.spent += self._prices[kind]
+
+    def is_empty(self, now: datetime) -> bool:
+        """Whether nothing more may be spent this month."""
+        self._turn(now)
+        return self.spent >= self.limit
+
+    def _turn(self, now: datetime) -> None:
+        if self.month != f"{now:%Y-%m}":
+            self.month, self.spent = f"{now:%Y-%m}", 0.0
+        if self._day != f"{now:%Y-%m-%d}":
+            self._day, self._paid = f"{now:%Y-%m-%d}", set()
+
+
+class HostAdapter(HTTPAdapter):
+    """Sends what is meant for the built-in host to another, and waits for no answer for ever."""
+
+    def __init__(self, host: str, silence_seconds: float) -> None:
+        super().__init__()
+        self._host, self._silence_seconds = host.rstrip("/"), silence_seconds
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        """As its base."""
+        request.url = (request.url or "").replace(BUILT_IN, self._host, 1)
+        kwargs["timeout"] = (10.0, self._silence_seconds)
+        return super().send(request, *args, **kwargs)
+
+
+class XClient:
+    """Calls with patience: what passes is waited out, what somebody must mend ends in one line."""
+
+    def __init__(self, settings: Settings, say: Say, backoff: Backoff | None = None) -> None:
+        """Raises UsageError without a token or a budget."""
+        if settings.x_bearer_token is None:
+            raise UsageError(
+                "X needs a token; make one in its developer console and set "
+                "HOAXWATCH_X_BEARER_TOKEN"
+            )
+        if settings.x_budget_usd <= 0:
+            raise UsageError(
+                "X charges for each post; say what a month may cost at most: x_budget_usd"
+            )
+        # its log repeats what is said here, at length
+        logging.getLogger("tweepy").setLevel(logging.CRITICAL)
+        self.settings, self.say = settings, say
+        self.backoff = backoff or Backoff()
+        self.purse = Purse(settings.x_budget_usd, settings.x_post_usd, settings.x_user_usd)
+        self.fields = shown_fields(settings.x_with_authors)
+        self._token = settings.x_bearer_token.get_secret_value()
+        self._free_at = 0.0
+        self._api = tweepy.Client(self._token, return_type=requests.Response)
+        self.mount(self._api.session)
+
+    @property
+    def token(self) -> str:
+        """The bearer token."""
+        return self._token
+
+    def mount(self, session: requests.Session) -> None:
+        """Has a session of tweepy use the host that is set."""
+        silence = self.settings.source_silence_seconds
+        session.mount(BUILT_IN, HostAdapter(self.settings.x_url, silence))
+
+    def search(
+        self, query: str, since_id: str, until_id: str | None, at_most: int, token: str | None
+    ) -> Generator[Sighting, None, Json]:
+        """One page of recent search, newest first, with when it came; waits as often as needed."""
+        answer = yield from self.ask(
+            lambda: self._api.search_recent_tweets(
+                query,
+                since_id=since_id,
+                until_id=until_id,
+                max_results=min(max(at_most, 10), 100),
+                next_token=token,
+                **self.fields,
+            )
+        )
+        return self._paid(answer)
+
+    def count(self, query: str) -> Generator[Sighting, None, int]:
+        """How many posts of the last seven days a query finds."""
+        answer = yield from self.ask(lambda: self._api.get_recent_tweets_count(query))
+        meta = object_of(answer.get("meta"))
+        return count_of(meta, "total_tweet_count", "total_post_count") or 0
+
+    def ask(self, call: Callable[[], requests.Response]) -> Generator[Sighting, None, Json]:
+        """The answer to a call; ticks while it waits. Raises UsageError."""
+        while True:
+            yield from ticks(self._free_at - datetime.now(UTC).timestamp())
+            try:
+                answer = call()
+                told = object_of(msgspec.json.decode(answer.content))
+            except tweepy.HTTPException as error:
+                failure = self.failed(error.response.status_code, error.response)
+            except msgspec.DecodeError:
+                failure = Interrupted("X answered with half a page")
+            except (requests.RequestException, OSError) as error:
+                failure = Interrupted(f"{self.settings.x_url} cannot be reached: {short(error)}")
+            else:
+                self.backoff.reset()
+                self._obey(answer)
+                return told
+            wait = self.backoff.after(failure)
+            self.say(f"x: {failure}; again in {wait:.0f} s")
+            yield from ticks(wait)
+
+    def failed(self, status: int, response: Any) -> Interrupted:
+        """What a status means that is no success. Raises UsageError if waiting will not help."""
+        if status not in (420, 429) and status < 500:
+            refusal = _REFUSALS.get(status, "X refuses it ({status}): {detail}")
+            detail = _detail_of(response) or "it does not say why"
+            raise UsageError(refusal.format(status=status, detail=detail, host=self.settings.x_url))
+        reset = response.headers.get("x-rate-limit-reset") if response is not None else None
+        wait = None
+        if reset is not None and reset.isdigit():
+            wait = min(max(int(reset) - datetime.now(UTC).timestamp() + 1, 0.0), 3600.0)
+        return Interrupted(f"X answered {status}", wait)
+
+    def _obey(self, answer: requests.Response) -> None:
+        """Nothing is asked while nothing is left."""
+        headers = answer.headers
+        reset = headers.get("x-rate-limit-reset", "")
+        if headers.get("x-rate-limit-remaining") == "0" and reset.isdigit():
+            self._free_at = float(reset) + 1
+
+    def _paid(self, page: Json) -> Json:
+        now = datetime.now(UTC)
+        self.purse.pay(page, now)
+        return page | {"__twarc": {"retrieved_at": now.isoformat()}}
+
+
+def short(error: BaseException) -> str:
+    """An error of requests names objects; the last part says what happened."""
+    return " ".join(str(error).rpartition(": ")[2].split())[:100] or type(error).__name__
+
+
+def queries_of(hashtags: Sequence[Tracked], most_chars: int = 512) -> list[str]:
+    """Queries that find any of the hashtags, as few as their length allows.
+
+    >>> day = datetime(2026, 3, 2, tzinfo=UTC)
+    >>> queries_of([Tracked(name, name, day) for name in ("snow", "ice", "tea")], 16)
+    ['#snow OR #ice', '#tea']
+    """
+    queries: list[str] = []
+    for row in hashtags:
+        asked = f"#{row.written}"
+        if queries and len(queries[-1]) + len(asked) + 4 <= most_chars:
+            queries[-1] += f" OR {asked}"
+        else:
+            queries.append(asked)
+    return queries
+
+
+def _detail_of(response: Any) -> str:
+    try:
+        told = object_of(msgspec.json.decode(response.content))
+    except (msgspec.DecodeError, AttributeError, RuntimeError, requests.RequestException):
+        return ""
+    first = object_of(next(iter(objects_of(told.get("errors"))), {}))
+    said = text_of(told.get("detail")) or text_of(first.get("message")) or ""
+    return " ".join(said.split())[:200]

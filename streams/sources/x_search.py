@@ -1,0 +1,122 @@
+"""X by recent search: one pass over what is tracked, from where the last one stopped, then it ends.
+
+A pull per hashtag, newest posts first. It stops at `x_most_posts` per hashtag, or when the month's
+money is spent; then its row says that more was there, and covers only what came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from storage.tracking import Mark, Pull, Tracked
+from streams.formats.json_records import Json, encode_json, object_of, parse_json, text_of
+from streams.formats.twitter_v2 import parse_record
+from streams.records import Reading
+from streams.settings import Settings
+from streams.sources.following import Backoff
+from streams.sources.keeping import Keeping
+from streams.sources.source import Say, Sighting
+from streams.sources.x_client import KEPT_BY_X, SETTLE_SECONDS, XClient, id_at, time_of
+
+NAME = "x_search"
+DESCRIPTION = "X, recent posts with tracked hashtags, up to seven days back; needs a token, costs"
+
+
+def open_source(settings: Settings, keeping: Keeping, say: Say) -> XSearch:
+    """The source, not connected yet. Raises UsageError without a token."""
+    return XSearch(settings, keeping, say)
+
+
+class State(msgspec.Struct):
+    """The cursor: up to which id each hashtag was searched, and what the month has cost."""
+
+    done: dict[str, str] = msgspec.field(default_factory=dict)
+    month: str = ""
+    spent: float = 0.0
+
+
+class XSearch:
+    """One pass over the tracked hashtags."""
+
+    name = NAME
+
+    def __init__(
+        self, settings: Settings, keeping: Keeping, say: Say, backoff: Backoff | None = None
+    ) -> None:
+        self._client = XClient(settings, say, backoff)
+        self._most_posts = settings.x_most_posts
+        self._keeping = keeping
+        self._say = say
+
+    def track(self, hashtags: Sequence[Tracked]) -> None:
+        """From the next pass on."""
+
+    def posts(self, cursor: str | None) -> Iterator[Sighting]:
+        """Ends after one pass. Raises UsageError if X refuses us."""
+        state = msgspec.json.decode(cursor or "{}", type=State)
+        purse = self._client.purse
+        purse.month, purse.spent = state.month, state.spent
+        for row in self._keeping.rows:
+            yield from self._pull(row, state)
+        self._say(f"x_search: about ${purse.spent:.2f} of ${purse.limit:.2f} spent this month")
+
+    def _pull(self, row: Tracked, state: State) -> Iterator[Sighting]:
+        purse, began = self._client.purse, datetime.now(UTC)
+        # what is newer may be found later: the next pass asks for it
+        until = began - timedelta(seconds=SETTLE_SECONDS)
+        oldest = max(row.tracked_from, began - KEPT_BY_X)
+        since_id = state.done.get(row.hashtag, id_at(oldest))
+        since = max(time_of(since_id), began - KEPT_BY_X)
+        if since >= until:
+            return
+        since_id = max(since_id, id_at(since), key=int)
+        got, token, is_capped, reached = 0, None, False, until
+        while True:
+            if is_capped := purse.is_empty(began) or got >= self._most_posts:
+                break
+            page = yield from self._client.search(
+                f"#{row.written}", since_id, id_at(until), self._most_posts - got, token
+            )
+            for reading in readings_of(page, f"twitter_v2:{NAME}"):
+                yield Sighting(reading)
+            found = ids_of(page)
+            got += len(found)
+            if found:
+                reached = time_of(min(found, key=int))
+            token = text_of(object_of(page.get("meta")).get("next_token"))
+            if token is None:
+                break
+        if is_capped and not got:
+            self._say(f"x_search: the month's ${purse.limit:.2f} are spent; #{row.written} waits")
+        pull = Pull(
+            NAME,
+            row.hashtag,
+            began.isoformat(),
+            # newest first: what was not reached is not covered
+            (reached if got else until) if is_capped else since,
+            until,
+            asked=self._most_posts,
+            got=got,
+            is_capped=is_capped,
+            error="the month's budget is spent" if purse.is_empty(began) and is_capped else None,
+        )
+        if got or not is_capped:
+            state.done[row.hashtag] = id_at(until)
+        state.month, state.spent = purse.month, round(purse.spent, 6)
+        yield Sighting(None, Mark(msgspec.json.encode(state).decode(), (pull,)))
+
+
+def readings_of(page: Json, source: str) -> Iterator[Reading]:
+    """What a page holds, read by the file format."""
+    return parse_json(encode_json(page), source, "page", parse_record)
+
+
+def ids_of(page: Json) -> list[str]:
+    """The ids of the posts that were asked for."""
+    data = page.get("data")
+    things = data if isinstance(data, list) else [data]
+    found = [text_of(object_of(thing).get("id")) for thing in things]
+    return [x_id for x_id in found if x_id and x_id.isdigit()]

@@ -1,0 +1,184 @@
+"""X through a fake that misbehaves: everything that can be had is stored once, in the budget."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from storage import tracking
+from storage.database import connect
+from storage.tracking import Pull
+from streams import local
+from streams.errors import UsageError
+from streams.settings import Settings, read_settings
+from streams.sources import following, x_search
+from streams.sources.following import Backoff
+from streams.sources.keeping import Keeping
+from streams.sources.source import Source
+from streams.sources.x_search import XSearch
+from tests.fakes.x import Trouble, X, make_posts, running, tags_of
+from tests.faults.detector import FaultDetector
+
+if TYPE_CHECKING:
+    from tests.conftest import Server
+
+LONG_AGO = datetime.now(UTC) - timedelta(days=2)
+
+
+@pytest.fixture(autouse=True)
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "TICK_SECONDS", 0.05)
+
+
+@pytest.fixture
+def tracked(one_server: Server) -> Iterator[str]:
+    """A database in which #snow is tracked, since long ago."""
+    with one_server.new_database() as dsn:
+        with connect(dsn) as connection:
+            tracking.track(connection, [("snow", "Snow")], "ada", LONG_AGO)
+        yield dsn
+
+
+def settings_of(fake: X, **more: Any) -> Settings:
+    told: dict[str, Any] = {"x_bearer_token": "good", "x_url": fake.url, "x_budget_usd": 100.0}
+    told |= {"detector": "null", "live_seconds": 0.1, "source_silence_seconds": 0.5}
+    return read_settings(**{**told, **more})
+
+
+def source_of(kind: Any, settings: Settings, dsn: str, said: list[str] | None = None) -> Source:
+    with connect(dsn) as connection:
+        hashtags = tracking.read_tracked(connection)
+    say = (said if said is not None else []).append
+    source: Source = kind(settings, Keeping(hashtags), say, Backoff(0.01))
+    return source
+
+
+def search(fake: X, dsn: str, said: list[str] | None = None, **more: Any) -> None:
+    settings = settings_of(fake, **more)
+    source = source_of(XSearch, settings, dsn, said)
+    local.follow(dsn, source, FaultDetector(), settings, Event())
+
+
+def stored(dsn: str) -> dict[str, str]:
+    """Posts that were asked for: id and kind."""
+    with connect(dsn) as connection:
+        return dict(
+            connection.execute(
+                "SELECT post_id, kind FROM hoaxwatch.posts WHERE seen_as = 'collected'"
+            ).fetchall()
+        )
+
+
+def pulls_of(dsn: str) -> list[Pull]:
+    with connect(dsn) as connection:
+        return tracking.read_pulls(connection)[::-1]
+
+
+def about(fake: X, tag: str) -> dict[str, str]:
+    return {
+        post["id"]: "share" if "referenced_tweets" in post else "original"
+        for post in fake.posts[: fake.n_posted]
+        if tag in tags_of(post)
+    }
+
+
+def test_a_search_gets_everything_through_all_troubles(
+    tracked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(x_search, "SETTLE_SECONDS", 0.0)
+    said: list[str] = []
+    troubles = [
+        *(Trouble(503), Trouble(429, reset_in=0), Trouble(429), Trouble(), Trouble(half=True)),
+        *(Trouble(), Trouble(500), Trouble(half=True)),
+    ]
+    with running(X(make_posts(100), troubles, n_posted=100)) as fake:
+        search(fake, tracked, said)
+        assert not fake.troubles
+        assert stored(tracked) == about(fake, "snow")
+        assert set(stored(tracked).values()) == {"share", "original"}
+        first = len(fake.asked)
+        time.sleep(0.1)
+        fake.posts += make_posts(20, hours=0.05 / 3600)  # the next pass asks only for these
+        fake.n_posted = 120
+        search(fake, tracked)
+        assert stored(tracked) == about(fake, "snow")
+        assert len(fake.asked) - first <= 2
+    told = " ".join(said)
+    for words in ("answered 503", "answered 429", "cannot be reached", "spent this month"):
+        assert words in told
+    one, two = pulls_of(tracked)
+    assert abs(one.covered_from - LONG_AGO) < timedelta(seconds=1)
+    assert abs(two.covered_from - one.covered_until) < timedelta(milliseconds=2)
+    assert one.got == len([p for p in fake.posts[:100] if "snow" in tags_of(p)])
+    assert not one.is_capped
+
+
+def test_a_cap_is_kept_and_said(tracked: str) -> None:
+    with running(X(make_posts(200), n_posted=200)) as fake:
+        search(fake, tracked, x_most_posts=30)
+    (pull,) = pulls_of(tracked)
+    assert (pull.got, pull.asked, pull.is_capped) == (30, 30, True)
+    newest = sorted(about(fake, "snow"), key=int)[-30:]
+    assert sorted(stored(tracked), key=int) == newest
+    assert pull.covered_from > LONG_AGO + timedelta(hours=24)
+
+
+def test_the_money_of_a_month_is_not_exceeded_and_remembered(tracked: str) -> None:
+    """A page costs about 10 posts, 7 accounts and originals; another page at most is overspent."""
+    said: list[str] = []
+    with running(X(make_posts(200), n_posted=200)) as fake:
+        search(fake, tracked, said, x_budget_usd=0.3)
+        n_asked = len(fake.asked)
+        assert 1 < n_asked < 6
+        (pull,) = pulls_of(tracked)
+        assert pull.is_capped
+        assert pull.error == "the month's budget is spent"
+        search(fake, tracked, said, x_budget_usd=0.3)
+        assert len(fake.asked) == n_asked
+    assert any("are spent; #Snow waits" in line for line in said)
+    with connect(tracked) as connection:
+        state = json.loads(tracking.read_cursor(connection, "x_search") or "")
+    assert 0.3 <= state["spent"] < 0.5
+    assert state["month"] == f"{datetime.now(UTC):%Y-%m}"
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        (Trouble(402, detail="no credits"), "wants money first .402.: no credits; add credits"),
+        (Trouble(403, detail="client-not-enrolled"), "client-not-enrolled; change the plan"),
+        (Trouble(400, detail="bad query"), "does not understand a query .400.: bad query"),
+    ],
+)
+def test_what_somebody_must_mend_ends_it_in_one_line(
+    tracked: str, trouble: Trouble, words: str
+) -> None:
+    """In the middle of a pull: what came before is stored."""
+    fake = X(make_posts(100), [Trouble(), trouble], n_posted=100)
+    with running(fake), pytest.raises(UsageError, match=words) as error:
+        search(fake, tracked)
+    assert "\n" not in str(error.value)
+    assert len(stored(tracked)) == 10
+    assert pulls_of(tracked) == []
+    with running(X(fake.posts, n_posted=100)) as mended:
+        search(mended, tracked)
+        assert stored(tracked) == about(mended, "snow")
+
+
+def test_a_token_that_is_missing_or_expires_says_what_to_set(tracked: str) -> None:
+    with running(X(make_posts(10), n_posted=10)) as fake:
+        with pytest.raises(UsageError, match="set HOAXWATCH_X_BEARER_TOKEN"):
+            search(fake, tracked, x_bearer_token="expired")
+        settings = settings_of(fake)
+        bare = settings.model_copy(update={"x_bearer_token": None})
+        with pytest.raises(UsageError, match="needs a token"):
+            source_of(XSearch, bare, tracked)
+        poor = settings.model_copy(update={"x_budget_usd": 0.0})
+        with pytest.raises(UsageError, match="x_budget_usd"):
+            source_of(XSearch, poor, tracked)
