@@ -25,6 +25,7 @@ from hoaxwatch.commands import (
     labels,
     pipeline,
     quarantine,
+    serve,
     simulate,
     worker,
 )
@@ -51,6 +52,7 @@ app.command("forget")(forget.forget)
 app.command("formats")(pipeline.formats)
 app.command("detectors")(pipeline.detectors)
 app.command("doctor")(doctor.doctor)
+app.command("serve")(serve.serve)
 app.command("psql", context_settings={"ignore_unknown_options": True})(database.psql)
 app.command("ingest")(brokers.ingest)
 app.command("worker")(worker.worker)
