@@ -7,8 +7,6 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,114 +14,47 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet
 import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 from starlette.testclient import TestClient
 
 from hoaxwatch import cli
 from hoaxwatch.web.app import build_app
 from hoaxwatch.web.guard import Access, access_of
 from hoaxwatch.web.site import ASSETS
-from storage.alerts import AlertLine, tell_alerts
-from storage.database import Connection, connect
-from streams import local
-from streams.settings import Settings, read_settings
-from tests.samples import write_samples
+from storage.database import connect
+from tests.paged import XSS, Project, named, rows, small_project
 
 if TYPE_CHECKING:
     from tests.conftest import Server
 
 USAGE = 2
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
 TOKEN = "a-token-of-24-characters"
-NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
-#: What must stay text, wherever it stands.
-XSS = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
-
-
-@dataclass(frozen=True)
-class Project:
-    """A project that some hundred posts were read into, as a page."""
-
-    dsn: str
-    settings: Settings
-
-    def client(self, access: Access | None = None, **options: Any) -> TestClient:
-        app = build_app(self.settings, self.dsn, access or Access())
-        return TestClient(app, base_url="http://localhost:8400", **options)
 
 
 @pytest.fixture(scope="module")
 def project(one_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    folder = tmp_path_factory.mktemp("page")
-    with pytest.MonkeyPatch.context() as patch, one_server.new_database() as dsn:
-        patch.setenv("HOAXWATCH_CONFIG", str(folder / "none.toml"))
-        patch.setenv("HOAXWATCH_CLUSTER_MIN_USERS", "5")
-        files = [str(path) for path in write_samples(folder / "posts", seed=2)]
-        assert cli.run(["run", *files, "--detector", "tfidf", "--database", dsn]) == 0
-        settings = read_settings(detector="tfidf", project="study")
-        with connect(dsn) as connection:
-            poison(connection)
-        local.count_again(dsn, settings)
-        yield Project(dsn, settings)
-
-
-def poison(connection: Connection) -> None:
-    """One original gets a text, a handle and a hashtag that try to become markup."""
-    (platform, root, author) = rows(
-        connection,
-        "SELECT platform, post_id, author_id FROM hoaxwatch.posts p WHERE kind = 'original'"
-        " AND EXISTS (SELECT FROM hoaxwatch.posts s WHERE s.share_of = p.post_id)"
-        " ORDER BY post_id LIMIT 1",
-    )[0]
-    given = {"platform": platform, "root": root, "author": author, "xss": XSS}
-    for statement in (
-        "UPDATE hoaxwatch.content SET text = %(xss)s, hashtags = array_append(hashtags, %(xss)s)"
-        " WHERE platform = %(platform)s AND root_id = %(root)s",
-        "INSERT INTO hoaxwatch.content_hashtags (hashtag, platform, root_id, written)"
-        " VALUES (%(xss)s, %(platform)s, %(root)s, %(xss)s)",
-        "UPDATE hoaxwatch.authors SET handle.value = %(xss)s"
-        " WHERE platform = %(platform)s AND author_id = %(author)s",
-        "INSERT INTO hoaxwatch.dirty_buckets SELECT DISTINCT %(xss)s, date_trunc('hour', posted_at)"
-        " FROM hoaxwatch.posts WHERE platform = %(platform)s AND root_id = %(root)s",
-    ):
-        connection.execute(statement, given)
-
-
-def add_alert(connection: Connection) -> None:
-    evidence = {"posts": [{"post": f"x:{XSS}", "times": 3}], "accounts": [f"x:{XSS}"]}
-    line = AlertLine(
-        *("hashtag_surge", f"tag:{XSS}", XSS, f"#{XSS} rises", evidence, 9.0, NOW, NOW, None, 1),
-        is_shadow=False,
-    )
-    with connection.transaction(), connection.cursor() as cursor:
-        tell_alerts(cursor, [line], NOW)
-
-
-def rows(connection: Connection, query: str) -> list[tuple[Any, ...]]:
-    return connection.execute(query.encode()).fetchall()
+    with small_project(one_server, tmp_path_factory.mktemp("page")) as made:
+        yield made
 
 
 @pytest.fixture
 def client(project: Project) -> TestClient:
     return project.client()
-
-
-def named(project: Project) -> dict[str, str]:
-    """A hashtag, a post, an account and an alert of the project; counting withdraws the alert,
-    which no fact bears out."""
-    with connect(project.dsn) as connection:
-        add_alert(connection)
-        tag = rows(
-            connection,
-            "SELECT hashtag FROM mart.hashtag_trends_daily WHERE hashtag NOT LIKE '%<%'"
-            " GROUP BY 1 ORDER BY sum(posts) DESC LIMIT 1",
-        )[0][0]
-        post = rows(
-            connection,
-            "SELECT platform || ':' || post_id FROM mart.posts_scored WHERE NOT likely_false"
-            f" AND hashtags @> ARRAY['{tag}'] AND kind = 'original' ORDER BY 1 LIMIT 1",
-        )[0][0]
-        author = rows(connection, "SELECT min(platform || ':' || author_id) FROM hoaxwatch.posts")
-        alert = rows(connection, "SELECT min(alert_id) FROM mart.alerts")
-    return {"tag": tag, "post": post, "account": author[0][0], "alert": str(alert[0][0])}
 
 
 def page_addresses(names: dict[str, str]) -> list[tuple[str, dict[str, str]]]:
@@ -367,6 +298,33 @@ def test_injections_find_nothing(client: TestClient, attack: str) -> None:
     for path in ("/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2fapp.py", "/..%00/"):
         assert client.get(path).status_code in (400, 404)
     assert client.get("/api/hashtags").json() == before
+
+
+def test_whatever_programs_ask_the_answer_is_as_described(project: Project) -> None:
+    def stored() -> list[Any]:
+        with connect(project.dsn) as connection:
+            return rows(
+                connection,
+                "SELECT (SELECT count(*) FROM hoaxwatch.posts),"
+                " (SELECT count(*) FROM hoaxwatch.labels),"
+                " (SELECT count(*) FROM hoaxwatch.content)",
+            )
+
+    before, host = stored(), {"Host": "localhost"}
+    app = build_app(project.settings, project.dsn, Access())
+    schema = schemathesis.openapi.from_asgi("/api/openapi.json", app, headers=host)
+    operations = [f.ok() for f in schema.get_all_operations() if isinstance(f, Ok)]
+    assert len(operations) > 12
+    for operation in operations:
+        for mode in GenerationMode.POSITIVE, GenerationMode.NEGATIVE:
+
+            @given(case=operation.as_strategy(generation_mode=mode))
+            @settings(max_examples=6, suppress_health_check=list(HealthCheck), database=None)
+            def ask(case: Any) -> None:
+                case.call_and_validate(checks=CHECKS, headers=host)
+
+            ask()
+    assert stored() == before
 
 
 def test_serve_says_what_it_needs(
