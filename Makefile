@@ -10,7 +10,7 @@ unexport PYTHONPATH
 
 RUN := .venv/bin/python -m
 
-.PHONY: help venv demo test faults month lint bench clean
+.PHONY: help venv web demo test faults month lint bench clean
 
 help: ## list these targets
 	@echo "hoaxwatch; Python 3.11 to 3.13 is needed (PYTHON=... names one), everything else is installed into .venv"
@@ -18,6 +18,10 @@ help: ## list these targets
 
 venv: ## make .venv and install hoaxwatch into it (every other target does this first)
 	@sh infra/venv.sh
+
+web: ## build the interactive network of the page (needs Node and npm)
+	@command -v npm >/dev/null || { echo "no npm: install Node.js with npm (Debian: apt install nodejs npm), then make web again"; exit 1; }
+	@cd hoaxwatch/web/assets-src && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
 
 demo: venv ## run the whole pipeline on made-up posts, print the result, write report.html
 	@.venv/bin/hoaxwatch demo $(ARGS)
@@ -45,6 +49,7 @@ bench: venv ## benchmarks, each with its baseline; results in bench/*.json (minu
 	  echo "== $$bench"; .venv/bin/python "$$bench" $(ARGS) || exit; \
 	done
 
-clean: ## remove .venv, caches, demo/, bench/ and report.html (databases stay: hoaxwatch db status)
+clean: ## remove .venv, caches, what make web built, demo/, bench/ and report.html (databases stay: hoaxwatch db status)
+	rm -rf hoaxwatch/web/assets hoaxwatch/web/assets-src/node_modules
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo bench dist report.html
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

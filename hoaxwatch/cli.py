@@ -27,6 +27,7 @@ from hoaxwatch.commands import (
     labels,
     pipeline,
     quarantine,
+    serve,
     simulate,
     track,
     worker,
@@ -56,6 +57,7 @@ app.command("formats")(pipeline.formats)
 app.command("sources")(pipeline.sources)
 app.command("detectors")(pipeline.detectors)
 app.command("doctor")(doctor.doctor)
+app.command("serve")(serve.serve)
 app.command("psql", context_settings={"ignore_unknown_options": True})(database.psql)
 app.command("ingest")(brokers.ingest)
 app.command("worker")(worker.worker)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -73,10 +73,7 @@ def show_rows(
     if output is Output.json:
         print_json(mappings)
     elif output is Output.csv:
-        writer = csv.writer(sys.stdout)
-        if mappings:
-            writer.writerow(mappings[0])
-            writer.writerows([_cell(value) for value in row.values()] for row in mappings)
+        write_csv(mappings, sys.stdout)
     elif not mappings:
         notes.print(empty)
     else:
@@ -93,6 +90,14 @@ def show_rows(
         for row in mappings:
             table.add_row(*(column.text(row) for column in columns))
         answers.print(table)
+
+
+def write_csv(rows: Sequence[Mapping[str, Any]], stream: IO[str]) -> None:
+    """Writes rows of the same columns as CSV; nothing if there are none."""
+    writer = csv.writer(stream)
+    if rows:
+        writer.writerow(rows[0])
+        writer.writerows([_cell(value) for value in row.values()] for row in rows)
 
 
 def _cell(value: Any) -> Any:

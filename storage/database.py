@@ -83,14 +83,16 @@ def shown_dsn(dsn: str) -> str:
     return f"{parts.get('dbname') or parts.get('user') or 'postgres'} on {host}{port}{user}"
 
 
-def connect(dsn: str, *, role: str = "hoaxwatch") -> psycopg.Connection:
+def connect(dsn: str, *, role: str = "hoaxwatch", timeout_seconds: int = 0) -> psycopg.Connection:
     """A connection in autocommit mode with TimeZone=UTC; transactions are explicit.
 
+    timeout_seconds: of each statement; 0: none.
     Raises UsageError for a DSN that cannot be read or a login that is refused, Unavailable when no
     server answers.
     """
     try:
-        full = make_conninfo(dsn, application_name=role, connect_timeout=10, options=OPTIONS)
+        options = f"{OPTIONS} -c statement_timeout={timeout_seconds}s"
+        full = make_conninfo(dsn, application_name=role, connect_timeout=10, options=options)
     except psycopg.ProgrammingError as error:
         raise UsageError(
             f"--database is not a PostgreSQL address ({str(error).strip()}); "

@@ -185,6 +185,19 @@ def read_labels(connection: psycopg.Connection) -> list[dict[str, Any]]:
     return connection.cursor(row_factory=dict_row).execute(_LIST).fetchall()
 
 
+def read_labels_of(
+    connection: psycopg.Connection, platform: str, post_id: str
+) -> list[dict[str, Any]]:
+    """What people said of the content of a post, the latest first."""
+    cursor = connection.cursor(row_factory=dict_row)
+    return cursor.execute(
+        "SELECT l.labelled_by, l.label, l.note, l.labelled_at FROM hoaxwatch.labels l"
+        " JOIN hoaxwatch.posts p USING (platform, root_id)"
+        " WHERE p.platform = %s AND p.post_id = %s ORDER BY l.labelled_at DESC, l.labelled_by",
+        (platform, post_id),
+    ).fetchall()
+
+
 def read_tallies(
     connection: psycopg.Connection, since: datetime | None = None, until: datetime | None = None
 ) -> list[Tally]:

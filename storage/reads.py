@@ -14,7 +14,7 @@ from storage.counting import COUNTED, counts
 from storage.rows import PayloadRow, decompress
 from storage.writes import QUARANTINE_ID, contents_from
 from streams.errors import UsageError
-from streams.records import Content, Deletion
+from streams.records import Content, Deletion, hashtag_key
 
 Grain = str  # "hour" or "day"
 
@@ -888,6 +888,56 @@ def read_trace(connection: psycopg.Connection, post_id: str) -> list[dict[str, A
             post,
         ).fetchall()[0]["n"]
     return posts
+
+
+def read_account(
+    connection: psycopg.Connection, platform: str, author_id: str
+) -> dict[str, Any] | None:
+    """An account as last seen, with what of it is stored; None if nothing is."""
+    cursor = connection.cursor(row_factory=dict_row)
+    return cursor.execute(
+        "SELECT p.platform, p.author_id, min(a.handle) AS handle, min(a.followers) AS followers,"
+        " count(*) AS posts, count(*) FILTER (WHERE p.kind = 'share') AS shares,"
+        " count(v.probability) AS judged, count(*) FILTER (WHERE v.likely_false) AS likely_false,"
+        " min(p.posted_at) AS first_posted_at, max(p.posted_at) AS last_posted_at"
+        " FROM hoaxwatch.posts p JOIN hoaxwatch.content_verdict v USING (platform, root_id)"
+        " LEFT JOIN (SELECT platform, author_id, (handle).value AS handle,"
+        "   (followers).value AS followers FROM hoaxwatch.authors) a USING (platform, author_id)"
+        " WHERE p.platform = %s AND p.author_id = %s GROUP BY p.platform, p.author_id",
+        (platform, author_id),
+    ).fetchone()
+
+
+def read_account_posts(
+    connection: psycopg.Connection, platform: str, author_id: str, limit: int
+) -> list[dict[str, Any]]:
+    """The latest posts of an account, with the verdict on what they say."""
+    cursor = connection.cursor(row_factory=dict_row)
+    return cursor.execute(
+        "SELECT p.platform, p.post_id, p.posted_at, p.kind, p.share_of, c.text, c.lang,"
+        " c.hashtags, v.state, v.probability::float8 AS probability, v.likely_false, v.reason"
+        " FROM hoaxwatch.posts p JOIN hoaxwatch.content c USING (platform, root_id)"
+        " JOIN hoaxwatch.content_verdict v USING (platform, root_id)"
+        " WHERE p.platform = %s AND p.author_id = %s"
+        " ORDER BY p.posted_at DESC, p.post_id LIMIT %s",
+        (platform, author_id, limit),
+    ).fetchall()
+
+
+def find_names(connection: psycopg.Connection, text: str) -> list[tuple[str, str]]:
+    """What somebody may mean by a text without a sign: ('hashtag', tag), ('post' or 'account',
+    platform:id). Handles count as they were last seen, whatever their letters' case."""
+    rows = connection.execute(
+        "SELECT 'hashtag', hashtag FROM (SELECT DISTINCT hashtag FROM hoaxwatch.content_hashtags"
+        "   WHERE hashtag = %(tag)s) h"
+        " UNION ALL SELECT 'post', platform || ':' || post_id FROM hoaxwatch.posts"
+        "   WHERE post_id = %(text)s"
+        " UNION ALL SELECT 'account', platform || ':' || author_id FROM hoaxwatch.authors"
+        "   WHERE author_id = %(text)s OR lower((handle).value) = lower(%(handle)s)"
+        " ORDER BY 1, 2 LIMIT 20",
+        {"text": text, "handle": text.removeprefix("@"), "tag": hashtag_key(text)},
+    )
+    return [(str(kind), str(name)) for kind, name in rows]
 
 
 def read_posts_of(

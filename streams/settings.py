@@ -265,6 +265,23 @@ class Settings(BaseSettings):
         default=None,
         description="Key by which they are signed (HMAC-SHA256); alert_webhook needs it.",
     )
+    web_host: str = Field(default="127.0.0.1", description="Where the page listens.")
+    web_port: int = Field(default=8400, ge=0, le=65_535, description="Its port; 0: a free one.")
+    web_token: SecretStr | None = Field(
+        default=None,
+        description="What people who open the page must know. Without it only this machine may; "
+        "rather set HOAXWATCH_WEB_TOKEN than write it into a file.",
+    )
+    web_names: str = Field(
+        default="",
+        description="Other names under which the page is called, as page.example,10.0.0.5.",
+    )
+    web_user_header: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9-]{1,60}$",
+        description="Header in which a proxy in front says who asks, and which it takes away from "
+        "what others send.",
+    )
     metrics_host: str = Field(
         default="127.0.0.1", description="Where /metrics and /health of a worker listen."
     )
@@ -355,7 +372,7 @@ def _said(problem: Any) -> str:
 _SECRETS = {
     "x_bearer_token",
     *("database", "tombstone_key", "kafka_password"),
-    *("alert_webhook", "alert_webhook_secret"),
+    *("alert_webhook", "alert_webhook_secret", "web_token"),
 }
 
 

@@ -64,6 +64,8 @@ MAY_BE_SKIPPED_IN_CI = (
     "needs CUDA",
     "no program tesseract",
     "tesseract is not installed here",
+    "no program chromium",
+    "no program npm",
     "needs an ordinary user",  # CI runs as root
 )
 

@@ -230,14 +230,22 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
-        "number": number,
-        "percent": percent,
-        "minute": minute,
-        "day": day,
-        "words": words,
-        "evidence": _evidence,
-        "pretty": lambda value: json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True),
-    }
+    environment.filters |= FILTERS
     environment.globals |= {"interval": interval, "show_topic": show_topic}
     return environment.get_template("page.html.jinja")
+
+
+def _pretty(value: Any) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True)
+
+
+#: How templates write things.
+FILTERS: dict[str, Callable[..., Any]] = {
+    "number": number,
+    "percent": percent,
+    "minute": minute,
+    "day": day,
+    "words": words,
+    "evidence": _evidence,
+    "pretty": _pretty,
+}

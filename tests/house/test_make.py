@@ -147,5 +147,5 @@ def test_help_names_every_target() -> None:
     make = shutil.which("make")
     assert make is not None
     done = subprocess.run([make], cwd=ROOT, capture_output=True, text=True, check=True)
-    targets = ("help", "venv", "demo", "test", "faults", "month", "lint", "bench", "clean")
+    targets = ("help", "venv", "web", "demo", "test", "faults", "month", "lint", "bench", "clean")
     assert all(f"make {target} " in done.stdout for target in targets)

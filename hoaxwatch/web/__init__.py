@@ -1,0 +1,1 @@
+"""The page for analysts: what the tables say, in a browser."""

@@ -1,0 +1,215 @@
+"""What each page says, read from the database by the functions that commands use."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from graph.spread import Topic, choose
+from hoaxwatch.pictures import plan_tags
+from hoaxwatch.report.page import judgement
+from hoaxwatch.web import charts
+from hoaxwatch.web.network import Layouts, coordinated_accounts, network_answer
+from storage import alerts, labels, reads
+from storage.database import Connection
+from storage.reads import TrendRow
+from storage.spreads import read_spread
+from streams.errors import UsageError
+
+N_RISING, N_EMERGING, N_ALERTS, N_POSTS, N_PARTNERS = 15, 8, 6, 25, 30
+N_TAGS = 60
+N_RUNS = 10
+GOING_ON = ("open", "acknowledged", "muted")
+ALERT_STATES = (*GOING_ON, "resolved", "withdrawn")
+#: Curves over at most so many days begin with hours.
+HOURLY_DAYS = 5
+
+
+class NotThere(UsageError):
+    """Somebody asks for what is not stored."""
+
+
+def read_overview(connection: Connection, days: int | None) -> dict[str, Any]:
+    """The last days of event time (all of it: None): what rises, what emerges, what is alerted."""
+    stored = reads.read_counts(connection)
+    since = None
+    if days is not None and stored.last_posted_at is not None:
+        since = stored.last_posted_at - timedelta(days=days)
+    rising = reads.read_hashtags(connection, N_RISING, since, rising=True)
+    used = reads.read_hashtags(connection, N_RISING, since)
+    keys = [row.hashtag for row in (*rising, *used)]
+    emerging = reads.read_emerging(connection, N_EMERGING, since=since)
+    return {
+        "stored": stored,
+        "since": since,
+        "days": days,
+        "counts": reads.read_period_counts(connection, since),
+        "judgement": judgement(reads.read_verdict_states(connection, since)),
+        "policy": reads.read_policy(connection),
+        "rising": rising,
+        "used": used,
+        "spreads": {row.hashtag: row for row in reads.read_spreads(connection, keys, since)},
+        "display": reads.read_display_forms(
+            connection, sorted({*keys, *(row.hashtag for row in emerging)})
+        ),
+        "emerging": emerging,
+        "leaders": reads.read_leaders(connection, emerging),
+        "alerts": alerts.read_alerts(connection, ("open", "acknowledged"), None, N_ALERTS),
+    }
+
+
+def read_buckets(
+    connection: Connection,
+    hashtag: str,
+    grain: str,
+    zone: str,
+    since: datetime | None,
+    until: datetime | None,
+) -> list[TrendRow]:
+    """A hashtag by hour (UTC) or by day of a time zone."""
+    if grain == "day" and zone != "UTC":
+        rows = reads.read_days(connection, hashtag, zone, since, until)
+        local = ZoneInfo(zone)
+        return [row._replace(bucket_start=row.bucket_start.astimezone(local)) for row in rows]
+    return reads.read_trends(connection, hashtag, grain, since, until)
+
+
+def read_hashtag(
+    connection: Connection,
+    hashtag: str,
+    grain: str | None,
+    zone: str,
+    since: datetime | None,
+    until: datetime | None,
+    algorithm: str,
+) -> dict[str, Any]:
+    """Everything about a hashtag over a period. Raises NotThere."""
+    found = reads.read_hashtags(connection, 1, since, until, hashtag=hashtag)
+    whole = found or reads.read_hashtags(connection, 1, hashtag=hashtag)
+    if not whole:
+        raise NotThere(f"no post with #{hashtag} is stored in this project")
+    if grain is None and found:
+        span = found[0].last_seen_at - found[0].first_seen_at
+        grain = "hour" if span <= timedelta(days=HOURLY_DAYS) else "day"
+    grain = grain or "day"
+    rows = read_buckets(connection, hashtag, grain, zone, since, until)
+    drawn = charts.drawn_rows(rows) if since is None else rows
+    partners = reads.read_pairs(connection, hashtag, since, until, N_PARTNERS)
+    clusters = [
+        row
+        for row in reads.read_clusters(connection, hashtag, algorithm)
+        if (until is None or row.window_start < until) and (since is None or row.window_end > since)
+    ]
+    events = reads.read_events(connection, hashtag, algorithm, since, until)
+    last = max((row.window_start for row in clusters), default=None)
+    newest = [row for row in clusters if row.window_start == last and row.n_users >= 5]
+    co_tags = [
+        (pair.hashtag_b if pair.hashtag_a == hashtag else pair.hashtag_a, pair) for pair in partners
+    ]
+    spreads = reads.read_spreads(connection, [hashtag, *(tag for tag, _ in co_tags)], since, until)
+    return {
+        "hashtag": hashtag,
+        "grain": grain,
+        "zone": zone if grain == "day" else "UTC",
+        "algorithm": algorithm,
+        "whole": whole[0],
+        "found": found[0] if found else None,
+        "n_not_drawn": sum(row.posts for row in rows) - sum(row.posts for row in drawn),
+        "curve": charts.draw_verdicts(charts.fill_buckets(drawn, grain)),
+        "co_tags": co_tags,
+        "spreads": {row.hashtag: row for row in spreads},
+        "display": reads.read_display_forms(connection, [hashtag, *(tag for tag, _ in co_tags)]),
+        "posts": reads.read_top_posts(
+            connection, N_POSTS, hashtag=hashtag, since=since, until=until
+        ),
+        "networks": reads.read_networks(connection, hashtag),
+        "n_lineages": len({row.lineage for row in clusters if row.lineage}),
+        "lineages": charts.draw_lineages(clusters, events),
+        "newest": newest,
+        "leaders": reads.read_leaders(connection, newest),
+        "events": events,
+    }
+
+
+def read_post(connection: Connection, platform: str, post_id: str) -> dict[str, Any]:
+    """A post with its path and what people said of it. Raises NotThere."""
+    for post in reads.read_trace(connection, post_id):
+        if post["platform"] == platform:
+            said = labels.read_labels_of(connection, platform, post_id)
+            return post | {"labels": said}
+    raise NotThere(
+        f"no post {platform}:{post_id} is stored in this project; it may be in quarantine, deleted,"
+        " or in another project"
+    )
+
+
+def read_account(connection: Connection, platform: str, author_id: str) -> dict[str, Any]:
+    """An account with its latest posts. Raises NotThere."""
+    account = reads.read_account(connection, platform, author_id)
+    if account is None:
+        raise NotThere(f"no post of account {platform}:{author_id} is stored in this project")
+    posts = reads.read_account_posts(connection, platform, author_id, 100)
+    return account | {"latest": posts}
+
+
+def read_alert(connection: Connection, alert_id: int) -> dict[str, Any]:
+    """An alert with where it was sent. Raises NotThere."""
+    found = alerts.read_alerts(connection, alert_id=alert_id)
+    if not found:
+        raise NotThere(f"there is no alert {alert_id}")
+    return found[0] | {"deliveries": alerts.read_deliveries(connection, alert_id)}
+
+
+def read_system(connection: Connection, now: datetime) -> dict[str, Any]:
+    """How the pipeline does: what came, what waits, what was put aside."""
+    hour = now - timedelta(hours=1)
+    return {
+        "counts": reads.read_counts(connection),
+        "arrived": alerts.read_arrived(connection, hour),
+        "states": reads.read_verdict_states(connection),
+        "policy": reads.read_policy(connection),
+        "quarantine": reads.read_quarantine(connection, 20),
+        "runs": reads.read_runs(connection, N_RUNS),
+        "failing": alerts.read_failing_sinks(connection),
+        "server": reads.read_server_version(connection),
+    }
+
+
+def read_tag_network(
+    connection: Connection, since: datetime | None, until: datetime | None, seed: int
+) -> dict[str, Any]:
+    """Which hashtags stand together, among the most used."""
+    keys = [row.hashtag for row in reads.read_hashtags(connection, N_TAGS, since, until)]
+    display = reads.read_display_forms(connection, keys)
+    spreads = reads.read_spreads(connection, keys, since, until)
+    pairs = reads.read_pairs_among(connection, keys, since, until)
+    return {
+        "tags": plan_tags(spreads, pairs, display, seed=seed),
+        "pairs": pairs,
+        "display": display,
+        "n_hashtags": reads.read_period_counts(connection, since, until).hashtags,
+    }
+
+
+def read_network(
+    connection: Connection,
+    layouts: Layouts,
+    hashtag: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    limit: int,
+    seed: int,
+) -> dict[str, Any]:
+    """The network of who shares whom, laid out."""
+    links = reads.read_links(connection, hashtag, since, until)
+    picture = layouts.plan(links, limit, seed)
+    users = {row.user: row for row in reads.read_users(connection, picture.users)}
+    topic = Topic(hashtag=hashtag)
+    spread = choose(read_spread(connection, topic), topic, since, until)
+    return network_answer(picture, links, users, coordinated_accounts(spread))
+
+
+def utc_now() -> datetime:
+    """Wall clock."""
+    return datetime.now(UTC)

@@ -1,0 +1,110 @@
+"""The network of a hashtag as the network page draws it: laid out here, so that a browser only
+paints. Pure but for the cache of layouts."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection, Mapping, Sequence
+from hashlib import blake2b
+from threading import Lock
+from typing import Any
+
+from graph.coordination import find_network
+from graph.spread import Spread, actions_of
+from hoaxwatch.pictures import UserPicture, level_class, plan_users
+from storage.reads import LinkRow, UserRow
+
+#: Accounts that are drawn unless asked for more, and at most.
+N_SHOWN, MOST_SHOWN = 5_000, 20_000
+#: Layouts that are kept.
+N_KEPT = 12
+
+
+class Layouts:
+    """Pictures of networks, the latest kept: a layout takes a second at 4,000 accounts. The key is
+    what is drawn, so a kept one is never out of date."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[bytes, UserPicture] = OrderedDict()
+        self._lock = Lock()
+
+    def plan(self, links: Sequence[LinkRow], limit: int, seed: int) -> UserPicture:
+        """As `plan_users` without names. One at a time: it takes all of a core."""
+        key = blake2b(repr((limit, seed)).encode(), digest_size=16)
+        for link in links:
+            key.update(repr(link).encode())
+        name = key.digest()
+        with self._lock:
+            if name not in self._kept:
+                self._kept[name] = plan_users(links, {}, limit=limit, seed=seed)
+                if len(self._kept) > N_KEPT:
+                    self._kept.popitem(last=False)
+            self._kept.move_to_end(name)
+            return self._kept[name]
+
+
+def coordinated_accounts(spread: Spread) -> set[str]:
+    """Accounts that shared the same within a minute of each other more than chance explains."""
+    actions = actions_of(spread, "retweet")
+    groups = find_network(actions).groups()
+    return {actions.accounts[i] for group in groups for i in group.tolist()}
+
+
+def network_answer(
+    picture: UserPicture,
+    links: Sequence[LinkRow],
+    users: Mapping[str, UserRow],
+    coordinated: Collection[str],
+) -> dict[str, Any]:
+    """What the page is sent: columns, as that is half as long as rows.
+
+    Communities are numbered by size. Level is 0 to 4, the likely-false share of an account's judged
+    shares in fifths, -1: none judged. Times are in seconds since 1970.
+    """
+    number = {user: i for i, user in enumerate(picture.users)}
+    shown = sorted(
+        (link.first_at.timestamp(), number[link.shared], number[link.sharer], link)
+        for link in links
+        if link.shared in number and link.sharer in number
+    )
+    pairs = {(a, b) for a, b in picture.links.tolist()}
+    kept = [(at, a, b, link) for at, a, b, link in shown if (a, b) in pairs]
+    levels = [
+        level_class(judged, likely_false)
+        for judged, likely_false in zip(
+            picture.judged.tolist(), picture.likely_false.tolist(), strict=True
+        )
+    ]
+    handles = [users[user].handle if user in users else None for user in picture.users]
+    return {
+        "n_accounts": picture.n_users,
+        "n_links": picture.n_links,
+        "n_shares": picture.n_shares,
+        "n_shown": len(picture.users),
+        "n_links_shown": len(kept),
+        "first_at": picture.first_at,
+        "last_at": picture.last_at,
+        "modularity": picture.modularity,
+        "community_sizes": list(picture.community_sizes),
+        "accounts": {
+            "name": list(picture.users),
+            "handle": handles,
+            "x": [round(x, 5) for x in picture.positions[:, 0].tolist()],
+            "y": [round(-y, 5) for y in picture.positions[:, 1].tolist()],
+            "times_shared": picture.times_shared.tolist(),
+            "shares_made": picture.shares_made.tolist(),
+            "followers": [users[u].followers if u in users else None for u in picture.users],
+            "community": picture.community.tolist(),
+            "judged": picture.judged.tolist(),
+            "likely_false": picture.likely_false.tolist(),
+            "level": [-1 if level == "unjudged" else int(level[-1]) for level in levels],
+            "coordinated": [user in coordinated for user in picture.users],
+        },
+        "links": {
+            "shared": [a for _, a, _, _ in kept],
+            "sharer": [b for _, _, b, _ in kept],
+            "shares": [link.n_shares for *_, link in kept],
+            "first_at": [int(at) for at, *_ in kept],
+            "last_at": [int(link.last_at.timestamp()) for *_, link in kept],
+        },
+    }

@@ -1,0 +1,161 @@
+"""What all pages of one server share: the project, its database, who may look, how pages are put
+together."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from threading import BoundedSemaphore, Lock
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import jinja2
+from fastapi import HTTPException, Request
+from starlette.responses import HTMLResponse
+
+from hoaxwatch.evidence import Explainer
+from hoaxwatch.pictures import N_LEVELS, level_class
+from hoaxwatch.report.page import FILTERS, interval
+from hoaxwatch.web.guard import SESSION, Access, cookies_of
+from hoaxwatch.web.network import Layouts
+from storage import reads
+from storage.database import Connection, connect, database_errors
+from streams.settings import Settings
+
+#: A query of a page is ended after so long.
+TIMEOUT_SECONDS = 30
+#: Connections at a time: the embedded server has 50, for everybody.
+N_CONNECTIONS = 8
+#: A form of ours is shorter (bytes).
+LARGEST_FORM = 65_536
+#: Remembers who decided last, so that nobody types it twice.
+WHO = "hoaxwatch_who"
+ASSETS = Path(__file__).parent / "assets"
+
+
+@dataclass
+class Site:
+    """One project as a page."""
+
+    settings: Settings
+    dsn: str
+    access: Access
+    layouts: Layouts = field(default_factory=Layouts)
+    _slots: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(N_CONNECTIONS))
+    _explaining: Lock = field(default_factory=Lock)
+    _explainer: Explainer | None = None
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that sees one state of the database and cannot write."""
+        with self.writing() as connection, reads.one_snapshot(connection):
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A connection for what somebody decides."""
+        with (
+            self._slots,
+            database_errors(self.dsn),
+            connect(self.dsn, role="hoaxwatch page", timeout_seconds=TIMEOUT_SECONDS) as opened,
+        ):
+            yield opened
+
+    def explain(self, post: dict[str, Any]) -> Any:
+        """What weighed most in a verdict; the detector is loaded once, by the first who asks."""
+        with self._explaining:
+            if self._explainer is None:
+                self._explainer = Explainer(self.settings)
+            return self._explainer(post)
+
+
+def site_of(request: Request) -> Site:
+    """The site that answers a request."""
+    site: Site = request.app.state.site
+    return site
+
+
+def page(request: Request, template: str, status: int = 200, **shown: Any) -> HTMLResponse:
+    """A page with what it shows. Its forms send back a word that only this browser was given."""
+    site = site_of(request)
+    cookies = cookies_of(request.headers)
+    session = cookies.get(SESSION) or secrets.token_hex(16)
+    proxy = site.access.user_header and request.headers.get(site.access.user_header)
+    html = (
+        _templates()
+        .get_template(template)
+        .render(
+            project=site.settings.project,
+            form_token=site.access.form_token(session),
+            who=proxy or cookies.get(WHO, ""),
+            who_is_fixed=bool(proxy),
+            path=request.url.path,
+            here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+            now=datetime.now(UTC),
+            levels=[f"level{i}" for i in range(N_LEVELS)],
+            level_class=level_class,
+            **shown,
+        )
+    )
+    answer = HTMLResponse(html, status)
+    if SESSION not in cookies:
+        answer.set_cookie(SESSION, session, httponly=True, samesite="lax")
+    return answer
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of a form that a page of ours has sent.
+
+    Raises HTTPException for another form, one that is too long or holds a null character.
+    """
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST_FORM:
+            raise HTTPException(413, "the form is too long")
+    fields = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+    session = cookies_of(request.headers).get(SESSION, "")
+    expected = site_of(request).access.form_token(session)
+    if not session or not secrets.compare_digest(
+        fields.get("form", "").encode(), expected.encode()
+    ):
+        raise HTTPException(403, "this form is from another session: go back, reload, send again")
+    if any("\0" in value for value in fields.values()):
+        raise HTTPException(400, "no field takes a null character")
+    return fields
+
+
+def link(path: str, **query: object) -> str:
+    """An address of ours, with the parameters that are not None.
+
+    >>> link("/hashtag", tag="a&b", by=None)
+    '/hashtag?tag=a%26b'
+    """
+    given = {name: value for name, value in query.items() if value is not None}
+    return path + (f"?{urlencode(given)}" if given else "")
+
+
+def has_assets() -> bool:
+    """Whether `make web` has built what the network page draws with."""
+    return (ASSETS / "network.js").is_file()
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    folder = files("hoaxwatch.web") / "templates"
+    environment = jinja2.Environment(
+        loader=jinja2.DictLoader({f.name: f.read_text("utf-8") for f in folder.iterdir()}),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= FILTERS
+    environment.globals |= {"interval": interval, "link": link, "has_assets": has_assets}
+    return environment

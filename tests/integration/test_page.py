@@ -1,0 +1,339 @@
+"""The page on a real database: every address answers, nothing that a post says becomes markup, and
+nobody gets what is not for them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from starlette.testclient import TestClient
+
+from hoaxwatch import cli
+from hoaxwatch.web.app import build_app
+from hoaxwatch.web.guard import Access, access_of
+from hoaxwatch.web.site import ASSETS
+from storage.database import connect
+from tests.paged import XSS, Project, named, rows, small_project
+
+if TYPE_CHECKING:
+    from tests.conftest import Server
+
+USAGE = 2
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+TOKEN = "a-token-of-24-characters"
+
+
+@pytest.fixture(scope="module")
+def project(one_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    with small_project(one_server, tmp_path_factory.mktemp("page")) as made:
+        yield made
+
+
+@pytest.fixture
+def client(project: Project) -> TestClient:
+    return project.client()
+
+
+def page_addresses(names: dict[str, str]) -> list[tuple[str, dict[str, str]]]:
+    tag, post, account = names["tag"], names["post"], names["account"]
+    return [
+        ("/", {}),
+        ("/", {"days": "7"}),
+        ("/hashtag", {"tag": tag}),
+        ("/hashtag", {"tag": tag, "by": "hour", "algorithm": "infomap", "since": "2026-03-02"}),
+        ("/hashtag", {"tag": tag, "since": "2031-01-01"}),
+        ("/hashtag", {"tag": XSS}),
+        ("/hashtag.svg", {"tag": tag}),
+        ("/lineages.svg", {"tag": tag}),
+        ("/hashtags", {}),
+        ("/hashtags.svg", {}),
+        ("/network", {"tag": tag}),
+        ("/network", {}),
+        ("/post", {"name": post}),
+        ("/account", {"name": account}),
+        ("/alerts", {}),
+        ("/alerts", {"state": "all"}),
+        ("/alert", {"id": names["alert"]}),
+        ("/system", {}),
+        ("/search", {"q": XSS}),
+        ("/search", {"q": "nothing like it"}),
+        ("/about-the-api", {}),
+        ("/signin", {}),
+    ]
+
+
+def test_every_page_answers_and_nothing_posted_becomes_markup(
+    project: Project, client: TestClient
+) -> None:
+    names = named(project)
+    n_poisoned = 0
+    for path, query in page_addresses(names):
+        answer = client.get(path, params=query)
+        assert answer.status_code == 200, f"{path} {query}: {answer.text}"
+        assert "<script>alert" not in answer.text, f"{path} {query}"
+        assert "<img src=x" not in answer.text, f"{path} {query}"
+        n_poisoned += "alert(1)" in unescape(answer.text)
+        read = Read()
+        read.feed(answer.text)
+        assert read.wrong == [], f"{path} {query}"
+        if "svg" not in path:
+            outside = re.findall(r'(?:src|href|action)="(?!/|#)[^"]*', answer.text)
+            assert outside == [], f"{path} asks elsewhere"
+    assert n_poisoned >= 6
+
+
+class Read(HTMLParser):
+    """What in a page could run or has a style of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wrong: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag == "script" and not (given.get("src") or "").startswith("/static/"):
+            self.wrong.append("script")
+        self.wrong += [name for name in given if name.startswith("on") or name == "style"]
+        self.wrong += [v for v in given.values() if v and v.strip().startswith("javascript:")]
+
+
+def test_the_page_says_what_the_commands_say(
+    project: Project, client: TestClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tag = named(project)["tag"]
+    capsys.readouterr()
+    assert cli.run(["trends", "--hashtag", tag, "--csv", "--database", project.dsn]) == 0
+    printed = capsys.readouterr().out
+    answer = client.get("/api/trends", params={"tag": f"#{tag.upper()}", "format": "csv"})
+    assert answer.text.splitlines() == printed.splitlines()
+    answer_rows = list(csv.DictReader(io.StringIO(answer.text)))
+    shown = client.get("/hashtag", params={"tag": tag}).text
+    assert f"{sum(int(row['posts']) for row in answer_rows):,}" in shown
+    as_json = client.get("/api/trends", params={"tag": tag}).json()
+    assert [str(row["posts"]) for row in as_json] == [row["posts"] for row in answer_rows]
+    parquet = client.get("/api/trends", params={"tag": tag, "format": "parquet"})
+    table = pyarrow.parquet.read_table(io.BytesIO(parquet.content))
+    assert table.column("posts").to_pylist() == [row["posts"] for row in as_json]
+
+
+def test_the_network_as_the_page_gets_it(project: Project, client: TestClient) -> None:
+    found = client.get("/api/network", params={"limit": "5000"}).json()
+    accounts, links = found["accounts"], found["links"]
+    assert found["n_shown"] == found["n_accounts"] == len(accounts["name"]) > 20
+    assert found["n_links_shown"] == found["n_links"] == len(links["shared"])
+    assert sum(links["shares"]) == found["n_shares"]
+    assert all(len(column) == found["n_shown"] for column in accounts.values())
+    assert links["first_at"] == sorted(links["first_at"])
+    assert {-1, 0} & set(accounts["level"]) and max(accounts["level"]) <= 4
+    again = client.get("/api/network", params={"limit": "5000"}).json()
+    assert again == found
+    few = client.get("/api/network", params={"limit": "10"}).json()
+    assert few["n_shown"] <= 10 and few["n_accounts"] == found["n_accounts"]
+
+
+def test_a_still_picture_where_nothing_was_built(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hoaxwatch.web.site.ASSETS", ASSETS / "nowhere")
+    shown = client.get("/network").text
+    assert "make web" in shown and "<circle" in shown and "network.js" not in shown
+
+
+def form_of(client: TestClient, address: str) -> dict[str, str]:
+    """The hidden fields of the first form of a page."""
+    shown = client.get(address).text
+    return dict(re.findall(r'<input type="hidden" name="(form)" value="([^"]+)"', shown))
+
+
+def test_a_label_is_stored_and_counted(project: Project, client: TestClient) -> None:
+    names = named(project)
+    address = f"/post?name={names['post']}"
+
+    def flagged() -> int:
+        answer = client.get("/api/trends", params={"tag": names["tag"]}).json()
+        return sum(row["likely_false"] for row in answer)
+
+    before = flagged()
+    form = form_of(client, address) | {"who": "ann", "note": XSS}
+    answer = client.post(address, data=form | {"label": "likely_false"})
+    assert answer.status_code == 200 and answer.url.path == "/post"
+    assert "by people" in answer.text and "<script>alert" not in answer.text
+    assert flagged() > before
+    assert 'name="who" value="ann"' in answer.text
+    assert client.get("/api/labels").json()[0]["labelled_by"] == "ann"
+    answer = client.post(address, data=form | {"label": "none"})
+    assert "Nobody has labelled it" in answer.text
+    assert flagged() == before
+
+
+def test_what_is_decided_about_an_alert(project: Project, client: TestClient) -> None:
+    address = f"/alert?id={named(project)['alert']}"
+    form = form_of(client, address) | {"who": "bob"}
+    for what, state in (
+        ("acknowledge", "acknowledged"),
+        ("mute", "muted"),
+        ("resolve", "resolved"),
+    ):
+        answer = client.post(address, data=form | {"what": what, "for": "1h"})
+        assert answer.status_code == 200
+        found = client.get(address.replace("/alert", "/api/alert")).json()
+        assert found["state"] == state
+    assert found["acknowledged_by"] == found["muted_by"] == found["resolved_by"] == "bob"
+
+
+@pytest.mark.parametrize("address", ["/post?name=x:1", "/alert?id=1", "/signin"])
+def test_a_form_that_no_page_of_ours_gave_is_refused(client: TestClient, address: str) -> None:
+    data = {"who": "eve", "label": "unsure", "what": "resolve", "token": TOKEN}
+    assert client.post(address, data=data).status_code == 403
+    form = form_of(client, "/signin")
+    assert client.post(address, data=data | {"form": "0" * 64}).status_code == 403
+    for headers in ({"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+        assert client.post(address, data=data | form, headers=headers).status_code == 403
+    client.cookies.clear()
+    assert client.post(address, data=data | form).status_code == 403
+
+
+def test_what_a_form_says_is_checked(project: Project, client: TestClient) -> None:
+    post, form = f"/post?name={named(project)['post']}", form_of(client, "/signin")
+    good = form | {"who": "ann", "label": "unsure"}
+    for wrong, code in (
+        ({"label": "fake"}, 400),
+        ({"who": ""}, 400),
+        ({"who": "a\nb"}, 400),
+        ({"who": "x" * 81}, 400),
+        ({"note": "\0"}, 400),
+        ({"note": "x" * 70_000}, 413),
+    ):
+        assert client.post(post, data=good | wrong).status_code == code, wrong
+    assert client.post("/post?name=x:none", data=good).status_code == 404
+    assert client.post("/alert?id=999999", data=good | {"what": "resolve"}).status_code == 404
+    assert client.post("/alert?id=1", data=good | {"what": "drop"}).status_code == 400
+    assert client.post("/alert?id=1", data=good | {"what": "mute", "for": "x"}).status_code == 400
+
+
+def test_another_name_is_not_answered(client: TestClient) -> None:
+    for host in ("evil.example", "localhost.evil.example", "localhost@evil.example", ""):
+        assert client.get("/", headers={"Host": host}).status_code == 421
+    assert client.get("/", headers={"Host": "127.0.0.1:9"}).status_code == 200
+
+
+def test_headers(client: TestClient) -> None:
+    for path in ("/", "/api/hashtags", "/static/web.css", "/nowhere"):
+        headers = client.get(path).headers
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+        assert "unsafe" not in headers["Content-Security-Policy"]
+        assert headers["X-Content-Type-Options"] == "nosniff"
+    assert "HttpOnly" in client.get("/").headers.get("set-cookie", "HttpOnly")
+
+
+def test_a_token_is_asked_for(project: Project) -> None:
+    client = project.client(access_of("0.0.0.0", TOKEN), follow_redirects=False)
+    assert client.get("/api/hashtags").status_code == 401
+    wrong = {"Authorization": "Bearer wrong"}
+    assert client.get("/api/hashtags", headers=wrong).status_code == 401
+    right = {"Authorization": f"Bearer {TOKEN}"}
+    assert client.get("/api/hashtags", headers=right).status_code == 200
+    sent = client.get("/alerts", params={"state": "all"})
+    assert sent.status_code == 303
+    assert sent.headers["location"] == "/signin?next=%2Falerts%3Fstate%3Dall"
+    form = form_of(client, sent.headers["location"]) | {"next": "/alerts?state=all"}
+    assert client.post("/signin", data=form | {"token": "wrong"}).status_code == 401
+    assert client.get("/").status_code == 303
+    answer = client.post("/signin", data=form | {"token": TOKEN})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/alerts?state=all")
+    assert TOKEN not in answer.headers["set-cookie"]
+    assert client.get("/alerts").status_code == 200
+    answer = client.post("/signin", data=form | {"token": TOKEN, "next": "//evil.example"})
+    assert answer.headers["location"] == "/"
+
+
+def test_a_proxy_says_who_asks(project: Project) -> None:
+    access = access_of("10.0.0.5", None, ["page.example"], "X-Forwarded-User")
+    client = project.client(access, headers={"Host": "page.example"})
+    assert client.get("/").status_code == 401
+    client.headers["X-Forwarded-User"] = "carla"
+    address = f"/post?name={named(project)['post']}"
+    form = form_of(client, address)
+    answer = client.post(address, data=form | {"label": "unsure", "who": "somebody else"})
+    assert "as carla" in answer.text
+    assert client.get("/api/labels").json()[0]["labelled_by"] == "carla"
+
+
+@pytest.mark.parametrize(
+    "attack",
+    ["' OR '1'='1", "'; DROP TABLE hoaxwatch.posts; --", "../../etc/passwd", "%s%n", "\ud7ff"],
+)
+def test_injections_find_nothing(client: TestClient, attack: str) -> None:
+    before = client.get("/api/hashtags").json()
+    for path, name in (
+        ("/hashtag", "tag"), ("/post", "name"), ("/account", "name"), ("/alert", "id"),
+        ("/alerts", "state"), ("/search", "q"), ("/api/trends", "tag"), ("/api/post", "name"),
+        ("/api/hashtags", "since"), ("/api/hashtags", "format"), ("/hashtag.svg", "tag"),
+    ):  # fmt: skip
+        code = client.get(path, params={name: attack}).status_code
+        assert code in (200, 400, 404, 422), f"{path}?{name}={attack}: {code}"
+    for path in ("/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2fapp.py", "/..%00/"):
+        assert client.get(path).status_code in (400, 404)
+    assert client.get("/api/hashtags").json() == before
+
+
+def test_whatever_programs_ask_the_answer_is_as_described(project: Project) -> None:
+    def stored() -> list[Any]:
+        with connect(project.dsn) as connection:
+            return rows(
+                connection,
+                "SELECT (SELECT count(*) FROM hoaxwatch.posts),"
+                " (SELECT count(*) FROM hoaxwatch.labels),"
+                " (SELECT count(*) FROM hoaxwatch.content)",
+            )
+
+    before, host = stored(), {"Host": "localhost"}
+    app = build_app(project.settings, project.dsn, Access())
+    schema = schemathesis.openapi.from_asgi("/api/openapi.json", app, headers=host)
+    operations = [f.ok() for f in schema.get_all_operations() if isinstance(f, Ok)]
+    assert len(operations) > 12
+    for operation in operations:
+        for mode in GenerationMode.POSITIVE, GenerationMode.NEGATIVE:
+
+            @given(case=operation.as_strategy(generation_mode=mode))
+            @settings(max_examples=6, suppress_health_check=list(HealthCheck), database=None)
+            def ask(case: Any) -> None:
+                case.call_and_validate(checks=CHECKS, headers=host)
+
+            ask()
+    assert stored() == before
+
+
+def test_serve_says_what_it_needs(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOAXWATCH_CONFIG", str(tmp_path / "none.toml"))
+    assert cli.run(["serve", "--host", "0.0.0.0"]) == USAGE
+    assert "HOAXWATCH_WEB_TOKEN" in capsys.readouterr().err
+    monkeypatch.setenv("HOAXWATCH_WEB_TOKEN", "short")
+    assert cli.run(["serve"]) == USAGE
+    said = capsys.readouterr().err
+    assert "16" in said and "short'" not in said
