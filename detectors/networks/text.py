@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from detectors.encoder import Encoder, embed, plain_linear, run_layer
 from detectors.networks.recurrent import Recurrent
 
+States = NDArray[np.float16]
+
 CHARACTER_EMBEDDING, CHARACTER_HIDDEN = 64, 64
+#: Texts that go through an encoder together.
+_TEXTS = 64
 
 
 class Given(nn.Module):
@@ -57,3 +66,30 @@ class Characters(nn.Module):
         """States (batch, characters, width). ids: int (batch, characters)."""
         states: Tensor = self.recurrent(self.dropout(self.embedding(ids)), there)
         return states
+
+
+def frozen_states(encoder: Encoder, texts: Sequence[str], max_tokens: int) -> list[States]:
+    """The states of the last layer of each text, by an encoder that is held fast.
+
+    float16, (tokens, width): half the memory, and no score here needs more. Texts of like length
+    are computed together. Cost: about 5 ms of one core for a tweet.
+    """
+    ids = encoder.tokenize(texts, max_tokens)
+    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+    found: list[States] = [np.zeros((0, encoder.shape.hidden), np.float16)] * len(ids)
+    linear = plain_linear(encoder)
+    with torch.inference_mode():
+        for first in range(0, len(order), _TEXTS):
+            chosen = order[first : first + _TEXTS]
+            longest = len(ids[chosen[-1]])
+            table = torch.zeros(len(chosen), longest, dtype=torch.int64)
+            there = torch.zeros(len(chosen), longest, dtype=torch.bool)
+            for row, i in enumerate(chosen):
+                table[row, : len(ids[i])] = torch.tensor(ids[i])
+                there[row, : len(ids[i])] = True
+            x = embed(encoder, table)
+            for layer in range(encoder.shape.n_layers):
+                x = run_layer(encoder, layer, x, there[:, None, None, :], linear)
+            for row, i in enumerate(chosen):
+                found[i] = x[row, : len(ids[i])].half().numpy()
+    return found
