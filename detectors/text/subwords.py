@@ -12,6 +12,7 @@ take such vectors for hashtags and words.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from struct import error as StructError
 from typing import NamedTuple
@@ -55,15 +56,25 @@ class Subwords(NamedTuple):
         mean: Vectors = self.table[buckets].mean(axis=0, dtype=np.float32)
         return mean
 
-    def vectors(self, words: Sequence[str]) -> Vectors:
-        """(words, width)."""
-        found = [self.vector(word) for word in words]
-        return np.stack(found) if found else np.zeros((0, self.width), dtype=np.float32)
-
     def topic(self, tags: Iterable[str]) -> Vectors:
         """The mean vector of a topic's hashtags, as SeTa wants it. (width,)"""
-        mean: Vectors = self.vectors([tag.casefold() for tag in tags]).mean(axis=0)
+        mean: Vectors = np.stack([self.vector(tag.casefold()) for tag in tags]).mean(axis=0)
         return mean
+
+
+class WordVectors:
+    """Vectors of words, each worked out once: a word of seven letters takes 0.1 ms."""
+
+    def __init__(self, subwords: Subwords, remembered: int = 50_000) -> None:
+        self.width = subwords.width
+        self._vector = lru_cache(maxsize=remembered)(subwords.vector)
+
+    def of(self, words: Sequence[str]) -> Vectors:
+        """(words, width)."""
+        found = np.zeros((len(words), self.width), dtype=np.float32)
+        for i, word in enumerate(words):
+            found[i] = self._vector(word)
+        return found
 
 
 def pieces(word: str) -> list[bytes]:

@@ -7,7 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detectors.text.subwords import Subwords, SubwordsUnavailable, learn_subwords, pieces
+from detectors.text.subwords import (
+    Subwords,
+    SubwordsUnavailable,
+    WordVectors,
+    learn_subwords,
+    pieces,
+)
 
 SENTENCES = [
     ["the", "vaccine", "injury", "was", "hidden"],
@@ -69,4 +75,4 @@ def test_published_vectors_are_learnt_further(tmp_path: Path, learnt: Subwords) 
 def test_a_megabyte_is_cut_and_surrogates_are_no_error(learnt: Subwords) -> None:
     assert len(pieces("x" * 1_000_000)) < 500
     assert np.isfinite(learnt.vector("\ud800abc")).all()
-    assert learnt.vectors([]).shape == (0, 16)
+    assert WordVectors(learnt).of([]).shape == (0, 16)
