@@ -1,0 +1,1 @@
+"""The networks of detectors that read whole posts, and the blocks they are made of."""

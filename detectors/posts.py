@@ -1,0 +1,175 @@
+"""Whole posts as multimodal detectors read them: text, hashtags, pictures, words in them, account.
+
+A picture that cannot be read, a text in a foreign language, a post without hashtags: each is a part
+that is missing, with its reason. Such a post is judged by what is left of it, and its verdict names
+what had a voice and what had not; a post of which nothing is left is not judged.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b, sha256
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from detectors.image.decode import LIMITS, Limits, Pixels, Unreadable, decode
+from detectors.image.text_presence import is_text_likely
+from detectors.social.attributes import Attributes, account_attributes, text_attributes
+from detectors.text.ocr import Reading
+from streams.records import Author, Content, Verdict, hashtag_key
+
+_HASHTAG = re.compile(r"#(?<!\w#)(\w+)")
+#: Hashtags behind the end of a text, with the links among them.
+_TAGS_BEHIND = re.compile(r"(?:\s*(?:#\w+|https?://\S+))+\s*$")
+
+
+class SeenPicture(NamedTuple):
+    """A picture of a post: its pixels, or why there are none. sha256: of its bytes."""
+
+    sha256: bytes
+    pixels: Pixels | None
+    problem: str | None = None
+
+
+class WholePost(NamedTuple):
+    """A post with everything that multimodal detectors read.
+
+    content: text, language, hashtags without their sign. pictures: in the order of the post.
+    overlaid: the words in its pictures; None if nobody looked for them. attributes: of the text and
+    of the account (`detectors.social`); None is not known.
+    """
+
+    content: Content
+    attributes: Attributes
+    pictures: tuple[SeenPicture, ...] = ()
+    overlaid: str | None = None
+
+    @property
+    def picture(self) -> SeenPicture | None:
+        """The first picture that can be read: the one that image branches see."""
+        return next((p for p in self.pictures if p.pixels is not None), None)
+
+    @property
+    def picture_problem(self) -> str | None:
+        """Why there is no picture to see; None if there is one.
+
+        >>> WholePost(Content(platform="x", root_id="1", text=""), {}).picture_problem
+        'no_picture'
+        """
+        if self.picture is not None:
+            return None
+        return self.pictures[0].problem if self.pictures else "no_picture"
+
+
+class PostVerdict(NamedTuple):
+    """A verdict, which parts of the post had a voice in it, and why each other had none.
+
+    The verdict's `input_hash` is that of the whole post (`post_hash`).
+    """
+
+    verdict: Verdict
+    used: tuple[str, ...]
+    missing: Mapping[str, str]
+
+
+class PostDetector(Protocol):
+    """Scores whole posts. As pure as `detectors.detector.Detector`, and told apart from it because
+    text alone does not decide: the same words under another picture are another post."""
+
+    @property
+    def name(self) -> str:
+        """As in `--detector NAME`."""
+
+    @property
+    def version(self) -> str:
+        """Changes whenever a score could change."""
+
+    @property
+    def threshold(self) -> float:
+        """Scores of at least this much count as likely false."""
+
+    def score(self, posts: Sequence[WholePost]) -> list[PostVerdict]:
+        """One verdict per post, in order."""
+
+
+#: Reads the words in a picture, such as `Ocr.read` of an engine, with or without a cache.
+Read = Callable[[Pixels], Reading]
+
+
+def look_at(
+    content: Content,
+    files: Sequence[bytes] = (),
+    author: Author | None = None,
+    attributes: Attributes | None = None,
+    read: Read | None = None,
+    limits: Limits = LIMITS,
+) -> WholePost:
+    """A post from the bytes of its picture files. Raises nothing for what strangers send.
+
+    attributes: instead of those that are counted here. read: none, and no words in pictures are
+    looked for; it is asked only where text is likely.
+    """
+    pictures = tuple(see(data, limits) for data in files)
+    if attributes is None:
+        attributes = {
+            **text_attributes(content.text, content.lang),
+            **account_attributes(author, None),
+        }
+    overlaid = None if read is None else words_in(pictures, read)
+    return WholePost(content, attributes, pictures, overlaid)
+
+
+def see(data: bytes, limits: Limits = LIMITS) -> SeenPicture:
+    """The picture in these bytes, or the reason why not.
+
+    >>> see(b"<svg/>").problem
+    'unknown_format'
+    """
+    found = decode(data, limits)
+    digest = sha256(data).digest()
+    if isinstance(found, Unreadable):
+        return SeenPicture(digest, None, found.reason)
+    return SeenPicture(digest, found.pixels)
+
+
+def words_in(pictures: Sequence[SeenPicture], read: Read) -> str:
+    """The words in all pictures, one after the other; read only where text is likely."""
+    seen = [p.pixels for p in pictures if p.pixels is not None]
+    return " ".join(filter(None, (read(x).text for x in seen if is_text_likely(x))))
+
+
+def post_hash(post: WholePost) -> bytes:
+    """16 bytes that name everything a detector may read of a post: unlike `content_hash`, which
+    is the same for the same words under another picture, with other tags, of another account."""
+    read = (
+        post.content.text,
+        post.content.lang,
+        post.content.hashtags,
+        sorted(post.attributes.items()),
+        [picture.sha256 for picture in post.pictures],
+        post.overlaid,
+    )
+    written = repr(msgspec.to_builtins(read)).encode(errors="surrogatepass")
+    return blake2b(written, digest_size=16).digest()
+
+
+def tags_of(content: Content) -> tuple[str, ...]:
+    """The hashtags of a post: as the platform gives them, else as they stand in its text; each
+    once, in the form in which they are counted.
+
+    >>> tags_of(Content(platform="x", root_id="1", text="No #Vaccine, no #VACCINE, #5G"))
+    ('vaccine', '5g')
+    """
+    written = content.hashtags or _HASHTAG.findall(content.text)
+    return tuple(dict.fromkeys(filter(None, map(hashtag_key, written))))
+
+
+def caption_of(text: str) -> str:
+    """A text without the hashtags behind its end: those are tags, not words of it.
+
+    >>> caption_of("Is #MMR safe? #vaccine #truth https://t.co/x")
+    'Is #MMR safe?'
+    """
+    return _TAGS_BEHIND.sub("", text)

@@ -1,0 +1,159 @@
+"""The loop that trains the networks of posts: seeded, weighted by class, stopped on validation.
+
+Pure: tensors in, a trained network out. What a batch is, the caller says.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from detectors.evaluation import Bools, Floats
+
+Ints = NDArray[np.int64]
+
+
+class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a network is trained. patience: epochs without a better validation loss; after half of
+    them the rate falls to a tenth."""
+
+    optimiser: str = "adam"
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    batch: int = 64
+    max_epochs: int = 12
+    patience: int = 3
+    seed: int = 0
+
+
+class Trained(NamedTuple):
+    """epoch: the one that is kept, from 0. losses: on validation, by epoch."""
+
+    epoch: int
+    losses: tuple[float, ...]
+
+
+#: Logits (rows,) of the rows with these numbers.
+Forward = Callable[[Ints], Tensor]
+
+
+def train_network(
+    network: nn.Module,
+    forward: Forward,
+    positive: Bools,
+    train: Ints,
+    validation: Ints,
+    schedule: Schedule,
+    lengths: Sequence[int] | None = None,
+) -> Trained:
+    """Minimises class-weighted cross-entropy; the epoch with the least validation loss is kept.
+
+    Both classes weigh the same: n / (2 n of the class). forward: of the network, from row numbers.
+    positive: (rows,), whether a row is likely_false. lengths: of each row; rows of like length then
+    share a batch, which saves padding.
+    """
+    torch.manual_seed(schedule.seed)
+    random = np.random.default_rng(schedule.seed)
+    made = torch.optim.RMSprop if schedule.optimiser == "rmsprop" else torch.optim.Adam
+    optimiser = made(
+        [p for p in network.parameters() if p.requires_grad],
+        lr=schedule.learning_rate,
+        weight_decay=schedule.weight_decay,
+    )
+    slower = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimiser, factor=0.1, patience=max(0, schedule.patience // 2)
+    )
+    weight = class_weights(positive, train)
+    wanted = torch.from_numpy(positive.astype(np.float32))
+    best, best_epoch, losses = _copy(network), -1, []
+    for epoch in range(schedule.max_epochs):
+        network.train()
+        for rows in batches(train, schedule.batch, random, lengths):
+            if len(rows) < 2:
+                continue  # batch normalisation needs two
+            loss = F.binary_cross_entropy_with_logits(
+                forward(rows), wanted[rows], weight=weight[rows]
+            )
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+            optimiser.step()
+        logits = torch.from_numpy(logits_of(network, forward, validation, schedule.batch, lengths))
+        current = float(
+            F.binary_cross_entropy_with_logits(
+                logits, wanted[validation].double(), weight=weight[validation].double()
+            )
+        )
+        losses.append(round(current, 6))
+        slower.step(current)
+        if best_epoch < 0 or current < losses[best_epoch]:
+            best, best_epoch = _copy(network), epoch
+        if epoch - best_epoch >= schedule.patience or not math.isfinite(current):
+            break
+    network.load_state_dict(best)
+    network.eval()
+    return Trained(best_epoch, tuple(losses))
+
+
+def class_weights(positive: Bools, train: Ints) -> Tensor:
+    """Of each row: rows of training / (2 rows of its class in training). (rows,)
+
+    >>> class_weights(np.array([True, False, False, False]), np.arange(4)).tolist()
+    [2.0, 0.6666666865348816, 0.6666666865348816, 0.6666666865348816]
+    """
+    share = float(np.mean(positive[train]))
+    weights = np.where(positive, 0.5 / max(share, 1e-9), 0.5 / max(1 - share, 1e-9))
+    return torch.from_numpy(weights.astype(np.float32))
+
+
+def batches(
+    rows: Ints, size: int, random: np.random.Generator, lengths: Sequence[int] | None = None
+) -> list[Ints]:
+    """All rows in random order, in batches; with lengths, sorted within fifty batches each, and the
+    batches in random order again.
+
+    >>> found = batches(np.arange(5), 2, np.random.default_rng(0))
+    >>> sorted(np.concatenate(found).tolist()), [len(rows) for rows in found]
+    ([0, 1, 2, 3, 4], [2, 2, 1])
+    """
+    order = random.permutation(rows)
+    if lengths is None:
+        return [order[i : i + size] for i in range(0, len(order), size)]
+    found = []
+    for i in range(0, len(order), size * 50):
+        pool = order[i : i + size * 50]
+        pool = pool[np.argsort([lengths[k] for k in pool], kind="stable")]
+        found += [pool[k : k + size] for k in range(0, len(pool), size)]
+    return [found[k] for k in random.permutation(len(found))]
+
+
+def logits_of(
+    network: nn.Module,
+    forward: Forward,
+    rows: Ints,
+    batch: int = 256,
+    lengths: Sequence[int] | None = None,
+) -> Floats:
+    """Logits of many rows, in their order, without dropout. (rows,)"""
+    network.eval()
+    order = np.arange(len(rows))
+    if lengths is not None:
+        order = np.argsort([lengths[k] for k in rows], kind="stable")
+    found = np.zeros(len(rows))
+    with torch.inference_mode():
+        for first in range(0, len(rows), batch):
+            chosen = order[first : first + batch]
+            found[chosen] = forward(rows[chosen]).double().numpy()
+    return found
+
+
+def _copy(network: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in network.state_dict().items()}
