@@ -156,6 +156,11 @@ def coverage_of(pulls: Iterable[Pulled], first_hour: int, n_hours: int) -> Cover
     )
 
 
+def coverage_or_full(pulls: Iterable[Pulled] | None, first_hour: int, n_hours: int) -> Coverage:
+    """`coverage_of`, or `full_coverage` where no live source was ever asked: files are whole."""
+    return coverage_of(pulls, first_hour, n_hours) if pulls else full_coverage(n_hours)
+
+
 def velocity(counts: ArrayLike, coverage: Coverage, bucket_hours: float = 1.0) -> Counts:
     """Posts per hour in each bucket; NaN where the bucket was not collected whole. (n,)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 import psycopg
 from psycopg.rows import class_row
 
-from graph.bursts import HourCount
+from graph.bursts import HourCount, Pulled
 
 
 class BurstFacts(NamedTuple):
@@ -36,6 +37,22 @@ def read_hours(
         " (SELECT hashtag FROM hours WHERE posts >= %(min_posts)s)",
         {"hashtag": hashtag, "min_posts": min_posts},
     ).fetchall()
+
+
+def read_covered(
+    connection: psycopg.Connection, hashtags: Sequence[str]
+) -> dict[str, list[Pulled]]:
+    """Of which times live sources gave these hashtags; not in it are those that none was asked for:
+    of them everything counts as collected."""
+    found: dict[str, list[Pulled]] = {}
+    for hashtag, since, until, is_capped in connection.execute(
+        "SELECT hashtag, extract(epoch FROM covered_from)::float8,"
+        " extract(epoch FROM covered_until)::float8, is_capped FROM hoaxwatch.collections"
+        " WHERE hashtag = ANY (%s)",
+        (list(hashtags),),
+    ):
+        found.setdefault(hashtag, []).append(Pulled(since, until, is_capped))
+    return found
 
 
 _FACTS = """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, NamedTuple
 
@@ -14,9 +14,10 @@ from graph.bursts import (
     BASES,
     BURST_FROM,
     HourCount,
+    Pulled,
     acceleration,
     count_hours,
-    full_coverage,
+    coverage_or_full,
     score_bursts,
 )
 from graph.followed import show_topic
@@ -24,7 +25,7 @@ from hoaxwatch.commands import options
 from hoaxwatch.commands.options import connected, parse_span, settings_of
 from hoaxwatch.show import Column, minute, number, output_of, percent, shorten, show_rows
 from storage.alerts import read_span
-from storage.bursts import read_burst_facts, read_hours
+from storage.bursts import read_burst_facts, read_covered, read_hours
 
 HOUR = timedelta(hours=1)
 #: How far back is looked without --since, what an hour is compared with, and everything.
@@ -46,12 +47,17 @@ class Burst(NamedTuple):
 
 
 def find_bursts(
-    rows: list[HourCount], since: datetime, until: datetime, min_score: float, min_posts: int
+    rows: list[HourCount],
+    covered: Mapping[str, list[Pulled]],
+    since: datetime,
+    until: datetime,
+    min_score: float,
+    min_posts: int,
 ) -> Iterator[Burst]:
     """The hours that stand out, of each hashtag; `since` and `until` are whole hours."""
     first_hour = int(since.timestamp()) // 3600
     for hashtag, counts in count_hours(rows, since, until):
-        coverage = full_coverage(len(counts))
+        coverage = coverage_or_full(covered.get(hashtag), first_hour, len(counts))
         found = score_bursts(counts, first_hour, coverage)
         change = acceleration(counts, coverage)
         for place in np.flatnonzero((found.score >= min_score) & (counts >= min_posts)).tolist():
@@ -91,7 +97,8 @@ def bursts(
     Usual is the median of the same hour of the same weekday in the eight weeks before, or of the
     same hour of any day while there are fewer than four of those; earlier bursts stay out of it.
     An hour that one post makes is told apart from one that many make: `largest` is the share of the
-    content with most posts. The newest hour may still go on and is left out. Without --since it is
+    content with most posts. An hour that live sources collected in part, or up to a cap, is
+    compared with none. The newest hour may still go on and is left out. Without --since it is
     the last 90 days.
     """
     settings = settings_of(project, database)
@@ -104,9 +111,10 @@ def bursts(
             start = start or newest - LOOKBACK
             first = max(first, start.replace(minute=0, second=0, microsecond=0) - BASELINE)
             hours = read_hours(connection, tag, min_posts)
+            covered = read_covered(connection, sorted({row.hashtag for row in hours}))
             found = [
                 burst
-                for burst in find_bursts(hours, first, newest, min_score, min_posts)
+                for burst in find_bursts(hours, covered, first, newest, min_score, min_posts)
                 if burst.hour >= start and (end is None or burst.hour < end)
             ]
             loudest = sorted(found, key=lambda b: (-b.score, b.hashtag, b.hour))[:limit]

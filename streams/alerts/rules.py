@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import groupby, pairwise
@@ -19,7 +19,16 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from graph.bursts import BASES, Bursts, HourCount, count_hours, full_coverage, score_bursts
+from graph.bursts import (
+    BASES,
+    Bursts,
+    Coverage,
+    HourCount,
+    Pulled,
+    count_hours,
+    coverage_or_full,
+    score_bursts,
+)
 from graph.followed import show_topic
 from storage.alerts import ClusterFact, LinkFact, SinkFact
 from streams.alerts.policies import (
@@ -49,6 +58,8 @@ class Facts:
     clusters: Sequence[ClusterFact] = ()
     #: Of each hashtag with one busy hour, all hours.
     hours: Sequence[HourCount] = ()
+    #: Of which times live sources gave a hashtag; of those that are not in it, of all.
+    covered: Mapping[str, Sequence[Pulled]] = field(default_factory=dict)
     links: Sequence[LinkFact] = ()
 
 
@@ -127,7 +138,8 @@ def hashtag_surges(facts: Facts, policy: SurgePolicy) -> list[Firing]:
     """Hours in which a hashtag was used far more than is usual (`graph.bursts.score_bursts`).
 
     Everything counts as collected from the first hour there is; hours without a row had no post.
-    Known when the hour ended.
+    Hours that live sources did not give whole are compared with none: that a hashtag is tracked
+    since yesterday is no surge. Known when the hour ended.
     """
     if facts.since is None or facts.until is None:
         return []
@@ -138,7 +150,11 @@ def hashtag_surges(facts: Facts, policy: SurgePolicy) -> list[Firing]:
     for hashtag, counts in count_hours(facts.hours, facts.since, facts.until):
         if counts.max() < policy.min_posts:
             continue
-        bursts = _score(counts.tobytes(), first_hour)
+        coverage = coverage_or_full(facts.covered.get(hashtag), first_hour, len(counts))
+        bursts = _score(
+            *(counts.tobytes(), first_hour),
+            *(coverage.collected.tobytes(), coverage.is_capped.tobytes()),
+        )
         loud = (bursts.score >= policy.min_score) & (counts >= policy.min_posts)
         for place in np.flatnonzero(loud).tolist():
             hour, score = facts.since + place * HOUR, round(float(bursts.score[place]), 3)
@@ -165,9 +181,14 @@ def hashtag_surges(facts: Facts, policy: SurgePolicy) -> list[Firing]:
 
 
 @lru_cache(maxsize=1000)  # between two sweeps most whole hours are the same: 1 ms an hour saved
-def _score(counts: bytes, first_hour: int) -> Bursts:
+def _score(counts: bytes, first_hour: int, collected: bytes, is_capped: bytes) -> Bursts:
     hourly = np.frombuffer(counts)
-    return score_bursts(hourly, first_hour, full_coverage(len(hourly)))
+    coverage = Coverage(
+        collected=np.frombuffer(collected),
+        is_capped=np.frombuffer(is_capped, dtype=bool),
+        query=np.zeros(len(hourly), dtype=np.int64),
+    )
+    return score_bursts(hourly, first_hour, coverage)
 
 
 @dataclass(frozen=True)
@@ -356,9 +377,7 @@ def fire(facts: Facts, policies: Policies) -> list[Firing]:
     if facts.until is None:
         return []
     whole = [c for c in facts.clusters if c.window_end <= facts.until]
-    known = Facts(
-        until=facts.until, since=facts.since, clusters=whole, hours=facts.hours, links=facts.links
-    )
+    known = replace(facts, clusters=whole)
     found: list[Firing] = []
     if policies.emerging_fake_cluster.enabled:
         found += emerging_fake_clusters(whole, policies.emerging_fake_cluster)

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from graph.bursts import HourCount
 from storage import alerts
 from storage.alerts import AlertLine, ClusterFact, Shown, StoredAlert
+from storage.bursts import read_covered
 from storage.database import Connection, Cursor
 from streams.alerts.policies import Policies
 from streams.alerts.rules import (
@@ -78,13 +80,15 @@ def gather_facts(
         clusters = alerts.read_cluster_facts(
             connection, since, until, emerging.min_score, coordinated.min_accounts
         )
+    hours: Sequence[HourCount] = ()
+    if policies.hashtag_surge.enabled:
+        hours = alerts.read_busy_hours(connection, since, until, policies.hashtag_surge.min_posts)
     return Facts(
         since=since,
         until=until,
         clusters=clusters,
-        hours=alerts.read_busy_hours(connection, since, until, policies.hashtag_surge.min_posts)
-        if policies.hashtag_surge.enabled
-        else (),
+        hours=hours,
+        covered=read_covered(connection, sorted({hour.hashtag for hour in hours})) if hours else {},
         links=alerts.read_link_facts(
             *(connection, since, until),
             timedelta(minutes=coordinated.within_minutes),

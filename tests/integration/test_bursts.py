@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from hoaxwatch import cli
+from storage.database import connect
+from storage.tracking import Mark, Pull, store_mark
 
 OK = 0
 MONDAY = datetime(2023, 4, 3, tzinfo=UTC)
@@ -65,3 +67,9 @@ def test_one_shared_post_is_told_from_many_posts(
     assert asked(capsys, *at, "-t", "Tram", "--until", until) == [mega]
     assert asked(capsys, *at, "--since", until) == [many]
     assert asked(capsys, *at, "-t", "bus") == []
+    with connect(database) as connection:
+        covered = Pull(
+            "bluesky", "tram", "1", MONDAY + timedelta(weeks=5), MONDAY + timedelta(9999)
+        )
+        store_mark(connection, "bluesky", Mark("1", (covered,)), MONDAY)
+    assert [row["n_compared"] for row in asked(capsys, *at)] == [7, 7]  # days of one week

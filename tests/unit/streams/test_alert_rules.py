@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.bursts import HourCount
+from graph.bursts import HourCount, Pulled
 from storage.alerts import AlertLine, ClusterFact, LinkFact, SinkFact, StoredAlert
 from streams.alerts.policies import Policies
 from streams.alerts.rules import (
@@ -108,6 +108,15 @@ def test_a_surge_is_measured_against_the_same_hour_of_other_days() -> None:
     lower = policies(hashtag_surge={"min_posts": 40, "min_score": 5})
     assert len(fire(facts(hours=hours(300, 40)), lower)) == 1
     assert fire(facts(hours=hours(300, 120), until=START + 300 * HOUR), DEFAULT) == []
+
+
+def test_what_was_not_collected_before_is_no_surge() -> None:
+    """A hashtag that is tracked since the day before has nothing to be compared with."""
+    began = (START + 276 * HOUR).timestamp()
+    late = {"a": [Pulled(began, began + 100 * 3600)]}
+    assert fire(facts(hours=hours(300, 120), covered=late), DEFAULT) == []
+    whole = {"a": [Pulled(0, began + 100 * 3600)]}
+    assert len(fire(facts(hours=hours(300, 120), covered=whole), DEFAULT)) == 1
 
 
 def posts(link: str, minute: float, accounts: str, gap_seconds: float = 20) -> list[LinkFact]:
