@@ -25,12 +25,12 @@ from graph.cascades import Forest, build_forest
 from graph.coordination import Actions, hashtag_sequence, index_actions
 from graph.hashtags import HashtagNetwork, build_hashtag_network
 from graph.headline import carries_keywords
-from graph.near_copies import group_texts
+from graph.near_copies import group_images, group_texts
 from graph.propagation import PropagationGraph, build_propagation
 from graph.users import UserNetwork, build_co_share_network, build_user_network
 from streams.records import Post, hashtag_key
 
-CoordinationKind = Literal["retweet", "link", "hashtags", "text"]
+CoordinationKind = Literal["retweet", "link", "hashtags", "text", "image"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Parameters of links that say how somebody came there, not where.
@@ -61,6 +61,8 @@ class SpreadContent(NamedTuple):
     #: Probability of likely_false that counts; None: not judged.
     probability: float | None = None
     likely_false: bool | None = None
+    #: Addresses of its pictures.
+    images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +161,15 @@ def spread_of(posts: Iterable[Post]) -> Spread:
         tags = tuple(dict.fromkeys(hashtag_key(tag) for tag in post.hashtags))
         best = (-post.completeness, -len(post.text), post.text, tags)
         if row.root not in contents or best < contents[row.root][0]:
-            contents[row.root] = (best, SpreadContent(post.text, tags, post.links))
+            contents[row.root] = (
+                best,
+                SpreadContent(
+                    post.text,
+                    tags,
+                    post.links,
+                    images=tuple(m.url for m in post.media if m.kind == "image"),
+                ),
+            )
     return Spread(
         tuple(row for _, row in (chosen[key] for key in sorted(chosen))),
         {root: content for root, (_, content) in contents.items()},
@@ -301,17 +311,25 @@ def hashtag_network_of(spread: Spread) -> HashtagNetwork:
     return build_hashtag_network((spread.contents[root].hashtags, n) for root, n in times.items())
 
 
-def actions_of(spread: Spread, kind: CoordinationKind) -> Actions:
+def actions_of(
+    spread: Spread, kind: CoordinationKind, phashes: Mapping[str, int] | None = None
+) -> Actions:
     """The actions by which accounts may be coordinated (`graph.coordination`).
 
-    retweet: shares of a root. link: canonical links, hashtags: sequences of at least two, text:
-    near copies (`graph.near_copies`); the last three in posts that are no shares.
+    retweet: shares of a root. link: canonical links, hashtags: sequences of at least two, text and
+    image: near copies (`graph.near_copies`); the last four in posts that are no shares.
+    phashes: perceptual hash by the address of a picture; what is not in it is nobody's copy.
     """
     roots = sorted({post.root for post in spread.posts if post.share_of is None})
     copies: dict[str, int] = {}
     if kind == "text":
         found = group_texts([spread.contents[root].text for root in roots])
         copies = {root: n for root, n in zip(roots, found.tolist(), strict=True) if n >= 0}
+    pictures: dict[str, int] = {}
+    if kind == "image" and phashes:
+        ordered = sorted(phashes)
+        found = group_images([phashes[address] for address in ordered])
+        pictures = dict(zip(ordered, found.tolist(), strict=True))
     rows: list[tuple[str | None, str, int]] = []
     for post in spread.posts:
         if kind == "retweet":
@@ -326,6 +344,9 @@ def actions_of(spread: Spread, kind: CoordinationKind) -> Actions:
         elif kind == "hashtags":
             sequence = hashtag_sequence(content.hashtags)
             rows += [(post.author, sequence, post.at_us)] if sequence else []
+        elif kind == "image":
+            shown = {pictures[image] for image in content.images if image in pictures}
+            rows += [(post.author, str(group), post.at_us) for group in sorted(shown)]
         elif post.root in copies:
             rows.append((post.author, roots[copies[post.root]], post.at_us))
     return index_actions(

@@ -21,7 +21,9 @@ ORDER BY 1
 
 _CONTENTS = """
 SELECT c.platform || ':' || c.root_id, c.text, c.hashtags, c.links, v.probability::float8,
-       v.likely_false
+       v.likely_false,
+       ARRAY(SELECT m.url FROM hoaxwatch.media m WHERE m.platform = c.platform
+             AND m.root_id = c.root_id AND m.kind = 'image' ORDER BY m.url)
 FROM {contents} c JOIN hoaxwatch.content_verdict v USING (platform, root_id)
 """
 
@@ -82,8 +84,10 @@ def _read_contents(
         _CONTENTS.format(contents=table).encode(), None if roots is None else _columns_of(roots)
     )
     return {
-        root: SpreadContent(text, tuple(hashtags), tuple(links), probability, likely_false)
-        for root, text, hashtags, links, probability, likely_false in rows
+        root: SpreadContent(
+            text, tuple(hashtags), tuple(links), probability, likely_false, tuple(images)
+        )
+        for root, text, hashtags, links, probability, likely_false, images in rows
     }
 
 

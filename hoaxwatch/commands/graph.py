@@ -42,6 +42,7 @@ from graph.traits import relate_traits
 from graph.users import UserNetwork
 from hoaxwatch.commands import options
 from hoaxwatch.commands.options import connected, parse_time, settings_of
+from hoaxwatch.images import read_phashes
 from hoaxwatch.networks import (
     Profile,
     draw_table,
@@ -93,7 +94,12 @@ Algorithm = Annotated[
     str, typer.Option("--algorithm", help="louvain, leiden or infomap (undirected).")
 ]
 Kind = Annotated[
-    str, typer.Option("--kind", help="What is done together: retweet, link, hashtags or text.")
+    str,
+    typer.Option("--kind", help="What is done together: retweet, link, hashtags, text, image."),
+]
+Images = Annotated[
+    Path | None,
+    typer.Option("--images", help="Folder with the pictures, for --kind image."),
 ]
 Window = Annotated[
     float, typer.Option("--window", help="Together means at most so far apart (seconds).")
@@ -101,7 +107,7 @@ Window = Annotated[
 Destination = Annotated[Path, typer.Option("--output", "-o", help="The file to write.")]
 
 #: Words of links, hashtags and texts take longer to copy than a share to press.
-_KINDS = ("retweet", "link", "hashtags", "text")
+_KINDS = ("retweet", "link", "hashtags", "text", "image")
 _NETWORKS = ("users", "propagation", "hashtags", "coordination")
 
 
@@ -580,6 +586,7 @@ def coordination(
     link: Link = None,
     root: Root = None,
     kind: Kind = "retweet",
+    images: Images = None,
     window: Window = 60.0,
     draws: Annotated[
         int, typer.Option("--draws", min=1, help="Shuffles that tell the false alarms.")
@@ -596,6 +603,9 @@ def coordination(
 
     Chance keeps what every account acts on and when it begins, and draws anew how soon they act. A
     group may be a campaign, a newsroom or fans: look at what they did before you say so.
+
+    Pictures are compared by their perceptual hash. They are looked for in a folder, under the last
+    part of their address.
     """
     output = output_of(as_json, as_csv)
     rules = _rules(kind, window)
@@ -603,7 +613,8 @@ def coordination(
         files, hashtag=hashtag, keywords=keywords, headline=headline, link=link, root=root,
         since=since, until=until, project=project, database=database,
     ) as asked:  # fmt: skip
-        actions = actions_of(asked.spread, kind)  # type: ignore[arg-type]  # checked by _rules
+        phashes = read_phashes(asked.spread, images) if kind == "image" else None
+        actions = actions_of(asked.spread, kind, phashes)  # type: ignore[arg-type]  # by _rules
     network, groups, alarms = find_coordination(actions, rules, seed=asked.seed, n_draws=draws)
     rows = [
         {
@@ -720,6 +731,7 @@ def export(
     root: Root = None,
     algorithm: Algorithm = "louvain",
     kind: Kind = "retweet",
+    images: Images = None,
     window: Window = 60.0,
     with_layout: Annotated[
         bool, typer.Option("--layout/--no-layout", help="Compute where accounts stand.")
@@ -750,7 +762,8 @@ def export(
         elif network == "hashtags":
             table = table_of_hashtags(hashtag_network_of(asked.spread))
         else:
-            actions = actions_of(asked.spread, kind)  # type: ignore[arg-type]  # by _rules
+            phashes = read_phashes(asked.spread, images) if kind == "image" else None
+            actions = actions_of(asked.spread, kind, phashes)  # type: ignore[arg-type]  # by _rules
             table = table_of_coordination(find_network(actions, rules), asked.profiles, kind)
     if pseudonymous:
         table = pseudonymise(table, (key or secrets.token_hex(16)).encode()[:64])

@@ -7,6 +7,7 @@ import json
 import lzma
 import os
 import random
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import igraph
 import networkx
 import numpy as np
 import pytest
+from PIL import Image
 
 from graph.communities import louvain
 from graph.stability import adjusted_mutual_information
@@ -147,6 +149,50 @@ def test_paths_that_a_platform_names_are_kept(
         assert (stored[0]["posts"], stored[0]["depth"]) == (5, 3)
     traced = answer(capsys, ["trace", "s2", "--database", database])
     assert "share of top, found through s1" in traced
+
+
+def test_pictures_that_are_posted_together(
+    database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Five accounts post the same pictures in other sizes and qualities within a minute, forty
+    times; twenty others post popular ones through the hours. One is missing, one is no picture."""
+    chance = np.random.default_rng(3)
+    folder = tmp_path / "media"
+    folder.mkdir()
+    lines = ["platform,post_id,posted_at,text,author_id,images"]
+
+    def post(author: str, at: int, picture: Image.Image, quality: int) -> None:
+        name = f"{len(lines)}.jpg"
+        picture.save(folder / name, quality=quality)
+        moment = datetime.fromtimestamp(DAY + at, UTC).isoformat()
+        link = f"https://cdn.example/p/{name}?oe={at}"
+        lines.append(f"instagram,{len(lines)},{moment},look,{author},{link}")
+
+    def paint() -> Image.Image:
+        small = Image.fromarray(chance.integers(0, 256, (8, 8, 3), dtype=np.uint8))
+        return small.resize((160, 160), Image.Resampling.BICUBIC)
+
+    for wave in range(40):
+        picture = paint()
+        for i in range(5):
+            size = 100 + 20 * i
+            post(f"b{i}", 3600 * wave + 9 * i, picture.resize((size, size)), 60 + 5 * i)
+    for _ in range(60):  # what is popular is posted by many, through the hours
+        picture, begin = paint(), int(chance.integers(0, 40 * 3600))
+        for who in chance.permutation(20)[:5].tolist():
+            post(f"p{who}", begin + int(chance.integers(0, 20_000)), picture, 80)
+    (folder / "1.jpg").unlink()
+    (folder / "2.jpg").write_bytes(b"no picture")
+    file = str(tmp_path / "posts.csv")
+    Path(file).write_text("\n".join(lines) + "\n")
+    words = ["coordination", "--kind", "image", "--images", str(folder), "--draws", "3"]
+    groups = asked(capsys, *words, file)
+    assert [sorted(group["accounts"]) for group in groups] == [[f"b{i}" for i in range(5)]]
+    answer(capsys, ["run", file, "--detector", "null", "--database", database])
+    assert asked(capsys, *words, "--database", database) == groups
+    assert cli.run(["graph", *words, file]) == 0
+    assert "of 500 pictures 1 are not in" in capsys.readouterr().err
+    fails(capsys, ["graph", *words[:3], file], USAGE, "name their folder with --images")
 
 
 def test_accounts_that_share_the_same_are_of_one_kind(
