@@ -209,6 +209,7 @@ def score_bursts(
     *,
     bucket_hours: int = 1,
     burst_from: float = BURST_FROM,
+    scored_from: float = -np.inf,
 ) -> Bursts:
     """How far each bucket stands above the same hour of the same weekday before it.
 
@@ -224,7 +225,9 @@ def score_bursts(
     Assoc. 69, 1974.
 
     first_hour: of the first bucket, whole hours since 1970-01-01 00:00 UTC (a Thursday).
-    Cost: O(n) numpy steps over at most 8 weeks each.
+    scored_from: buckets that cannot reach this score, nor be bursts, are not scored (NaN): nearly
+    all of them. The others have the same scores.
+    Cost: a numpy step over at most 8 weeks for each bucket that is scored.
     Raises: ValueError on other lengths, negative counts or buckets that are no hours or days.
 
     >>> flat = np.full(7 * 24 * 6, 9); flat[-1] = 60
@@ -247,7 +250,9 @@ def score_bursts(
     score, usual = np.full(len(n), np.nan), np.full(len(n), np.nan)
     basis, n_baseline = np.zeros(len(n), dtype=np.int64), np.zeros(len(n), dtype=np.int64)
     is_burst = np.zeros(len(n), dtype=bool)
-    for at in np.flatnonzero(usable).tolist():
+    # no score is greater than over a baseline of nothing, which does not vary
+    can_reach = level - 2 * np.sqrt(3 / 8) >= min(scored_from, burst_from)
+    for at in np.flatnonzero(usable & can_reach).tolist():
         earliest = max(at - BASELINE_WEEKS * week, 0)
         for number, step in ((2, week), (1, day)):
             rows = np.arange(at - step, earliest - 1, -step)

@@ -58,7 +58,7 @@ def find_bursts(
     first_hour = int(since.timestamp()) // 3600
     for hashtag, counts in count_hours(rows, since, until):
         coverage = coverage_or_full(covered.get(hashtag), first_hour, len(counts))
-        found = score_bursts(counts, first_hour, coverage)
+        found = score_bursts(counts, first_hour, coverage, scored_from=min_score)
         change = acceleration(counts, coverage)
         for place in np.flatnonzero((found.score >= min_score) & (counts >= min_posts)).tolist():
             yield Burst(

@@ -154,6 +154,7 @@ def hashtag_surges(facts: Facts, policy: SurgePolicy) -> list[Firing]:
         bursts = _score(
             *(counts.tobytes(), first_hour),
             *(coverage.collected.tobytes(), coverage.is_capped.tobytes()),
+            policy.min_score,
         )
         loud = (bursts.score >= policy.min_score) & (counts >= policy.min_posts)
         for place in np.flatnonzero(loud).tolist():
@@ -181,14 +182,16 @@ def hashtag_surges(facts: Facts, policy: SurgePolicy) -> list[Firing]:
 
 
 @lru_cache(maxsize=1000)  # between two sweeps most whole hours are the same: 1 ms an hour saved
-def _score(counts: bytes, first_hour: int, collected: bytes, is_capped: bytes) -> Bursts:
+def _score(
+    counts: bytes, first_hour: int, collected: bytes, is_capped: bytes, scored_from: float
+) -> Bursts:
     hourly = np.frombuffer(counts)
     coverage = Coverage(
         collected=np.frombuffer(collected),
         is_capped=np.frombuffer(is_capped, dtype=bool),
         query=np.zeros(len(hourly), dtype=np.int64),
     )
-    return score_bursts(hourly, first_hour, coverage)
+    return score_bursts(hourly, first_hour, coverage, scored_from=scored_from)
 
 
 @dataclass(frozen=True)

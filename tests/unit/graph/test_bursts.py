@@ -157,3 +157,18 @@ def test_wrong_input_is_refused() -> None:
 def test_nothing_is_no_burst() -> None:
     assert len(score_bursts([], 0, full_coverage(0)).score) == 0
     assert reach([]) == (0, 0)
+
+
+def test_buckets_that_cannot_reach_a_score_are_passed_over() -> None:
+    """What is scored has the same score as if everything were."""
+    chance = np.random.default_rng(2)
+    counts = chance.poisson(3, 24 * 60)
+    counts[chance.integers(0, len(counts), 12)] += chance.integers(5, 60, 12)
+    whole = score_bursts(counts, 0, full_coverage(len(counts)))
+    for scored_from in (2.0, 4.0, 12.0):
+        quick = score_bursts(counts, 0, full_coverage(len(counts)), scored_from=scored_from)
+        scored = ~np.isnan(quick.score)
+        assert scored.sum() < len(counts)
+        assert np.array_equal(quick.score[scored], whole.score[scored])
+        assert np.array_equal(quick.is_burst, whole.is_burst)
+        assert not (whole.score[~scored] >= scored_from).any()
