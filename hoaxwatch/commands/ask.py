@@ -14,7 +14,7 @@ import typer
 
 from detectors.claims import DENIES
 from graph.emerging import EMERGING_FROM
-from graph.followed import show_topic
+from graph.followed import is_followed, show_topic
 from graph.stability import STABLE_FROM
 from hoaxwatch.commands import options
 from hoaxwatch.commands.options import connected, parse_span, parse_time, settings_of
@@ -134,6 +134,8 @@ def trends(
             *_JUDGED,
         ]
         empty = f"no post with {show_topic(tag)}; hoaxwatch trends lists the hashtags"
+        if is_followed(tag):
+            empty = f"no post with {tag}, or it is not followed: hoaxwatch follow list"
         show_rows(rows, output, columns, f"{show_topic(tag)} by {by}", empty)
 
 
