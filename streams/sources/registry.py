@@ -17,6 +17,7 @@ SOURCES = {
     "bluesky": "streams.sources.bluesky",
     "x": "streams.sources.x_stream",
     "x_search": "streams.sources.x_search",
+    "instagram": "streams.sources.instagram",
 }
 
 
