@@ -205,9 +205,9 @@ class Instagram:
         if answer.status_code == 200:
             self._backoff.reset()
             return told
-        error = object_of(told.get("error"))
-        code = count_of(error, "code") or 0
-        said = " ".join((text_of(error.get("message")) or "it does not say why").split())[:200]
+        problem = object_of(told.get("error"))
+        code = count_of(problem, "code") or 0
+        said = " ".join((text_of(problem.get("message")) or "it does not say why").split())[:200]
         wait = retry_after(answer.headers.get("Retry-After"))
         if code in _TOO_OFTEN or answer.status_code == 429:
             raise Interrupted(f"asked too often ({code})", wait)

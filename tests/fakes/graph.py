@@ -60,7 +60,8 @@ def make_media(tag: str, start: datetime, n: int, hours: float = 24.0) -> list[J
     found = []
     for number in reversed(range(n)):
         at = start + timedelta(hours=hours) * (number / n)
-        code = f"C{zlib.crc32(f'{tag} {start} {number}'.encode()):010}"
+        name = f"{tag} {start} {number}"
+        code = f"C{zlib.crc32(name.encode()):010}"
         found.append(
             {
                 "id": f"179{zlib.crc32(code.encode()):012}",
