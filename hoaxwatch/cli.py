@@ -26,6 +26,7 @@ from hoaxwatch.commands import (
     pipeline,
     quarantine,
     simulate,
+    study,
     track,
     worker,
 )
@@ -46,6 +47,8 @@ app.command("trends")(ask.trends)
 app.command("clusters")(ask.clusters)
 app.command("report")(ask.report)
 app.command("score")(pipeline.score)
+app.command("daily")(study.daily)
+app.command("study")(study.study)
 app.command("trace")(ask.trace)
 app.command("remap")(pipeline.remap)
 app.command("forget")(forget.forget)

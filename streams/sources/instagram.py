@@ -145,7 +145,10 @@ class Instagram:
             if is_capped or not new or after is None:
                 break
         since = max(state.until.get(row.hashtag, row.tracked_from), began - KEPT_BY_INSTAGRAM)
-        since = min(since, began)
+        state.until[row.hashtag] = began
+        if since >= began:  # the same moment again: it is covered already
+            yield Sighting(None, Mark(_encode(state)))
+            return
         pull = Pull(
             NAME,
             row.hashtag,
@@ -156,7 +159,6 @@ class Instagram:
             got=got,
             is_capped=is_capped,
         )
-        state.until[row.hashtag] = began
         yield Sighting(None, Mark(_encode(state), (pull,)))
 
     def _take_into_use(self, row: Tracked, state: State) -> Iterator[Sighting]:
