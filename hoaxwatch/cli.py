@@ -29,6 +29,7 @@ from hoaxwatch.commands import (
     quarantine,
     serve,
     simulate,
+    study,
     track,
     worker,
 )
@@ -50,6 +51,8 @@ app.command("clusters")(ask.clusters)
 app.command("bursts")(bursts.bursts)
 app.command("report")(ask.report)
 app.command("score")(pipeline.score)
+app.command("daily")(study.daily)
+app.command("study")(study.study)
 app.command("trace")(ask.trace)
 app.command("remap")(pipeline.remap)
 app.command("forget")(forget.forget)

@@ -164,6 +164,21 @@ def _detector(settings: Settings) -> Iterator[Finding]:
     yield Finding("detector", "good", told)
 
 
+def _sources(settings: Settings) -> Iterator[Finding]:
+    """Whether each live source has what it must be told. Nobody is asked: that may cost money."""
+    from streams.sources.keeping import Keeping
+    from streams.sources.registry import SOURCES, load_source
+
+    for name in SOURCES:
+        module = load_source(name)
+        try:
+            module.open_source(settings, Keeping(()), lambda line: None)
+        except UsageError as error:
+            yield Finding(name, "optional", *_in_two(str(error)))
+        else:
+            yield Finding(name, "good", f"set up: {module.DESCRIPTION}")
+
+
 def _optional(settings: Settings) -> Iterator[Finding]:
     for name, wanted_for, advice in (
         ("tesseract", "words in pictures, as in the papers", "apt install tesseract-ocr"),
@@ -196,5 +211,5 @@ def _version_of(package: str) -> str | None:
 #: In the order in which they are needed. Add one line per dependency.
 CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     *(_python, _packages, _settings, _disk),
-    *(_database, _detector, _optional),
+    *(_database, _detector, _sources, _optional),
 )

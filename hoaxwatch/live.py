@@ -16,7 +16,7 @@ from streams.errors import UsageError
 from streams.local import check_inputs
 from streams.settings import Settings
 from streams.sources import replay
-from streams.sources.registry import SOURCES, open_source
+from streams.sources.registry import SOURCES, load_source, open_source
 from streams.sources.source import Source
 
 
@@ -32,6 +32,12 @@ def source_named(files: Sequence[str], source: str | None) -> tuple[list[str], s
         return [], files[0]
     if source is None and not files:
         raise UsageError("name files of posts, or a live source: --source bluesky")
+    if source == replay.NAME and len(files) != 1:
+        raise UsageError("--source replay plays one file: name it, as in posts.jsonl")
+    if source is not None and source != replay.NAME:
+        load_source(source)
+        if files:
+            raise UsageError(f"--source {source} takes no files; leave out {files[0]}")
     return list(files), source
 
 
@@ -41,12 +47,8 @@ def open_named(
     """The source of a name, asking for what is tracked; of replay, a file at a speed. Raises
     UsageError, InputError."""
     if name == replay.NAME:
-        if len(files) != 1:
-            raise UsageError("--source replay plays one file: name it, as in posts.jsonl")
         (file,) = check_inputs([Path(files[0])], format)
         return replay.Replay(file.path, file.format, replay.parse_speed(speed))
-    if files:
-        raise UsageError(f"--source {name} takes no files; leave out {files[0]}")
     with database_errors(dsn), connect(dsn) as connection:
         return open_source(name, settings, connection, say)
 

@@ -294,6 +294,12 @@ def forget(dsn: str, deletion: Deletion, detector: Detector, settings: Settings)
         _catch_up(connection, detector, settings)
 
 
+def judge_beside(dsn: str, detector: Detector, settings: Settings) -> Counter[str]:
+    """Has another detector judge what it has not seen yet; whose verdicts count stays as it is."""
+    with database_errors(dsn), _working_connection(dsn) as connection:
+        return _judge_leftovers(connection, detector, settings, Quiet())
+
+
 def count_again(dsn: str, settings: Settings) -> None:
     """Counts anew what is dirty, as after labels of people, and tells alerts anew."""
     policies = read_policies(settings.alert_policies)

@@ -247,6 +247,25 @@ class Settings(BaseSettings):
         le=1_000_000,
         description="Posts per hashtag and pull of x_search at most (posts).",
     )
+    instagram_token: SecretStr | None = Field(
+        default=None,
+        description="Token of the Instagram Graph API. Rather in the environment than in a file.",
+    )
+    instagram_user_id: str | None = Field(
+        default=None,
+        pattern=r"^[0-9]{1,30}$",
+        description="Id of the professional account that asks Instagram.",
+    )
+    instagram_url: str = Field(
+        default="https://graph.facebook.com/v23.0",
+        description="Where the Graph API answers, with its version.",
+    )
+    instagram_most_posts: int = Field(
+        default=1000,
+        ge=1,
+        le=100_000,
+        description="Posts per hashtag and pull of instagram at most (posts).",
+    )
     quiet_seconds: float = Field(
         default=1800.0,
         gt=0,
@@ -341,7 +360,10 @@ def config_file() -> Path:
 
 
 #: Of a pattern, its description says more than the pattern.
-_PATTERNS = {"project": "small letters, digits, - and _ only, a letter or digit first"}
+_PATTERNS = {
+    "instagram_user_id": "digits only: the id, not the name",
+    "project": "small letters, digits, - and _ only, a letter or digit first",
+}
 
 
 def read_settings(**overrides: Any) -> Settings:
@@ -370,7 +392,7 @@ def _said(problem: Any) -> str:
 
 
 _SECRETS = {
-    "x_bearer_token",
+    *("x_bearer_token", "instagram_token"),
     *("database", "tombstone_key", "kafka_password"),
     *("alert_webhook", "alert_webhook_secret", "web_token"),
 }

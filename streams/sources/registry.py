@@ -15,7 +15,9 @@ from streams.sources.source import Say, Source
 #: name -> module, imported when it is asked for. Adding a source is one file and one line here.
 SOURCES = {
     "bluesky": "streams.sources.bluesky",
+    "x": "streams.sources.x_stream",
     "x_search": "streams.sources.x_search",
+    "instagram": "streams.sources.instagram",
 }
 
 

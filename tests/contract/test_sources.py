@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,16 +14,18 @@ from storage.tracking import Tracked
 from streams.formats.registry import load_format
 from streams.records import Reading
 from streams.settings import read_settings
-from streams.sources import bluesky, following
+from streams.sources import bluesky, following, x_stream
 from streams.sources.bluesky import Bluesky
 from streams.sources.files import FileSource
 from streams.sources.following import Backoff
+from streams.sources.instagram import Instagram
 from streams.sources.keeping import Keeping
 from streams.sources.registry import SOURCES, load_source
 from streams.sources.replay import Replay
 from streams.sources.source import Sighting, Source
 from streams.sources.x_search import XSearch
-from tests.fakes import jetstream, x
+from streams.sources.x_stream import XStream
+from tests.fakes import graph, jetstream, x
 
 HASHTAGS = [Tracked("snow", "Snow", datetime(2026, 3, 1, tzinfo=UTC))]
 _RETRIEVED = re.compile(r'"__twarc":\{[^}]*\}|observed_at=[^)]*\)')
@@ -33,7 +35,8 @@ Make = Callable[[tuple[int, ...]], Source]
 
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (bluesky, following):
+    monkeypatch.setattr(x_stream, "SETTLE_SECONDS", 0.05)
+    for module in (bluesky, following, x_stream):
         monkeypatch.setattr(module, "TICK_SECONDS", 0.02)
 
 
@@ -69,10 +72,32 @@ def a_search_of_x(folder: Path) -> Iterator[Make]:
         yield lambda kept: XSearch(settings, Keeping(HASHTAGS, kept), print, Backoff(0.01))
 
 
+@contextmanager
+def a_stream_of_x(folder: Path) -> Iterator[Make]:
+    fake = x.X(x.make_posts(40), stream_troubles=[x.Trouble(end="cut", after=7)])
+    with x.running(fake):
+        settings = read_settings(x_bearer_token="good", x_url=fake.url, x_budget_usd=100)
+        yield lambda kept: XStream(settings, Keeping(HASHTAGS, kept), print, Backoff(0.01))
+
+
+@contextmanager
+def an_instagram(folder: Path) -> Iterator[Make]:
+    day = datetime(2026, 3, 2, tzinfo=UTC)
+    media = {"snow": graph.make_media("snow", day, 70)}
+    troubles = [graph.Trouble(), graph.Trouble(), graph.Trouble(500)]
+    with graph.running(graph.Graph(media, day + timedelta(days=1), troubles)) as fake:
+        settings = read_settings(
+            instagram_token="good", instagram_user_id="17", instagram_url=fake.url
+        )
+        yield lambda kept: Instagram(settings, Keeping(HASHTAGS, kept), print, Backoff(0.01))
+
+
 CASES: dict[str, Callable[[Path], AbstractContextManager[Make]]] = {
     "file": a_file,
     "replay": a_replay,
     "bluesky": a_jetstream,
+    "instagram": an_instagram,
+    "x": a_stream_of_x,
     "x_search": a_search_of_x,
 }
 

@@ -58,6 +58,18 @@ class X:
     lock: threading.Lock = field(default_factory=threading.Lock)
     sent_all: threading.Event = field(default_factory=threading.Event)
 
+    def post_next(self) -> Json:
+        """The next post is posted now, under an id of this moment."""
+        number = self.n_posted
+        post = self.posts[number]
+        now = datetime.now(UTC)
+        post["id"] = str(int(id_at(now)) + number % 4096)
+        post["created_at"] = f"{now:%Y-%m-%dT%H:%M:%S}.000Z"
+        for reference in post.get("referenced_tweets", ()):
+            reference["id"] = self.posts[number - 2]["id"]
+        self.n_posted += 1
+        return post
+
     def found(self, query: str, since_id: str | None, until_id: str | None) -> list[Json]:
         """What was posted by now and has one of the hashtags, newest first."""
         tags = {tag.casefold() for tag in re.findall(r"#(\w+)", query)}
@@ -216,8 +228,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _stream(self, trouble: Trouble) -> None:
         fake, n_sent = self.fake, 0
         while fake.n_posted < len(fake.posts):
-            post = fake.posts[fake.n_posted]
-            fake.n_posted += 1
+            post = fake.post_next()
             rules = [r for r in fake.rules.values() if r["value"][1:].casefold() in tags_of(post)]
             if not rules:
                 continue
@@ -227,10 +238,12 @@ class _Handler(BaseHTTPRequestHandler):
                 if trouble.end != "closed":
                     self.chunk(line[: len(line) // 2])
                 if trouble.end == "silent":
-                    time.sleep(1.5)
+                    self.connection.settimeout(10)
+                    self.connection.recv(1)  # until the client goes
                 if trouble.end == "closed":
                     self.wfile.write(b"0\r\n\r\n")
-                fake.n_posted = min(fake.n_posted + 7, len(fake.posts))  # while nobody listens
+                for _ in range(min(7, len(fake.posts) - fake.n_posted)):
+                    fake.post_next()  # while nobody listens
                 return
             for _ in range(2 if trouble.repeats else 1):
                 self.chunk(line)

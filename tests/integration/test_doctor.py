@@ -10,6 +10,7 @@ import pytest
 
 from hoaxwatch import cli, doctor
 from streams.settings import read_settings
+from streams.sources.registry import SOURCES
 
 
 def found(capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, dict[str, object]]:
@@ -58,3 +59,16 @@ def test_a_detector_that_is_not_there_is_a_finding() -> None:
     findings = [f for f in doctor.examine(read_settings(detector="nope")) if f.name == "detector"]
     assert [f.state for f in findings] == ["bad"]
     assert "nope" in findings[0].detail
+
+
+def test_each_source_is_set_up_or_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    bare = {f.name: f for f in doctor._sources(read_settings())}
+    assert bare.keys() == SOURCES.keys()
+    assert bare["bluesky"].state == "good"
+    assert "HOAXWATCH_X_BEARER_TOKEN" in bare["x"].advice + bare["x"].detail
+    told = {"x_bearer_token": "t", "x_budget_usd": 5.0}
+    told |= {"instagram_token": "t", "instagram_user_id": "17"}
+    ready = {f.name: f.state for f in doctor._sources(read_settings(**told))}
+    assert {ready[name] for name in ("x", "x_search", "instagram")} == {"good"}
+    poor = {f.name: f for f in doctor._sources(read_settings(x_bearer_token="t"))}
+    assert "x_budget_usd" in poor["x"].advice + poor["x"].detail

@@ -37,7 +37,10 @@ def _a_newcomer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        ("run", USAGE, ["Missing argument", "see hoaxwatch run --help"]),
+        ("run", USAGE, ["name files of posts, or a live source: --source bluesky"]),
+        ("run --source tiktok", USAGE, ["no source 'tiktok'", "bluesky"]),
+        ("run good.csv --source bluesky", USAGE, ["takes no files; leave out good.csv"]),
+        ("run --source replay", USAGE, ["plays one file: name it"]),
         ("run good.cvs", USAGE, ["good.cvs does not exist", "check the path"]),
         ("run data/*.jsonl", USAGE, ["no file is called data/*.jsonl"]),
         ("run posts", USAGE, ["posts is a directory", "posts/*.jsonl"]),

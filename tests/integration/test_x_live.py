@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from threading import Event
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,11 +17,12 @@ from storage.tracking import Pull
 from streams import local
 from streams.errors import UsageError
 from streams.settings import Settings, read_settings
-from streams.sources import following, x_search
+from streams.sources import following, x_search, x_stream
 from streams.sources.following import Backoff
 from streams.sources.keeping import Keeping
 from streams.sources.source import Source
 from streams.sources.x_search import XSearch
+from streams.sources.x_stream import XStream
 from tests.fakes.x import Trouble, X, make_posts, running, tags_of
 from tests.faults.detector import FaultDetector
 
@@ -182,3 +183,98 @@ def test_a_token_that_is_missing_or_expires_says_what_to_set(tracked: str) -> No
         poor = settings.model_copy(update={"x_budget_usd": 0.0})
         with pytest.raises(UsageError, match="x_budget_usd"):
             source_of(XSearch, poor, tracked)
+
+
+def follow(fake: X, dsn: str, said: list[str] | None = None, **more: Any) -> None:
+    """The stream, until the fake has posted everything and it is stored."""
+    settings = settings_of(fake, **more)
+    stop = Event()
+
+    def watch() -> None:
+        fake.sent_all.wait(60)
+        time.sleep(0.5)
+        stop.set()
+
+    watcher = Thread(target=watch, daemon=True)
+    watcher.start()
+    source = source_of(XStream, settings, dsn, said)
+    local.follow(dsn, source, FaultDetector(), settings, stop)
+
+
+def test_a_stream_loses_nothing_whatever_it_does(
+    tracked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is posted while nobody listens is searched for."""
+    monkeypatch.setattr(x_stream, "TICK_SECONDS", 0.05)
+    monkeypatch.setattr(x_stream, "SETTLE_SECONDS", 0.2)
+    said: list[str] = []
+    streams = [
+        *(Trouble(end="cut", after=5, repeats=True), Trouble(503), Trouble(429, reset_in=0)),
+        *(Trouble(end="silent", after=4), Trouble(end="closed", after=6)),
+    ]
+    fake = X(make_posts(150), [Trouble(500)], streams)
+    fake.rules = {
+        "1": {"id": "1", "value": "#rain", "tag": "hoaxwatch rain"},
+        "2": {"id": "2", "value": "cats", "tag": "of somebody else"},
+    }
+    with running(fake):
+        follow(fake, tracked, said)
+        assert not fake.stream_troubles
+        assert stored(tracked) == about(fake, "snow")
+        assert fake.most_streams == 1
+    rules = {rule["value"]: rule["tag"] for rule in fake.rules.values()}
+    assert rules == {"#Snow": "hoaxwatch snow", "cats": "of somebody else"}
+    added = [told for path, told in fake.asked if "add" in told]
+    assert len(added) == 1  # changed once, not made anew for each connection
+    told = " ".join(said)
+    for words in ("answered 503", "answered 429", "broke off or was silent"):
+        assert words in told
+    covering = [p for p in pulls_of(tracked) if p.covered_from < p.covered_until]
+    begins, ends = min(p.covered_from for p in covering), max(p.covered_until for p in covering)
+    with connect(tracked) as connection:
+        (day, *_) = tracking.read_coverage(connection, "snow", since=begins - timedelta(days=1))
+        covered = sum(d.covered_seconds for d in tracking.read_coverage(connection, "snow"))
+    assert day.is_tracked
+    assert covered == pytest.approx((ends - begins).total_seconds(), abs=1.5)  # no gap is left
+
+
+def test_a_stream_goes_on_where_the_last_process_left_it(
+    tracked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(x_stream, "TICK_SECONDS", 0.05)
+    monkeypatch.setattr(x_stream, "SETTLE_SECONDS", 0.1)
+    fake = X(make_posts(40))
+    with running(fake):
+        follow(fake, tracked)
+        fake.posts += make_posts(40)
+        for _ in range(20):
+            fake.post_next()  # while no process is there
+        fake.sent_all.clear()
+        follow(fake, tracked)
+        assert stored(tracked) == about(fake, "snow")
+        assert len(fake.posts) == fake.n_posted == 80
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(401, "HOAXWATCH_X_BEARER_TOKEN"), (403, "--source x_search")]
+)
+def test_a_stream_that_the_plan_does_not_have_ends_in_one_line(
+    tracked: str, status: int, words: str
+) -> None:
+    fake = X(make_posts(5), stream_troubles=[Trouble(status, detail="client-not-enrolled")])
+    with running(fake), pytest.raises(UsageError, match=words):
+        follow(fake, tracked)
+    fake.sent_all.set()
+
+
+def test_a_stream_stops_when_the_money_is_spent(
+    tracked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(x_stream, "TICK_SECONDS", 0.01)
+    said: list[str] = []
+    fake = X(make_posts(100))
+    with running(fake):
+        follow(fake, tracked, said, x_budget_usd=0.2)
+    assert 3 < len(stored(tracked)) < 40
+    assert "spent; raise x_budget_usd" in said[-1]
+    fake.sent_all.set()

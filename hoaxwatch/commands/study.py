@@ -1,0 +1,211 @@
+"""hoaxwatch daily, study: a pass over live sources a day, and the tables of a month."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from detectors.detector import Detector
+from detectors.registry import load_detector
+from hoaxwatch import study as tables_of
+from hoaxwatch.commands import options
+from hoaxwatch.commands.options import parse_time
+from hoaxwatch.commands.track import read_hashtags
+from hoaxwatch.evidence import detector_of
+from hoaxwatch.live import open_named, say, stopping
+from hoaxwatch.study import StudyDay, count_days, pool, shown
+from storage import study as stored
+from storage import tracking
+from storage.database import Connection, connect, database_errors, open_database
+from streams import local
+from streams.errors import UsageError
+from streams.settings import Settings, read_settings
+
+#: Sources that make one pass and end; streams run in `hoaxwatch run`.
+PASSES = ("instagram", "x_search")
+
+Sources = Annotated[
+    list[str] | None,
+    typer.Option("--source", help=f"Make a pass over it first: {', '.join(PASSES)}."),
+]
+Others = Annotated[
+    list[str] | None, typer.Option("--beside", help="Another detector, shown side by side.")
+]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the reports.")]
+
+
+def daily(
+    date: Annotated[
+        str | None, typer.Option("--date", help="The day reported on (UTC); default: yesterday.")
+    ] = None,
+    source: Sources = None,
+    detector: options.Detector = None,
+    beside: Others = None,
+    out: Out = Path("daily"),
+    project: options.Project = None,
+    database: options.Database = None,
+) -> None:
+    """Collect, score, count, tell alerts, and report one day of what is tracked.
+
+    For a timer. The same day again brings the same tables and the same report.
+    """
+    settings = read_settings(project=project, database=database, detector=detector)
+    yesterday = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
+    day = _day_of(date or yesterday, "--date")
+    with open_database(settings) as dsn:
+        with database_errors(dsn), connect(dsn) as connection:
+            hashtags = [row.hashtag for row in tracking.read_tracked(connection)]
+        if not hashtags:
+            raise UsageError("nothing is tracked; say what: hoaxwatch track add HASHTAG")
+        _collect(dsn, settings, source or [])
+        folder = out / f"{day:%Y-%m-%d}"
+        _report(dsn, settings, hashtags, day, day + timedelta(days=1), beside or [], folder)
+
+
+def study(
+    hashtags: Annotated[
+        Path, typer.Option("--hashtags", help="hashtags.txt: one a line; the same each day.")
+    ],
+    since: Annotated[str, typer.Option("--from", help="First day (UTC), as 2019-11-01.")],
+    until: Annotated[str, typer.Option("--to", help="Last day (UTC), as 2019-11-30.")],
+    source: Sources = None,
+    cap: Annotated[
+        int,
+        typer.Option(
+            "--cap", min=1, help="Posts per hashtag and pass at most (of X no fewer than 10)."
+        ),
+    ] = 79,
+    detector: options.Detector = None,
+    beside: Others = None,
+    out: Out = Path("study"),
+    project: options.Project = None,
+    database: options.Database = None,
+) -> None:
+    """Follow the same hashtags for a month, one pass a day, and report every day of it.
+
+    Run it once a day, with the same options: each call makes its pass and writes the reports of
+    all days. Stopped or killed on any day, the next call goes on. As section IV-G of Wang, Yin and
+    Argyris (2020): at most so many recent posts per hashtag, other languages removed and counted.
+    """
+    settings = read_settings(
+        project=project,
+        database=database,
+        detector=detector,
+        instagram_most_posts=cap,
+        x_most_posts=max(cap, 10),
+    )
+    first, last = _day_of(since, "--from"), _day_of(until, "--to")
+    if last < first:
+        raise UsageError(f"--to {until} is before --from {since}; exchange them")
+    tags = read_hashtags(hashtags)
+    with open_database(settings) as dsn:
+        with database_errors(dsn), connect(dsn) as connection:
+            # asked for from its first day on, however late the first call is made
+            tracking.track(connection, tags, "study", min(first, datetime.now(UTC)), "study")
+        _collect(dsn, settings, source or [])
+        named = sorted({key for key, _ in tags})
+        _report(dsn, settings, named, first, last + timedelta(days=1), beside or [], out, cap)
+
+
+def _day_of(text: str, option: str) -> datetime:
+    moment = parse_time(text, option)
+    if moment is None or moment != moment.replace(hour=0, minute=0, second=0, microsecond=0):
+        raise UsageError(f"{option} {text!r} is no day; write 2026-03-02")
+    return moment
+
+
+def _collect(dsn: str, settings: Settings, sources: Sequence[str]) -> None:
+    for name in sources:
+        if name not in PASSES:
+            raise UsageError(
+                f"--source {name} makes no pass; there are {', '.join(PASSES)}, and hoaxwatch run "
+                "follows the others"
+            )
+        source = open_named(name, [], None, "1x", settings, dsn)
+        with stopping(None) as stop:
+            result = local.follow(dsn, source, detector_of(settings), settings, stop)
+        say(f"{name}: {result.n_records:,} records, {result.outcomes['new']:,} new posts")
+
+
+def _report(
+    dsn: str,
+    settings: Settings,
+    hashtags: Sequence[str],
+    since: datetime,
+    until: datetime,
+    beside: Sequence[str],
+    folder: Path,
+    cap: int | None = None,
+) -> None:
+    detectors = [detector_of(settings), *(load_detector(name) for name in beside)]
+    for other in detectors[1:]:
+        local.judge_beside(dsn, other, settings)
+    with database_errors(dsn), connect(dsn) as connection:
+        tables = {
+            f"{judge.name} {judge.version}": _days(connection, hashtags, since, until, judge)
+            for judge in detectors
+        }
+    first, last = f"{since:%Y-%m-%d}", f"{until - timedelta(days=1):%Y-%m-%d}"
+    title = f"Daily study, {first} to {last}" if first != last else f"Daily report, {first}"
+    manifest: dict[str, Any] = {
+        "hoaxwatch": version("hoaxwatch"),
+        "hashtags": list(hashtags),
+        "from": first,
+        "to": last,
+        "cap": cap,
+        "detectors": [
+            {"name": d.name, "version": d.version, "threshold": d.threshold} for d in detectors
+        ],
+        "counts": {name: _counts(days) for name, days in tables.items()},
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / "study.csv", tables_of.as_csv(tables))
+    _write(folder / "study.md", tables_of.as_markdown(title, tables))
+    _write(folder / "study.html", tables_of.as_html(title, tables))
+    _write(folder / "manifest.json", json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+    for name, days in tables.items():
+        whole = pool(days)
+        say(
+            f"{name}: {whole.found:,} posts found, {whole.removed:,} in other languages, "
+            f"{whole.detected:,} detected; precision {shown(whole.precision)}, recall "
+            f"{shown(whole.recall)}"
+        )
+    say(f"reports in {folder}")
+
+
+def _days(
+    connection: Connection,
+    hashtags: Sequence[str],
+    since: datetime,
+    until: datetime,
+    judge: Detector,
+) -> list[StudyDay]:
+    posts = stored.read_posts(connection, hashtags, since, until, judge.name, judge.version)
+    coverage = [
+        row
+        for hashtag in hashtags
+        for row in tracking.read_coverage(connection, hashtag, since, until)
+    ]
+    return count_days(posts, since, until, judge.threshold, coverage)
+
+
+def _counts(days: Sequence[StudyDay]) -> dict[str, int]:
+    whole = pool(days)
+    return {
+        name: getattr(whole, name)
+        for name in ("found", "removed", "judged", "unjudged", "detected", "labelled")
+    }
+
+
+def _write(path: Path, text: str) -> None:
+    """All of it or nothing: whoever looks never sees half a report."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_text(text, "utf-8")
+    part.replace(path)
