@@ -56,6 +56,7 @@ def read_overview(connection: Connection, days: int | None) -> dict[str, Any]:
         "emerging": emerging,
         "leaders": reads.read_leaders(connection, emerging),
         "alerts": alerts.read_alerts(connection, ("open", "acknowledged"), None, N_ALERTS),
+        "past": alerts.read_alerts(connection, ("resolved",), None, N_ALERTS),
     }
 
 
