@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from graph.spread import Spread, SpreadContent, SpreadPost, microseconds
-from hoaxwatch.web import network
+from hoaxwatch.pictures import UserPicture, plan_users
 from hoaxwatch.web.network import Layouts, coordinated_accounts, network_answer
 from storage.reads import LinkRow, UserRow
 
@@ -61,10 +63,14 @@ def test_no_links_are_no_network() -> None:
 def test_a_layout_is_made_once_and_anew_when_something_changes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    made = []
-    plan = network.plan_users
-    monkeypatch.setattr(network, "plan_users", lambda *a, **k: made.append(1) or plan(*a, **k))
-    monkeypatch.setattr(network, "N_KEPT", 2)
+    made: list[int] = []
+
+    def counted(links: Sequence[LinkRow], names: Any, *, limit: int, seed: int) -> UserPicture:
+        made.append(limit)
+        return plan_users(links, names, limit=limit, seed=seed)
+
+    monkeypatch.setattr("hoaxwatch.web.network.plan_users", counted)
+    monkeypatch.setattr("hoaxwatch.web.network.N_KEPT", 2)
     layouts = Layouts()
     assert layouts.plan(LINKS, 10, 1) is layouts.plan(list(LINKS), 10, 1)
     assert len(made) == 1
