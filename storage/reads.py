@@ -255,16 +255,23 @@ def read_trends(
 
 
 # rise: posts on the busiest day above the median of the seven days before it, where a day without a
-# post counts as 0.
+# post counts as 0. It is worked out for those that are shown; where it orders them, for all.
 _HASHTAGS = """
 WITH days AS (
     SELECT * FROM hoaxwatch.hashtag_trends WHERE grain = 'day'
     AND bucket_start >= coalesce(%(since)s, '-infinity'::timestamptz)
     AND bucket_start < coalesce(%(until)s, 'infinity'::timestamptz)
     {only}
+), sums AS (
+    SELECT hashtag, sum(posts)::bigint AS posts, sum(originals)::bigint AS originals,
+           sum(shares)::bigint AS shares, sum(judged)::bigint AS judged,
+           sum(likely_false)::bigint AS likely_false,
+           (sum(expected_share * judged) / nullif(sum(judged), 0))::float8 AS expected_share,
+           min(first_seen_at) AS first_seen_at, max(last_seen_at) AS last_seen_at
+    FROM days GROUP BY hashtag {most}
 ), busiest AS (
-    SELECT DISTINCT ON (hashtag) hashtag, bucket_start AS day, posts FROM days
-    ORDER BY hashtag, posts DESC, bucket_start
+    SELECT DISTINCT ON (hashtag) hashtag, bucket_start AS day, d.posts
+    FROM days d JOIN sums USING (hashtag) ORDER BY hashtag, d.posts DESC, bucket_start
 ), before AS (
     -- the 4th smallest of seven values of which 7 - count are 0
     SELECT b.hashtag,
@@ -274,14 +281,10 @@ WITH days AS (
         AND d.bucket_start < b.day AND d.bucket_start >= b.day - interval '168 hours'
     GROUP BY b.hashtag
 )
-SELECT d.hashtag, sum(d.posts)::bigint AS posts, sum(d.originals)::bigint AS originals,
-       sum(d.shares)::bigint AS shares, sum(d.judged)::bigint AS judged,
-       sum(d.likely_false)::bigint AS likely_false,
-       (sum(d.expected_share * d.judged) / nullif(sum(d.judged), 0))::float8 AS expected_share,
+SELECT s.hashtag, s.posts, s.originals, s.shares, s.judged, s.likely_false, s.expected_share,
        b.day AS busiest_day, b.posts AS busiest_posts, (b.posts - e.median)::float8 AS rise,
-       min(d.first_seen_at) AS first_seen_at, max(d.last_seen_at) AS last_seen_at
-FROM days d JOIN busiest b USING (hashtag) JOIN before e USING (hashtag)
-GROUP BY d.hashtag, b.day, b.posts, e.median
+       s.first_seen_at, s.last_seen_at
+FROM sums s JOIN busiest b USING (hashtag) JOIN before e USING (hashtag)
 ORDER BY {order} LIMIT %(limit)s
 """
 
@@ -294,15 +297,20 @@ def read_hashtags(
     *,
     rising: bool = False,
     hashtag: str | None = None,
+    among: Sequence[str] | None = None,
 ) -> list[HashtagRow]:
-    """The hashtags with most posts in a period, or with the greatest rise; with `hashtag`, it."""
-    order = "rise DESC, d.hashtag" if rising else "posts DESC, d.hashtag"
+    """The hashtags with most posts in a period, or with the greatest rise; with `hashtag`, it; with
+    `among`, these."""
+    order = "rise DESC, s.hashtag" if rising else "s.posts DESC, s.hashtag"
+    most = "" if rising else "ORDER BY 2 DESC, 1 LIMIT %(limit)s"
     # not coalesce, as elsewhere: with it the planner expects one row and takes 100 times as long
     only = "" if hashtag is None else "AND hashtag = %(hashtag)s"
+    only += "" if among is None else " AND hashtag = ANY (%(among)s)"
+    given = {"since": since, "until": until, "hashtag": hashtag, "limit": limit}
     cursor = connection.cursor(row_factory=class_row(HashtagRow))
     return cursor.execute(
-        _HASHTAGS.format(order=order, only=only).encode(),
-        {"since": since, "until": until, "hashtag": hashtag, "limit": limit},
+        _HASHTAGS.format(order=order, only=only, most=most).encode(),
+        given | {"among": None if among is None else list(among)},
     ).fetchall()
 
 
@@ -701,6 +709,8 @@ def read_top_posts(
     until: datetime | None = None,
 ) -> list[dict[str, Any]]:
     """The most shared contents (as far as collected), with their verdicts."""
+    # one query for both would count the shares of all contents before it takes those of a hashtag
+    of_hashtag = "JOIN hoaxwatch.content_hashtags h USING (platform, root_id)" if hashtag else ""
     cursor = connection.cursor(row_factory=dict_row)
     return cursor.execute(
         "SELECT c.platform, c.root_id, c.text, c.lang, c.hashtags, n.shares, n.authors,"
@@ -708,15 +718,15 @@ def read_top_posts(
         " v.reason, v.evidence, v.detector, v.version FROM hoaxwatch.content c"
         " JOIN (SELECT platform, root_id, count(*) FILTER (WHERE kind = 'share') AS shares,"
         "   count(DISTINCT author_id) AS authors, min(posted_at) AS first_at,"
-        "   max(posted_at) AS last_at FROM hoaxwatch.posts"
-        "   WHERE posted_at >= coalesce(%s, '-infinity'::timestamptz)"
-        "   AND posted_at < coalesce(%s, 'infinity'::timestamptz)"
-        "   GROUP BY platform, root_id) n"
+        f"   max(posted_at) AS last_at FROM hoaxwatch.posts {of_hashtag}"
+        "   WHERE posted_at >= coalesce(%(since)s, '-infinity'::timestamptz)"
+        "   AND posted_at < coalesce(%(until)s, 'infinity'::timestamptz)"
+        f"  {'AND h.hashtag = %(hashtag)s' if hashtag else ''} GROUP BY platform, root_id"
+        "   ORDER BY shares DESC, platform, root_id LIMIT %(limit)s) n"
         "   USING (platform, root_id)"
         " JOIN hoaxwatch.content_verdict v USING (platform, root_id)"
-        " WHERE %s::text IS NULL OR %s = ANY (c.hashtags)"
-        " ORDER BY n.shares DESC, c.platform, c.root_id LIMIT %s",
-        (since, until, hashtag, hashtag, limit),
+        " ORDER BY n.shares DESC, c.platform, c.root_id".encode(),
+        {"since": since, "until": until, "hashtag": hashtag, "limit": limit},
     ).fetchall()
 
 

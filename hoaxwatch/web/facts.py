@@ -13,7 +13,7 @@ from hoaxwatch.web import charts
 from hoaxwatch.web.network import Layouts, coordinated_accounts, network_answer
 from storage import alerts, labels, reads
 from storage.database import Connection
-from storage.reads import TrendRow
+from storage.reads import HashtagRow, SpreadRow, TrendRow
 from storage.spreads import read_spread
 from streams.errors import UsageError
 
@@ -30,32 +30,35 @@ class NotThere(UsageError):
     """Somebody asks for what is not stored."""
 
 
-def read_overview(connection: Connection, days: int | None) -> dict[str, Any]:
-    """The last days of event time (all of it: None): what rises, what emerges, what is alerted."""
+def read_totals(connection: Connection, days: int | None) -> dict[str, Any]:
+    """How much there is in the last days of event time (None: in all). Goes through all posts."""
     stored = reads.read_counts(connection)
     since = None
     if days is not None and stored.last_posted_at is not None:
         since = stored.last_posted_at - timedelta(days=days)
-    rising = reads.read_hashtags(connection, N_RISING, since, rising=True)
-    used = reads.read_hashtags(connection, N_RISING, since)
-    keys = [row.hashtag for row in (*rising, *used)]
-    emerging = reads.read_emerging(connection, N_EMERGING, since=since)
     return {
         "stored": stored,
         "since": since,
-        "days": days,
         "counts": reads.read_period_counts(connection, since),
         "judgement": judgement(reads.read_verdict_states(connection, since)),
+    }
+
+
+def read_overview(connection: Connection, since: datetime | None) -> dict[str, Any]:
+    """What rises, what emerges, what is alerted since a time."""
+    rising = reads.read_hashtags(connection, N_RISING, since, rising=True)
+    used = reads.read_hashtags(connection, N_RISING, since)
+    emerging = reads.read_emerging(connection, N_EMERGING, since=since)
+    keys = {row.hashtag for row in (*rising, *used)} | {row.hashtag for row in emerging}
+    return {
         "policy": reads.read_policy(connection),
         "rising": rising,
         "used": used,
-        "spreads": {row.hashtag: row for row in reads.read_spreads(connection, keys, since)},
-        "display": reads.read_display_forms(
-            connection, sorted({*keys, *(row.hashtag for row in emerging)})
-        ),
+        "display": reads.read_display_forms(connection, sorted(keys)),
         "emerging": emerging,
         "leaders": reads.read_leaders(connection, emerging),
         "alerts": alerts.read_alerts(connection, ("open", "acknowledged"), None, N_ALERTS),
+        "past": alerts.read_alerts(connection, ("resolved",), None, N_ALERTS),
     }
 
 
@@ -107,7 +110,8 @@ def read_hashtag(
     co_tags = [
         (pair.hashtag_b if pair.hashtag_a == hashtag else pair.hashtag_a, pair) for pair in partners
     ]
-    spreads = reads.read_spreads(connection, [hashtag, *(tag for tag, _ in co_tags)], since, until)
+    partner_tags = [tag for tag, _ in co_tags]
+    uses = reads.read_hashtags(connection, N_PARTNERS, since, until, among=partner_tags)
     return {
         "hashtag": hashtag,
         "grain": grain,
@@ -118,8 +122,9 @@ def read_hashtag(
         "n_not_drawn": sum(row.posts for row in rows) - sum(row.posts for row in drawn),
         "curve": charts.draw_verdicts(charts.fill_buckets(drawn, grain)),
         "co_tags": co_tags,
-        "spreads": {row.hashtag: row for row in spreads},
-        "display": reads.read_display_forms(connection, [hashtag, *(tag for tag, _ in co_tags)]),
+        "spread": next(iter(reads.read_spreads(connection, [hashtag], since, until)), None),
+        "uses": {row.hashtag: row for row in uses},
+        "display": reads.read_display_forms(connection, [hashtag, *partner_tags]),
         "posts": reads.read_top_posts(
             connection, N_POSTS, hashtag=hashtag, since=since, until=until
         ),
@@ -161,13 +166,18 @@ def read_alert(connection: Connection, alert_id: int) -> dict[str, Any]:
     return found[0] | {"deliveries": alerts.read_deliveries(connection, alert_id)}
 
 
-def read_system(connection: Connection, now: datetime) -> dict[str, Any]:
-    """How the pipeline does: what came, what waits, what was put aside."""
-    hour = now - timedelta(hours=1)
+def read_stored(connection: Connection) -> dict[str, Any]:
+    """What is stored and how it was judged. Goes through all posts."""
     return {
         "counts": reads.read_counts(connection),
-        "arrived": alerts.read_arrived(connection, hour),
         "states": reads.read_verdict_states(connection),
+    }
+
+
+def read_system(connection: Connection, now: datetime) -> dict[str, Any]:
+    """How the pipeline does: what came, what was put aside, what runs did."""
+    return {
+        "arrived": alerts.read_arrived(connection, now - timedelta(hours=1)),
         "policy": reads.read_policy(connection),
         "quarantine": reads.read_quarantine(connection, 20),
         "runs": reads.read_runs(connection, N_RUNS),
@@ -180,16 +190,23 @@ def read_tag_network(
     connection: Connection, since: datetime | None, until: datetime | None, seed: int
 ) -> dict[str, Any]:
     """Which hashtags stand together, among the most used."""
-    keys = [row.hashtag for row in reads.read_hashtags(connection, N_TAGS, since, until)]
+    rows = reads.read_hashtags(connection, N_TAGS, since, until)
+    keys = [row.hashtag for row in rows]
     display = reads.read_display_forms(connection, keys)
-    spreads = reads.read_spreads(connection, keys, since, until)
     pairs = reads.read_pairs_among(connection, keys, since, until)
     return {
-        "tags": plan_tags(spreads, pairs, display, seed=seed),
-        "pairs": pairs,
+        "tags": plan_tags([_as_spread(row) for row in rows], pairs, display, seed=seed),
         "display": display,
-        "n_hashtags": reads.read_period_counts(connection, since, until).hashtags,
     }
+
+
+def _as_spread(row: HashtagRow) -> SpreadRow:
+    """What the day table says of a hashtag; neither its accounts nor an interval, which are not
+    sums of days."""
+    return SpreadRow(
+        *(row.hashtag, row.posts, row.originals, row.shares, 0, row.judged, row.likely_false),
+        *(row.expected_share, None, None, row.first_seen_at, row.last_seen_at),
+    )
 
 
 def read_network(

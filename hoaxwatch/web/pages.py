@@ -48,8 +48,9 @@ def overview(request: Request, days: Days = None) -> Response:
     """What is going on."""
     site = site_of(request)
     with site.reading() as connection:
-        shown = facts.read_overview(connection, days)
-    return page(request, "overview.html.jinja", note=cluster_note, **shown)
+        totals = site.kept(("totals", days), lambda: facts.read_totals(connection, days))
+        shown = facts.read_overview(connection, totals["since"])
+    return page(request, "overview.html.jinja", note=cluster_note, days=days, **totals, **shown)
 
 
 @router.get("/hashtag")
@@ -240,9 +241,11 @@ async def decide(request: Request, id: Id) -> Response:
 @router.get("/system")
 def system(request: Request) -> Response:
     """How the pipeline does."""
-    with site_of(request).reading() as connection:
+    site = site_of(request)
+    with site.reading() as connection:
+        stored = site.kept("stored", lambda: facts.read_stored(connection))
         shown = facts.read_system(connection, facts.utc_now())
-    return page(request, "system.html.jinja", **shown)
+    return page(request, "system.html.jinja", **stored, **shown)
 
 
 @router.get("/search")

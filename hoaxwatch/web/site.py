@@ -4,15 +4,17 @@ together."""
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
+from math import inf
 from pathlib import Path
 from threading import BoundedSemaphore, Lock
-from typing import Any
+from time import monotonic
+from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl, urlencode
 
 import jinja2
@@ -28,8 +30,12 @@ from storage import reads
 from storage.database import Connection, connect, database_errors
 from streams.settings import Settings
 
+Kept = TypeVar("Kept")
+
 #: A query of a page is ended after so long.
 TIMEOUT_SECONDS = 30
+#: Totals go through all posts: they are kept for so long.
+KEPT_SECONDS = 60.0
 #: Connections at a time: the embedded server has 50, for everybody.
 N_CONNECTIONS = 8
 #: A form of ours is shorter (bytes).
@@ -48,6 +54,8 @@ class Site:
     access: Access
     layouts: Layouts = field(default_factory=Layouts)
     _slots: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(N_CONNECTIONS))
+    _kept: dict[object, tuple[float, Any]] = field(default_factory=dict)
+    _keeping: Lock = field(default_factory=Lock)
     _explaining: Lock = field(default_factory=Lock)
     _explainer: Explainer | None = None
 
@@ -66,6 +74,15 @@ class Site:
             connect(self.dsn, role="hoaxwatch page", timeout_seconds=TIMEOUT_SECONDS) as opened,
         ):
             yield opened
+
+    def kept(self, name: object, ask: Callable[[], Kept]) -> Kept:
+        """An answer that may be KEPT_SECONDS old; it is asked for by one at a time."""
+        with self._keeping:
+            since, answer = self._kept.get(name, (-inf, None))
+            if monotonic() - since > KEPT_SECONDS:
+                answer = ask()
+                self._kept[name] = monotonic(), answer
+            return cast(Kept, answer)
 
     def explain(self, post: dict[str, Any]) -> Any:
         """What weighed most in a verdict; the detector is loaded once, by the first who asks."""

@@ -64,7 +64,7 @@ def test_images_are_pinned_and_volumes_are_named(name: str) -> None:
 def test_secrets_come_from_outside_with_a_word_of_help() -> None:
     for service in SERVICES.values():
         for key, value in service.get("environment", {}).items():
-            if re.search("PASSWORD|SECRET|TOMBSTONE_KEY", key):
+            if re.search("PASSWORD|SECRET|TOKEN|TOMBSTONE_KEY", key):
                 assert re.fullmatch(r"\$\{[A-Z_]+:\?set .+\}", str(value)), key
     assert not re.search(r"://[^/\s@:]+:[^@\s]+@", TEXT), "a password in an address"
 

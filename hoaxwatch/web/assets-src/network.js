@@ -9,6 +9,8 @@ const N_LEVELS = 5;
 const STEPS = 200;
 //: Beyond this many links they are left out while the picture moves.
 const MANY_LINKS = 15_000;
+//: The strongest so many are drawn; an account that is chosen shows all of its own.
+const MOST_DRAWN = 20_000;
 
 const byId = (id) => document.getElementById(id);
 const whole = new Intl.NumberFormat("en");
@@ -51,6 +53,14 @@ function paletteOf() {
   };
 }
 
+// which of these are among the n greatest; of equals the first
+function strongest(values, n) {
+  const order = [...values.keys()].sort((a, b) => values[b] - values[a] || a - b);
+  const found = new Uint8Array(values.length);
+  for (const i of order.slice(0, n)) found[i] = 1;
+  return found;
+}
+
 class Network {
   constructor(box, data) {
     this.box = box;
@@ -63,6 +73,7 @@ class Network {
     );
     const cut = (name) => (name.length > 28 ? `${name.slice(0, 27)}…` : name);
     this.labels = this.names.map(cut);
+    this.isDrawn = strongest(links.shares, MOST_DRAWN);
     this.from = links.first_at[0] ?? 0; // links are sorted by when they began
     this.to = links.first_at[links.first_at.length - 1] ?? 0;
     this.until = this.to;
@@ -198,9 +209,8 @@ class Network {
     const { links } = this.data;
     if (links.first_at[i] > this.until) return { ...edge, hidden: true };
     const [one, other] = [links.shared[i], links.sharer[i]];
-    if (this.account !== null && one !== this.account && other !== this.account) {
-      return { ...edge, hidden: true };
-    }
+    const isOwn = one === this.account || other === this.account;
+    if (this.account === null ? !this.isDrawn[i] : !isOwn) return { ...edge, hidden: true };
     if (this.isFaint(one) || this.isFaint(other)) return { ...edge, hidden: true };
     return edge;
   }
@@ -226,7 +236,13 @@ class Network {
   setMoment(step) {
     this.until = this.from + ((this.to - this.from) * step) / STEPS;
     if (step >= STEPS) this.until = this.to;
-    this.refresh();
+    this.tell();
+    if (this.waits) return; // the next frame shows where the slider stands by then
+    this.waits = true;
+    requestAnimationFrame(() => {
+      this.waits = false;
+      this.renderer.refresh({ skipIndexation: true });
+    });
   }
 
   chooseCommunity(number) {
@@ -499,7 +515,10 @@ function sayHowMuch(data) {
     `Showing ${count(data.n_shown)} of ${count(data.n_accounts)} accounts and ` +
     `${count(data.n_links_shown)} of ${count(data.n_links)} links (${count(data.n_shares)} shares)${period}. ` +
     `${count(data.community_sizes.length)} communities` +
-    (data.modularity === null ? "." : `, modularity ${data.modularity.toFixed(3)}.`);
+    (data.modularity === null ? "." : `, modularity ${data.modularity.toFixed(3)}.`) +
+    (data.n_links_shown > MOST_DRAWN
+      ? ` The ${count(MOST_DRAWN)} strongest links are drawn; choose an account to see all of its own.`
+      : "");
 }
 
 async function start() {
