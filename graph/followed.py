@@ -46,6 +46,18 @@ def topic_key(written: str) -> str:
     return kind + key
 
 
+def find_key(written: str) -> str:
+    """As `topic_key`, for a search: what is no topic is a key that nothing has.
+
+    >>> find_key("word:Impfung"), find_key("word:!")
+    ('word:impfung', 'word:!')
+    """
+    try:
+        return topic_key(written)
+    except ValueError:
+        return hashtag_key(written)
+
+
 def is_followed(key: str) -> bool:
     """Whether a key is a word's or a link's, not a hashtag's.
 

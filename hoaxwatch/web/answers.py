@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from graph.followed import find_key
 from hoaxwatch.api import Rows
 from hoaxwatch.commands.options import parse_name, parse_span
 from hoaxwatch.show import as_mapping, plain, write_csv
@@ -19,7 +20,6 @@ from hoaxwatch.web.network import N_SHOWN
 from hoaxwatch.web.pages import Algorithm, Id, Limit, Name, Since, Tag, Until
 from hoaxwatch.web.site import site_of
 from storage import alerts, labels, reads
-from streams.records import hashtag_key
 
 router = APIRouter(prefix="/api")
 
@@ -108,7 +108,7 @@ def trends(
     zone = site.settings.timezone
     start, end = parse_span(since, until, zone)
     with site.reading() as connection:
-        rows = facts.read_buckets(connection, hashtag_key(tag), by, zone, start, end)
+        rows = facts.read_buckets(connection, find_key(tag), by, zone, start, end)
     return _answer(rows, format, "trends")
 
 
@@ -125,7 +125,7 @@ def pairs(
     site = site_of(request)
     start, end = parse_span(since, until, site.settings.timezone)
     with site.reading() as connection:
-        key = hashtag_key(tag) if tag else None
+        key = find_key(tag) if tag else None
         rows = reads.read_pairs(connection, key, start, end, limit)
     return _answer(rows, format, "pairs")
 
@@ -144,7 +144,7 @@ def posts(
     start, end = parse_span(since, until, site.settings.timezone)
     with site.reading() as connection:
         rows = reads.read_top_posts(
-            connection, limit, hashtag=hashtag_key(tag) if tag else None, since=start, until=end
+            connection, limit, hashtag=find_key(tag) if tag else None, since=start, until=end
         )
     return _answer(rows, format, "posts")
 
@@ -155,7 +155,7 @@ def clusters(
 ) -> Response:
     """Clusters of accounts, window by window: `hoaxwatch clusters`."""
     with site_of(request).reading() as connection:
-        rows = reads.read_clusters(connection, hashtag_key(tag), algorithm)
+        rows = reads.read_clusters(connection, find_key(tag), algorithm)
     return _answer(rows, format, "clusters")
 
 
@@ -165,7 +165,7 @@ def events(
 ) -> Response:
     """What happened to clusters: born, grew, shrank, merged, split, died."""
     with site_of(request).reading() as connection:
-        rows = reads.read_events(connection, hashtag_key(tag), algorithm)
+        rows = reads.read_events(connection, find_key(tag), algorithm)
     return _answer(rows, format, "events")
 
 
@@ -175,7 +175,7 @@ def emerging(
 ) -> Response:
     """Clusters to look at first: `hoaxwatch graph emerging`."""
     with site_of(request).reading() as connection:
-        rows = reads.read_emerging(connection, limit, hashtag_key(tag) if tag else None)
+        rows = reads.read_emerging(connection, limit, find_key(tag) if tag else None)
     return _answer(rows, format, "emerging")
 
 
@@ -262,7 +262,7 @@ def network(
         found = facts.read_network(
             connection,
             site.layouts,
-            hashtag_key(tag) if tag else None,
+            find_key(tag) if tag else None,
             start,
             end,
             limit,

@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from graph.followed import as_topic, show_topic
 from graph.spread import Topic, choose
 from hoaxwatch.pictures import plan_tags
 from hoaxwatch.report.page import judgement
 from hoaxwatch.web import charts
 from hoaxwatch.web.network import Layouts, coordinated_accounts, network_answer
-from storage import alerts, labels, reads
+from storage import alerts, labels, reads, tracking
 from storage.database import Connection
 from storage.reads import HashtagRow, SpreadRow, TrendRow
 from storage.spreads import read_spread
@@ -24,6 +25,7 @@ GOING_ON = ("open", "acknowledged", "muted")
 ALERT_STATES = (*GOING_ON, "resolved", "withdrawn")
 #: Curves over at most so many days begin with hours.
 HOURLY_DAYS = 5
+DAY_SECONDS = 86_400
 
 
 class NotThere(UsageError):
@@ -91,7 +93,7 @@ def read_hashtag(
     found = reads.read_hashtags(connection, 1, since, until, hashtag=hashtag)
     whole = found or reads.read_hashtags(connection, 1, hashtag=hashtag)
     if not whole:
-        raise NotThere(f"no post with #{hashtag} is stored in this project")
+        raise NotThere(f"no post with {show_topic(hashtag)} is stored in this project")
     if grain is None and found:
         span = found[0].last_seen_at - found[0].first_seen_at
         grain = "hour" if span <= timedelta(days=HOURLY_DAYS) else "day"
@@ -134,6 +136,11 @@ def read_hashtag(
         "newest": newest,
         "leaders": reads.read_leaders(connection, newest),
         "events": events,
+        "uncovered": [
+            day
+            for day in tracking.read_coverage(connection, hashtag, since, until)
+            if day.covered_seconds < DAY_SECONDS or day.is_capped
+        ],
     }
 
 
@@ -222,7 +229,7 @@ def read_network(
     links = reads.read_links(connection, hashtag, since, until)
     picture = layouts.plan(links, limit, seed)
     users = {row.user: row for row in reads.read_users(connection, picture.users)}
-    topic = Topic(hashtag=hashtag)
+    topic = as_topic(hashtag) if hashtag else Topic()
     spread = choose(read_spread(connection, topic), topic, since, until)
     return network_answer(picture, links, users, coordinated_accounts(spread))
 

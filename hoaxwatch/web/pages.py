@@ -11,6 +11,7 @@ from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
+from graph.followed import find_key
 from hoaxwatch.commands.alerts import parse_length
 from hoaxwatch.commands.ask import claim_line, cluster_note
 from hoaxwatch.commands.options import parse_name, parse_span
@@ -24,7 +25,6 @@ from storage import alerts, labels, reads
 from storage.labels import LABELS, Label
 from streams import local
 from streams.errors import UsageError
-from streams.records import hashtag_key
 
 router = APIRouter(include_in_schema=False)
 
@@ -100,7 +100,7 @@ def network(
 ) -> Response:
     """Who shares whom: drawn by the browser, or as a still picture where nothing was built."""
     site = site_of(request)
-    key = hashtag_key(tag) if tag else None
+    key = find_key(tag) if tag else None
     start, end = parse_span(since, until, site.settings.timezone)
     still: dict[str, Any] = {"still": None, "users": None}
     with site.reading() as connection:
@@ -298,7 +298,7 @@ def _hashtag(
     zone = site.settings.timezone
     start, end = parse_span(since, until, zone)
     with site.reading() as connection:
-        return facts.read_hashtag(connection, hashtag_key(tag), by, zone, start, end, algorithm)
+        return facts.read_hashtag(connection, find_key(tag), by, zone, start, end, algorithm)
 
 
 def _address(kind: str, name: str) -> str:

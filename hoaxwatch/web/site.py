@@ -21,6 +21,7 @@ import jinja2
 from fastapi import HTTPException, Request
 from starlette.responses import HTMLResponse
 
+from graph.followed import show_topic
 from hoaxwatch.evidence import Explainer
 from hoaxwatch.pictures import N_LEVELS, level_class
 from hoaxwatch.report.page import FILTERS, interval
@@ -175,4 +176,5 @@ def _templates() -> jinja2.Environment:
     )
     environment.filters |= FILTERS
     environment.globals |= {"interval": interval, "link": link, "has_assets": has_assets}
+    environment.globals["show_topic"] = show_topic
     return environment

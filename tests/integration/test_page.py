@@ -7,6 +7,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -30,6 +31,7 @@ from hoaxwatch import cli
 from hoaxwatch.web.app import build_app
 from hoaxwatch.web.guard import Access, access_of
 from hoaxwatch.web.site import ASSETS
+from storage import tracking
 from storage.database import connect
 from tests.paged import XSS, Project, named, rows, small_project
 
@@ -337,3 +339,17 @@ def test_serve_says_what_it_needs(
     assert cli.run(["serve"]) == USAGE
     said = capsys.readouterr().err
     assert "16" in said and "short'" not in said
+
+
+def test_days_that_were_not_collected_whole_are_said(project: Project, client: TestClient) -> None:
+    with connect(project.dsn) as connection:
+        ((tag, first),) = rows(
+            connection,
+            "SELECT hashtag, min(day) FROM mart.hashtag_trends_daily GROUP BY 1"
+            " ORDER BY sum(posts) DESC, 1 LIMIT 1",
+        )
+        assert "not zero" not in client.get("/hashtag", params={"tag": tag}).text
+        tracking.track(connection, [(tag, tag)], "me", first)
+        pull = tracking.Pull("bluesky", tag, "1", first, first + timedelta(hours=6))
+        tracking.store_mark(connection, "bluesky", tracking.Mark("1", (pull,)), first)
+    assert f"{first:%Y-%m-%d} (25" in client.get("/hashtag", params={"tag": tag}).text
