@@ -109,12 +109,14 @@ def learn_subwords(
     sentences: Sequence[Sequence[str]],
     width: int = WIDTH,
     n_buckets: int = N_BUCKETS,
-    epochs: int = 5,
+    epochs: int = 10,
     seed: int = 0,
     given: Path | None = None,
 ) -> Subwords:
     """Vectors learnt by skip-gram from sentences of words, or given ones learnt further on them.
 
+    They are scaled such that entries of the vectors of these words have the mean square 1: from a
+    few thousand posts skip-gram makes vectors so short that a network would not see them.
     given: a `.bin` file as fastText publishes them; then width and buckets are its own, and it must
     have pieces of MIN_PIECE to MAX_PIECE. Same sentences and seed, same machine: same vectors.
     Cost: 10 s of one core for 10,000 tweets. gensim is needed here only.
@@ -151,4 +153,7 @@ def learn_subwords(
         model.workers = 1
         model.build_vocab(sentences, update=True)
     model.train(sentences, total_examples=len(sentences), epochs=epochs)
-    return Subwords(np.array(model.wv.vectors_ngrams, dtype=np.float32))
+    learnt = Subwords(np.array(model.wv.vectors_ngrams, dtype=np.float32))
+    distinct = sorted({word for sentence in sentences for word in sentence})
+    scale = np.sqrt(np.mean(WordVectors(learnt).of(distinct) ** 2))
+    return Subwords(learnt.table / max(float(scale), 1e-6))

@@ -46,6 +46,11 @@ def test_a_tag_is_near_the_words_it_is_made_of(learnt: Subwords) -> None:
     assert cosine("vaccineinjury", "vaccine") > cosine("vaccineinjury", "ferry") + 0.1
 
 
+def test_vectors_are_long_enough_to_be_seen(learnt: Subwords) -> None:
+    distinct = sorted({word for sentence in SENTENCES for word in sentence})
+    assert np.mean(WordVectors(learnt).of(distinct) ** 2) == pytest.approx(1.0, rel=1e-4)
+
+
 def test_learning_twice_gives_the_same_bits(learnt: Subwords) -> None:
     again = learn_subwords(SENTENCES, width=16, n_buckets=2000, epochs=10)
     assert np.array_equal(again.table, learnt.table)
@@ -66,7 +71,8 @@ def test_published_vectors_are_learnt_further(tmp_path: Path, learnt: Subwords) 
     given = learn_subwords([["vaccine", "hidden", "harbour", "late"]] * 300, given=path)
     assert given.table.shape == (500, 8)
     before = Subwords(np.array(model.wv.vectors_ngrams))
-    assert not np.allclose(given.vector("vaccine"), before.vector("vaccine"))
+    turned = [given.vector(word) / before.vector(word) for word in ("vaccine", "hidden")]
+    assert np.ptp(turned[0]) > 1e-3 and np.ptp(turned[1]) > 1e-3  # more than another scale
     path.write_bytes(b"nothing")
     with pytest.raises(SubwordsUnavailable, match=r"vectors\.bin"):
         learn_subwords(SENTENCES, given=path)
