@@ -13,6 +13,7 @@ from detectors.text.subwords import (
     WordVectors,
     learn_subwords,
     pieces,
+    whitened,
 )
 
 SENTENCES = [
@@ -46,9 +47,14 @@ def test_a_tag_is_near_the_words_it_is_made_of(learnt: Subwords) -> None:
     assert cosine("vaccineinjury", "vaccine") > cosine("vaccineinjury", "ferry") + 0.1
 
 
-def test_vectors_are_long_enough_to_be_seen(learnt: Subwords) -> None:
-    distinct = sorted({word for sentence in SENTENCES for word in sentence})
-    assert np.mean(WordVectors(learnt).of(distinct) ** 2) == pytest.approx(1.0, rel=1e-4)
+def test_vectors_point_in_all_directions_in_which_they_differ() -> None:
+    random = np.random.default_rng(0)
+    common, own = random.normal(size=(1, 4)), random.normal(size=(500, 4))
+    words = [f"word{i:03}" for i in range(200)]
+    white = whitened(Subwords((50 * common + 0.01 * own).astype(np.float32)), words)
+    vectors = WordVectors(white).of(words)
+    np.testing.assert_allclose(vectors.mean(axis=0), 0, atol=1e-2)
+    np.testing.assert_allclose(np.cov(vectors, rowvar=False), np.eye(4), atol=0.05)
 
 
 def test_learning_twice_gives_the_same_bits(learnt: Subwords) -> None:
@@ -71,8 +77,7 @@ def test_published_vectors_are_learnt_further(tmp_path: Path, learnt: Subwords) 
     given = learn_subwords([["vaccine", "hidden", "harbour", "late"]] * 300, given=path)
     assert given.table.shape == (500, 8)
     before = Subwords(np.array(model.wv.vectors_ngrams))
-    turned = [given.vector(word) / before.vector(word) for word in ("vaccine", "hidden")]
-    assert np.ptp(turned[0]) > 1e-3 and np.ptp(turned[1]) > 1e-3  # more than another scale
+    assert not np.allclose(given.vector("vaccine"), before.vector("vaccine"))
     path.write_bytes(b"nothing")
     with pytest.raises(SubwordsUnavailable, match=r"vectors\.bin"):
         learn_subwords(SENTENCES, given=path)
