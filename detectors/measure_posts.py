@@ -6,7 +6,7 @@
 
 FOLDER holds `mediaeval2016/` and `weibo_2017/`. Each row of the papers' tables is a network trained
 anew on the same posts; rows that FILE.json has already are not trained again, so a run may be
-stopped. `python -m detectors.measure_posts card FILE.json...` prints the tables as Markdown.
+stopped. `python -m detectors.measure_posts table --out FILE.json` prints the rows as Markdown.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from detectors import train_att_xdsf
 from detectors.att_xdsf import TextReader, read_texts
+from detectors.cards import interval, table
 from detectors.datasets import read_posts, weibo_2017
 from detectors.datasets.groups import groups_by_image, groups_by_text, split_by_group
 from detectors.datasets.labelled import LabelledPost
@@ -396,12 +397,26 @@ def states_of(texts: Sequence[str], cache: Path | None) -> list[NDArray[Any]]:
     return [known[text] for text in texts]
 
 
+def card_table(held: Row) -> str:
+    """The rows of a file as Markdown."""
+    rows = [
+        [
+            name,
+            interval(row, "accuracy"),
+            interval(row, "mcc"),
+            *(f"{row[key]:.2f}" for key in ("macro_f1", "precision", "recall")),
+        ]
+        for name, row in held["rows"].items()
+    ]
+    return table(["row", "accuracy", "MCC", "macro-F1", "precision", "recall"], rows)
+
+
 def main() -> None:
     """The command line of the module's docstring."""
     parser = argparse.ArgumentParser(description="Measure the networks of whole posts.")
-    parser.add_argument("what", choices=("three-branch", "att-xdsf", "weibo"))
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("what", choices=("three-branch", "att-xdsf", "weibo", "table"))
+    parser.add_argument("--data", type=Path, help="folder of the data sets; not for table")
+    parser.add_argument("--out", type=Path, required=True, help="the file of the rows")
     parser.add_argument("--by", choices=("event", "image"), default="event")
     parser.add_argument("--cache", type=Path, help="where words in pictures are kept")
     parser.add_argument("--states", type=Path, help="where states of texts are kept")
@@ -415,6 +430,11 @@ def main() -> None:
         print(f"{time.monotonic() - started:6.0f} s  {line}", flush=True)
 
     what = given.what
+    if what == "table":
+        print(card_table(json.loads(given.out.read_text("utf-8"))))
+        return
+    if given.data is None:
+        parser.error("--data FOLDER is needed to measure")
     usual = NETWORK if what == "three-branch" else train_att_xdsf.NETWORK
     chosen = {"batch": given.batch, "max_epochs": given.max_epochs}
     schedule = msgspec.structs.replace(usual, **{k: v for k, v in chosen.items() if v})
