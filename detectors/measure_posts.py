@@ -6,7 +6,7 @@
 
 FOLDER holds `mediaeval2016/` and `weibo_2017/`. Each row of the papers' tables is a network trained
 anew on the same posts; rows that FILE.json has already are not trained again, so a run may be
-stopped. `python -m detectors.measure_posts card FILE.json...` prints the tables as Markdown.
+stopped. `python -m detectors.measure_posts table --out FILE.json` prints the rows as Markdown.
 """
 
 from __future__ import annotations
@@ -16,18 +16,24 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from detectors.datasets import read_posts
+from detectors import train_att_xdsf
+from detectors.att_xdsf import TextReader, read_texts
+from detectors.cards import interval, table
+from detectors.datasets import read_posts, weibo_2017
 from detectors.datasets.groups import groups_by_image, groups_by_text, split_by_group
 from detectors.datasets.labelled import LabelledPost
 from detectors.datasets.whole import cached_reader, rows_of_split, whole_posts
+from detectors.encoder import read_encoder
 from detectors.ensemble import PARTS, RULES, fit_ensemble
 from detectors.evaluation import Bools, Floats
 from detectors.labels import POSITIVE_CLASS
@@ -39,6 +45,7 @@ from detectors.multiclass import (
     multiclass_mcc,
     scores_by_class,
 )
+from detectors.networks.att_xdsf import MODALITIES, Fusion, Modality
 from detectors.networks.recurrent import AttRnn, LastState
 from detectors.networks.three_branch import Switches
 from detectors.posts import WholePost
@@ -176,7 +183,7 @@ def thinned(rows: Ints, groups: Sequence[int], most: int = MAX_PER_PICTURE, seed
 
 def text_floor(task: Task, train: Ints) -> Floats:
     """TF-IDF of word 1-2-grams (Chinese: of characters) and a logistic regression, classes weighed
-    alike. (posts,)"""
+    alike, calibrated on validation as all other rows are. (posts,)"""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
 
@@ -191,8 +198,7 @@ def text_floor(task: Task, train: Ints) -> Floats:
     x = vectorizer.transform(texts)
     model = LogisticRegression(max_iter=1000, class_weight="balanced")
     model.fit(x[train], task.positive[train])
-    found: Floats = model.predict_proba(x)[:, 1]
-    return found
+    return _probabilities(model.decision_function(x), task)
 
 
 def commonest_class(task: Task) -> Floats:
@@ -329,16 +335,93 @@ def _recurrent(
     return _probabilities(own, task)
 
 
+#: The rows of Table 3 of Zuo et al., and the other reading of its attention.
+FUSIONS: Mapping[str, tuple[tuple[Modality, ...], Fusion]] = {
+    "text": (("text",), "concat"),
+    "image": (("image",), "concat"),
+    "social": (("social",), "concat"),
+    "text+social": (("text", "social"), "concat"),
+    "text+image": (("text", "image"), "concat"),
+    "image+social": (("image", "social"), "concat"),
+    "XDSF": (MODALITIES, "concat"),
+    "att-XDSF": (MODALITIES, "attention"),
+    "att-XDSF, tokens": (MODALITIES, "tokens"),
+}
+#: What of them can be measured without pictures.
+WEIBO_FUSIONS: Mapping[str, tuple[tuple[Modality, ...], Fusion]] = {
+    "text": (("text",), "concat"),
+    "social": (("social",), "concat"),
+    "text+social": (("text", "social"), "concat"),
+    "text+social, attention": (("text", "social"), "attention"),
+    "text+social, tokens": (("text", "social"), "tokens"),
+}
+
+
+def measure_att_xdsf(
+    task: Task,
+    posts: Sequence[WholePost],
+    settings: train_att_xdsf.Settings,
+    fusions: Mapping[str, tuple[tuple[Modality, ...], Fusion]],
+    book: Book,
+    states: Sequence[NDArray[Any]] | None = None,
+) -> None:
+    """Table 3 of Zuo et al.: each row a network trained anew."""
+    measure_floors(task, book)
+    given = train_att_xdsf.ready(
+        posts, task.positive, task.train, task.validation, settings, states
+    )
+    for name, (modalities, fusion) in fusions.items():
+        if book.has(name):
+            continue
+        own = replace(settings, modalities=modalities, fusion=fusion)
+        network, trained = train_att_xdsf.fit_network(given, task.train, task.validation, own)
+        logits = train_att_xdsf.network_logits(network, given, task.used())
+        book.write(name, task.measure(_probabilities(logits, task)) | {"epoch": trained.epoch})
+
+
+def states_of(texts: Sequence[str], cache: Path | None) -> list[NDArray[Any]]:
+    """The states of the embedded encoder for each text; kept in a file, since reading 14,000 tweets
+    takes minutes."""
+    if cache is not None and cache.is_file():
+        held = np.load(cache)
+        parts = np.split(held["flat"], np.cumsum(held["n"])[:-1])
+        known = dict(zip(held["texts"].tolist(), parts, strict=True))
+        if all(text in known for text in texts):
+            return [known[text] for text in texts]
+    distinct = sorted(set(texts))
+    found = read_texts(distinct, TextReader(), read_encoder())
+    if cache is not None:
+        n = np.array([len(own) for own in found])
+        np.savez(cache, flat=np.concatenate(found), n=n, texts=np.array(distinct))
+    known = dict(zip(distinct, found, strict=True))
+    return [known[text] for text in texts]
+
+
+def card_table(held: Row) -> str:
+    """The rows of a file as Markdown."""
+    rows = [
+        [
+            name,
+            interval(row, "accuracy"),
+            interval(row, "mcc"),
+            *(f"{row[key]:.2f}" for key in ("macro_f1", "precision", "recall")),
+        ]
+        for name, row in held["rows"].items()
+    ]
+    return table(["row", "accuracy", "MCC", "macro-F1", "precision", "recall"], rows)
+
+
 def main() -> None:
     """The command line of the module's docstring."""
     parser = argparse.ArgumentParser(description="Measure the networks of whole posts.")
-    parser.add_argument("what", choices=("three-branch",))
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("what", choices=("three-branch", "att-xdsf", "weibo", "table"))
+    parser.add_argument("--data", type=Path, help="folder of the data sets; not for table")
+    parser.add_argument("--out", type=Path, required=True, help="the file of the rows")
     parser.add_argument("--by", choices=("event", "image"), default="event")
     parser.add_argument("--cache", type=Path, help="where words in pictures are kept")
-    parser.add_argument("--batch", type=int, default=NETWORK.batch)
-    parser.add_argument("--max-epochs", type=int, default=NETWORK.max_epochs)
+    parser.add_argument("--states", type=Path, help="where states of texts are kept")
+    parser.add_argument("--batch", type=int)
+    parser.add_argument("--max-epochs", type=int)
     given = parser.parse_args()
     torch.set_num_threads(1)
     started = time.monotonic()
@@ -346,19 +429,38 @@ def main() -> None:
     def say(line: str) -> None:
         print(f"{time.monotonic() - started:6.0f} s  {line}", flush=True)
 
-    schedule = msgspec.structs.replace(NETWORK, batch=given.batch, max_epochs=given.max_epochs)
-    task = mediaeval(given.data, given.by)
-    book = Book(given.out, about(task, given.by, schedule), say)
-    posts = whole_posts(task.labelled, cached_reader(default_engine(), given.cache))
+    what = given.what
+    if what == "table":
+        print(card_table(json.loads(given.out.read_text("utf-8"))))
+        return
+    if given.data is None:
+        parser.error("--data FOLDER is needed to measure")
+    usual = NETWORK if what == "three-branch" else train_att_xdsf.NETWORK
+    chosen = {"batch": given.batch, "max_epochs": given.max_epochs}
+    schedule = msgspec.structs.replace(usual, **{k: v for k, v in chosen.items() if v})
+    task = weibo(given.data) if what == "weibo" else mediaeval(given.data, given.by)
+    book = Book(given.out, about(task, what, given.by, schedule), say)
     say(f"{len(task.train)} posts to train on")
-    measure_three_branch(task, posts, Settings(network=schedule), book)
+    if what == "three-branch":
+        posts = whole_posts(task.labelled, cached_reader(default_engine(), given.cache))
+        measure_three_branch(task, posts, Settings(network=schedule), book)
+        return
+    posts = whole_posts(task.labelled)
+    if what == "weibo":
+        own = train_att_xdsf.Settings(text="characters", fields=weibo_2017.FIELDS, network=schedule)
+        measure_att_xdsf(task, posts, own, WEIBO_FUSIONS, book)
+    else:
+        states = states_of([post.text for post in task.labelled], given.states)
+        own = train_att_xdsf.Settings(network=schedule)
+        measure_att_xdsf(task, posts, own, FUSIONS, book, states)
 
 
-def about(task: Task, by: str, schedule: Schedule) -> Row:
+def about(task: Task, what: str, by: str, schedule: Schedule) -> Row:
     """What the rows were measured on."""
     of = {"train": task.train, "validation": task.validation, "test": task.test}
     return {
-        "split": by,
+        "what": what,
+        "split": "text" if what == "weibo" else by,
         "schedule": msgspec.to_builtins(schedule),
         "sizes": {
             name: {

@@ -17,12 +17,13 @@ import msgspec
 from detectors.image.decode import LIMITS, Limits, Pixels, Unreadable, decode
 from detectors.image.text_presence import is_text_likely
 from detectors.social.attributes import Attributes, account_attributes, text_attributes
+from detectors.text.normalise import MAX_CHARACTERS
 from detectors.text.ocr import Reading
 from streams.records import Author, Content, Verdict, hashtag_key
 
 _HASHTAG = re.compile(r"#(?<!\w#)(\w+)")
-#: Hashtags behind the end of a text, with the links among them.
-_TAGS_BEHIND = re.compile(r"(?:\s*(?:#\w+|https?://\S+))+\s*$")
+#: A word that is nothing but hashtags, or a link.
+_TAG_OR_LINK = re.compile(r"(?:#\w+)+|https?://\S+")
 
 
 class SeenPicture(NamedTuple):
@@ -172,4 +173,9 @@ def caption_of(text: str) -> str:
     >>> caption_of("Is #MMR safe? #vaccine #truth https://t.co/x")
     'Is #MMR safe?'
     """
-    return _TAGS_BEHIND.sub("", text)
+    end = len(text := text[:MAX_CHARACTERS].rstrip())
+    for word in reversed(text.split()):
+        if not _TAG_OR_LINK.fullmatch(word):
+            break
+        end = text.rindex(word, 0, end)
+    return text[:end].rstrip()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from detectors.ensemble import PARTS
+from detectors.ensemble import PARTS, RULES
 from detectors.image.decode import Limits
 from detectors.networks.three_branch import Inputs, Switches
 from detectors.posts import look_at
@@ -239,14 +239,20 @@ def test_the_version_changes_with_what_a_score_depends_on(fitted: Model) -> None
     assert len({version(), version(combine="mean"), version(weights_sha256="1")}) == 3
 
 
-def test_each_way_to_combine_gives_a_score(fitted: Model) -> None:
-    (one,) = posts_with_labels(1)[0]
-    scores = {}
-    for combine in ("network", "svm", "mean", "max", "vote"):
+def test_each_way_to_combine_reads_the_parts_that_have_a_voice(fitted: Model) -> None:
+    mixed = post("the secret market is in our garden again", ("curenews",))
+
+    def score(combine: str) -> float | None:
         config = msgspec.structs.replace(fitted.config, combine=combine)
-        detector = ThreeBranchDetector(fitted._replace(config=config))
-        scores[combine] = detector.score([one])[0].verdict.score
-    assert None not in scores.values() and len(set(scores.values())) > 2
+        return ThreeBranchDetector(fitted._replace(config=config)).score([mixed])[0].verdict.score
+
+    detector = ThreeBranchDetector(fitted)
+    prepared, _ = detector._prepare(mixed)
+    parts = {n: detector._score_of(n, prepared) for n in ("three_branch", "text", "tags")}
+    assert score("network") == pytest.approx(parts["three_branch"], abs=1e-6)
+    for name, rule in RULES.items():
+        assert score(name) == pytest.approx(rule(list(parts.values())), abs=1e-6)
+    assert score("svm") == fitted.config.ensemble.score(parts)[0]
 
 
 def test_the_ensemble_is_fitted_on_scores_of_posts_that_were_not_seen() -> None:

@@ -112,3 +112,13 @@ def test_characters_have_states_of_both_directions() -> None:
     ids = torch.tensor([[1, 2, 0], [3, 0, 0]])
     there = torch.tensor([[True, True, False], [True, False, False]])
     assert text(ids, there).shape == (2, 3, text.width)
+
+
+def test_the_papers_attention_leaves_little_of_a_feature() -> None:
+    """Scores of features within (-1, 1) over sqrt(p) are all alike, so each step is nearly a mean:
+    the entries of the fused feature hardly differ. The README of `networks` says what follows."""
+    torch.manual_seed(0)
+    whole = AttXdsf(Given(6), 6, Given(5), 5, [3, 4], width=64).double().eval()
+    given = inputs()
+    spread = whole.fuse(given).std(dim=1)
+    assert bool((spread < 1e-4 * whole.features(given)["text"].std(dim=1)).all())

@@ -13,6 +13,7 @@ from detectors.text.subwords import (
     WordVectors,
     learn_subwords,
     pieces,
+    whitened,
 )
 
 SENTENCES = [
@@ -44,6 +45,16 @@ def test_a_tag_is_near_the_words_it_is_made_of(learnt: Subwords) -> None:
         return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
 
     assert cosine("vaccineinjury", "vaccine") > cosine("vaccineinjury", "ferry") + 0.1
+
+
+def test_vectors_point_in_all_directions_in_which_they_differ() -> None:
+    random = np.random.default_rng(0)
+    common, own = random.normal(size=(1, 4)), random.normal(size=(500, 4))
+    words = [f"word{i:03}" for i in range(200)]
+    white = whitened(Subwords((50 * common + 0.01 * own).astype(np.float32)), words)
+    vectors = WordVectors(white).of(words)
+    np.testing.assert_allclose(vectors.mean(axis=0), 0, atol=1e-2)
+    np.testing.assert_allclose(np.cov(vectors, rowvar=False), np.eye(4), atol=0.05)
 
 
 def test_learning_twice_gives_the_same_bits(learnt: Subwords) -> None:
