@@ -48,6 +48,7 @@ from detectors.multiclass import (
 from detectors.networks.att_xdsf import MODALITIES, Fusion, Modality
 from detectors.networks.recurrent import AttRnn, LastState
 from detectors.networks.three_branch import Switches
+from detectors.networks.training import Ints, Schedule, logits_of, train_network
 from detectors.posts import WholePost
 from detectors.social.categories import FIELDS, categories_of
 from detectors.text.normalise import features
@@ -63,7 +64,6 @@ from detectors.train_three_branch import (
     ready,
     sound_calibration,
 )
-from detectors.training import Ints, Schedule, logits_of, train_network
 
 Say = Callable[[str], None]
 Row = dict[str, Any]

@@ -46,6 +46,7 @@ from detectors.evaluation import Bools, Floats
 from detectors.labels import LABELS, POSITIVE_CLASS
 from detectors.networks.att_xdsf import MODALITIES, WIDTH, AttXdsf, Fusion, Modality
 from detectors.networks.images import SmallCnn, Vgg19
+from detectors.networks.training import Ints, Schedule, Trained, logits_of, train_network
 from detectors.posts import WholePost
 from detectors.social.categories import FIELDS, Field, categories_of
 from detectors.text.normalise import PREPROCESSING, normalise
@@ -54,7 +55,6 @@ from detectors.train_tfidf import best_threshold, calibrated
 from detectors.train_three_branch import PICTURES, fit_backbone, sound_calibration
 from detectors.train_three_branch import Settings as BranchSettings
 from detectors.trained import Calibration
-from detectors.training import Ints, Schedule, Trained, logits_of, train_network
 
 #: The paper names Adam and cross-entropy, no rate, batch or number of epochs: these are ours. Its
 #: formula has epsilon inside the root, torch has it outside.

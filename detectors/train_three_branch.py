@@ -37,6 +37,7 @@ from detectors.networks.images import (
     load_image_weights,
 )
 from detectors.networks.three_branch import Inputs, Switches, ThreeBranch
+from detectors.networks.training import Ints, Schedule, Trained, logits_of, train_network
 from detectors.posts import SeenPicture, WholePost, caption_of, tags_of
 from detectors.text.normalise import PREPROCESSING, normalise, words
 from detectors.text.ocr import default_engine
@@ -57,7 +58,6 @@ from detectors.three_branch import (
 )
 from detectors.train_tfidf import best_threshold, calibrated, fit_calibration
 from detectors.trained import Calibration
-from detectors.training import Ints, Schedule, Trained, logits_of, train_network
 
 Say = Callable[[str], None]
 

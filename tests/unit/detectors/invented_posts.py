@@ -6,9 +6,9 @@ import numpy as np
 
 from detectors.evaluation import Bools
 from detectors.image.decode import Pixels
+from detectors.networks.training import Ints
 from detectors.posts import SeenPicture, WholePost
 from detectors.social.attributes import text_attributes
-from detectors.training import Ints
 from streams.records import Content, content_hash
 from tests.unit.detectors.image.pictures import photo
 

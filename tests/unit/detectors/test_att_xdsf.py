@@ -14,9 +14,9 @@ import torch
 
 from detectors.att_xdsf import AttXdsfDetector, Model, load, save
 from detectors.networks.att_xdsf import Fusion
+from detectors.networks.training import Schedule
 from detectors.train_att_xdsf import Settings, fit
 from detectors.trained import BrokenWeights
-from detectors.training import Schedule
 from tests.unit.detectors.invented_posts import picture, post, posts_with_labels, rows
 
 QUICK = Settings(

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from detectors.networks.training import Schedule
 from detectors.posts import WholePost, look_at
 from detectors.text.ocr import RapidOcr
 from detectors.three_branch import ThreeBranchDetector
 from detectors.train_three_branch import Settings, fit
-from detectors.training import Schedule
 from hoaxwatch.simulate.pictures import draw
 from hoaxwatch.simulate.postings import Posting
 from hoaxwatch.simulate.world import make_world

@@ -15,6 +15,7 @@ import torch
 from detectors.ensemble import PARTS, RULES
 from detectors.image.decode import Limits
 from detectors.networks.three_branch import Inputs, Switches
+from detectors.networks.training import Schedule
 from detectors.posts import look_at
 from detectors.text.ocr import Line, Reading
 from detectors.three_branch import Model, ThreeBranchDetector, load, save
@@ -26,7 +27,6 @@ from detectors.train_three_branch import (
     ready,
 )
 from detectors.trained import BrokenWeights, Calibration
-from detectors.training import Schedule
 from tests.unit.detectors.image.pictures import black_png, encoded, photo, poster
 from tests.unit.detectors.invented_posts import picture, post, posts_with_labels, rows
 
