@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from streams.records import Content, Verdict
+
+if TYPE_CHECKING:
+    from detectors.datasets.labelled import LabelledPost
+    from detectors.trained import Opinion
 
 
 class DetectorUnusable(ValueError):
@@ -43,3 +47,14 @@ class Explains(Protocol):
     def explain(self, content: Content) -> tuple[tuple[str, float], ...]:
         """What weighed most, as (feature, contribution to the calibrated logit), largest first.
         () for a content that is not scored. As pure as `score`."""
+
+
+@runtime_checkable
+class JudgesPosts(Protocol):
+    """A detector that reads more of a post than its text: account, counters, time, pictures.
+
+    `score` is then what it says where nothing but the text is known.
+    """
+
+    def judge_posts(self, posts: Sequence[LabelledPost]) -> list[Opinion]:
+        """One opinion per post, in order. Never looks at a label."""

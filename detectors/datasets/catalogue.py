@@ -38,7 +38,7 @@ CATALOGUE: dict[str, About] = {
         "posts",
         "mediaeval2016",
         "MediaEval 2016, verifying multimedia use: tweets about 17 events with their pictures",
-        "MIT for its files; the tweets are their authors'",
+        "Apache-2.0 for its files; the tweets are their authors'",
         "fake or real by the picture a tweet passes on; the test events of 2015 are the test split",
     ),
     weibo_2017.NAME: About(
