@@ -26,6 +26,7 @@ from hoaxwatch.commands import (
     pipeline,
     quarantine,
     simulate,
+    train,
     worker,
 )
 from hoaxwatch.show import notes
@@ -46,6 +47,7 @@ app.command("clusters")(ask.clusters)
 app.command("report")(ask.report)
 app.command("score")(pipeline.score)
 app.command("trace")(ask.trace)
+app.command("train")(train.train)
 app.command("remap")(pipeline.remap)
 app.command("forget")(forget.forget)
 app.command("formats")(pipeline.formats)
