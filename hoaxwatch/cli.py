@@ -23,6 +23,7 @@ from hoaxwatch.commands import (
     forget,
     graph,
     labels,
+    models,
     pipeline,
     quarantine,
     simulate,
@@ -64,6 +65,7 @@ app.add_typer(datasets.app, name="datasets")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(graph.app, name="graph")
 app.add_typer(labels.app, name="labels")
+app.add_typer(models.app, name="models")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(database.app, name="db")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from typing import cast
 
 import pytest
 
-from detectors.datasets.labelled import LabelledPost
+from detectors.datasets.labelled import LabelledPost, Split
 from detectors.encoder import read_encoder
 from detectors.text.augment import balanced, delete, neighbours, swap, variant
 from detectors.text.tweets import FORMS, Form, as_ct_bert, as_paper, prepare
@@ -66,7 +67,7 @@ def test_operations_keep_what_they_promise() -> None:
 
 def test_only_training_posts_are_balanced() -> None:
     posts = [
-        LabelledPost("a", split, f"{split}{i}", f"so it is number {i}", label)
+        LabelledPost("a", cast(Split, split), f"{split}{i}", f"so it is number {i}", label)
         for split, numbers in (("train", (9, 3)), ("test", (5, 1)))
         for label, n in zip(("likely_true", "likely_false"), numbers, strict=True)
         for i in range(n)
