@@ -7,7 +7,7 @@ reason. Where detectors are compared on the same posts, an abstention counts as 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from detectors.consistency import implied
 from detectors.datasets.groups import connected_groups
 from detectors.datasets.labelled import LabelledPost
-from detectors.detector import Detector, JudgesPosts
+from detectors.detector import Detector, Explains, JudgesPosts, NamesClasses
 from detectors.evaluation import (
     Bools,
     Confusion,
@@ -30,7 +30,15 @@ from detectors.evaluation import (
     prevalence,
 )
 from detectors.labels import LABELS, POSITIVE_CLASS
-from detectors.multiclass import Ints, measured
+from detectors.multiclass import (
+    Ints,
+    confusion_matrix,
+    macro_f1_of,
+    measured,
+    multiclass_mcc,
+    scores_by_class,
+    weighted_f1_of,
+)
 from detectors.trained import Opinion
 from streams.records import Content, content_hash
 
@@ -43,14 +51,24 @@ N_WORST = 10
 N_SHOWN = 5
 
 
+Evidence = tuple[tuple[str, float], ...]
+
+
 class Judged(NamedTuple):
-    """What a detector says about the posts. scores: NaN where it abstains. name: as asked for."""
+    """What a detector says about the posts. scores: NaN where it abstains. name: as asked for.
+
+    explain: what weighed most in a post's score. classes: all it knows, and named: the likeliest of
+    each post, where it knows more than the two labels.
+    """
 
     name: str
     version: str
     threshold: float
     scores: Floats
     reasons: tuple[str | None, ...]
+    explain: Callable[[LabelledPost], Evidence] = lambda post: ()
+    classes: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
 
     @property
     def flagged(self) -> Bools:
@@ -60,23 +78,39 @@ class Judged(NamedTuple):
 
 def judge(name: str, detector: Detector, posts: Sequence[LabelledPost]) -> Judged:
     """The opinions of a detector; it sees no label."""
+
+    def content(post: LabelledPost) -> Content:
+        return Content(
+            platform="evaluate",
+            root_id=post.post_id,
+            text=post.text,
+            lang=post.lang,
+            input_hash=content_hash(post.text, post.lang),
+        )
+
+    def explain(post: LabelledPost) -> Evidence:
+        if isinstance(detector, Explains):
+            return detector.explain(content(post))
+        return detector.score([content(post)])[0].evidence
+
     if isinstance(detector, JudgesPosts):
         found = detector.judge_posts(posts)
     else:
-        contents = [
-            Content(
-                platform="evaluate",
-                root_id=str(i),
-                text=post.text,
-                lang=post.lang,
-                input_hash=content_hash(post.text, post.lang),
-            )
-            for i, post in enumerate(posts)
-        ]
-        found = [Opinion(v.score, v.reason) for v in detector.score(contents)]
-    scores = np.array([np.nan if o.score is None else o.score for o in found])
-    reasons = tuple(opinion.reason for opinion in found)
-    return Judged(name, detector.version, detector.threshold, scores, reasons)
+        found = [Opinion(v.score, v.reason) for v in detector.score([content(p) for p in posts])]
+    classes: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
+    if isinstance(detector, NamesClasses) and set(detector.classes) != set(LABELS):
+        classes, named = detector.classes, tuple(detector.classify_posts(posts))
+    return Judged(
+        name,
+        detector.version,
+        detector.threshold,
+        np.array([np.nan if opinion.score is None else opinion.score for opinion in found]),
+        tuple(opinion.reason for opinion in found),
+        explain,
+        classes,
+        named,
+    )
 
 
 def precision_recall(positive: Bools, scores: Floats) -> list[tuple[float, float, float]]:
@@ -193,6 +227,32 @@ def quality(positive: Bools, judged: Judged, groups: Ints) -> dict[str, Any]:
     }
 
 
+def by_classes(posts: Sequence[LabelledPost], judged: Judged, groups: Ints) -> dict[str, Any]:
+    """The table of all classes, on every post whose label is one of them."""
+    number = {name: i for i, name in enumerate(judged.classes)}
+    own = np.array([i for i, post in enumerate(posts) if post.label in number], dtype=np.int64)
+    labels = np.array([number[posts[i].label] for i in own], dtype=np.int64)
+    predicted = np.array([number[judged.named[i]] for i in own], dtype=np.int64)
+    n = len(judged.classes)
+    matrix = confusion_matrix(labels, predicted, n)
+    found: dict[str, Any] = {"n": len(own), "classes": list(judged.classes)}
+    for name, statistic in (
+        ("mcc", multiclass_mcc),
+        ("macro_f1", macro_f1_of),
+        ("weighted_f1", weighted_f1_of),
+    ):
+        value = measured(statistic, labels, predicted, n, groups[own])
+        found[name] = round(value.value, 4)
+        found[f"{name}_interval"] = [round(value.low, 4), round(value.high, 4)]
+    return found | {
+        "by_class": {
+            name: {key: round(value, 4) for key, value in scores._asdict().items()}
+            for name, scores in zip(judged.classes, scores_by_class(matrix), strict=True)
+        },
+        "confusion": matrix.tolist(),
+    }
+
+
 def slices_of(post: LabelledPost) -> dict[str, str]:
     """Which slice of each kind a post is in; a kind of which nothing is known is left out.
 
@@ -251,7 +311,14 @@ def worst(posts: Sequence[LabelledPost], positive: Bools, judged: Judged) -> lis
     wrong = np.isfinite(judged.scores) & (judged.flagged != positive)
     distance = np.where(wrong, np.abs(judged.scores - positive), -1.0)
     order = [int(i) for i in np.argsort(-distance, kind="stable") if wrong[i]][:N_WORST]
-    return [_row(posts[i]) | {"score": round(float(judged.scores[i]), 4)} for i in order]
+    return [
+        _row(posts[i])
+        | {
+            "score": round(float(judged.scores[i]), 4),
+            "evidence": [list(one) for one in judged.explain(posts[i])],
+        }
+        for i in order
+    ]
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
@@ -304,13 +371,17 @@ def drawn_together(posts: Sequence[LabelledPost]) -> Ints:
 
 
 def assess(
-    posts: Sequence[LabelledPost], judged: Sequence[Judged], about: Mapping[str, Any]
+    posts: Sequence[LabelledPost],
+    judged: Sequence[Judged],
+    about: Mapping[str, Any],
+    false: Collection[str] = (POSITIVE_CLASS,),
 ) -> dict[str, Any]:
-    """All that is said about detectors on these posts. about: what the data is.
+    """All that is said about detectors on these posts. about: what the data is. false: the labels
+    that make a post likely false.
 
     Cost: about a second for each thousand groups and detector, for the intervals.
     """
-    positive = np.array([post.label == POSITIVE_CLASS for post in posts], dtype=np.bool_)
+    positive = np.array([post.label in false for post in posts], dtype=np.bool_)
     groups = drawn_together(posts)
     return {
         **about,
@@ -320,6 +391,7 @@ def assess(
         "detectors": {
             one.name: {
                 **quality(positive, one, groups),
+                "by_classes": by_classes(posts, one, groups) if one.named else None,
                 "slices": by_slice(posts, positive, one),
                 "worst": worst(posts, positive, one),
             }

@@ -50,6 +50,22 @@ class Explains(Protocol):
 
 
 @runtime_checkable
+class NamesClasses(Protocol):
+    """A detector that may know more classes than two: 5g_conspiracy, other_conspiracy, none."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """All of them, by name."""
+
+    @property
+    def false_classes(self) -> frozenset[str]:
+        """Those that make a post likely false."""
+
+    def classify_posts(self, posts: Sequence[LabelledPost]) -> list[str]:
+        """The likeliest class of each post, in order, whatever its language. Sees no label."""
+
+
+@runtime_checkable
 class JudgesPosts(Protocol):
     """A detector that reads more of a post than its text: account, counters, time, pictures.
 

@@ -194,7 +194,9 @@ class TweetMetadataDetector:
                 f"{found.shape.n_positions}",
             )
         self._encoder, self._network = read_model(weights, self._config, found)
-        self._false = [name in self._config.likely_false for name in self._config.classes]
+        self.classes = self._config.classes
+        self.false_classes = frozenset(self._config.likely_false)
+        self._false = [name in self.false_classes for name in self.classes]
         self.threshold = self._config.threshold
         self.version = model_version(self._config)
 
@@ -212,6 +214,11 @@ class TweetMetadataDetector:
     def judge_posts(self, posts: Sequence[LabelledPost]) -> list[Opinion]:
         """One opinion per post, of its text and what is known of it."""
         return [self.judge(post.text, post.lang, labelled_values(post)) for post in posts]
+
+    def classify_posts(self, posts: Sequence[LabelledPost]) -> list[str]:
+        """The likeliest class of each post."""
+        rows = [self.probabilities(post.text, labelled_values(post)) for post in posts]
+        return [self.classes[int(np.argmax(row))] for row in rows]
 
     def judge(self, text: str, lang: str | None, values: Values) -> Opinion:
         """The opinion about one tweet. values: as `metadata.values_of` gives them."""

@@ -219,7 +219,13 @@ def _detector(name: str, one: Mapping[str, Any]) -> str:
         for row in one["slices"]
     ]
     worst = [
-        [f"{row['score']:.2f}", row["label"], row["post_id"], _cell(row["text"])]
+        [
+            f"{row['score']:.2f}",
+            row["label"],
+            row["post_id"],
+            _cell(row["text"]),
+            _cell(", ".join(f"{weight:+.2f} {feature}" for feature, weight in row["evidence"])),
+        ]
         for row in one["worst"]
     ]
     head = ["slice", "n", "false", "precision", "recall", "MCC"]
@@ -230,10 +236,30 @@ def _detector(name: str, one: Mapping[str, Any]) -> str:
 Flags from {one["threshold"]} on. Abstained: {reasons or "never"}. Brier score {one["brier"]:.3f}.
 
 {table(head, slices) if slices else "No slice has enough posts."}"""
+    if one["by_classes"]:
+        text += "\n\n" + _classes(one["by_classes"])
     if not worst:
         return text
-    heads = ["score", "label", "post", "text"]
+    heads = ["score", "label", "post", "text", "what weighed most"]
     return f"{text}\n\nThe worst errors:\n\n{table(heads, worst)}"
+
+
+def _classes(found: Mapping[str, Any]) -> str:
+    rows = [
+        [name, *(f"{scores[key]:.2f}" for key in ("precision", "recall", "f1")), *of_label]
+        for (name, scores), of_label in zip(
+            found["by_class"].items(), found["confusion"], strict=True
+        )
+    ]
+    head = ["label", "precision", "recall", "F1", *(f"as {name}" for name in found["classes"])]
+    numbers = ", ".join(
+        f"{what} {interval(found, key)}"
+        for what, key in (("MCC", "mcc"), ("macro-F1", "macro_f1"), ("weighted F1", "weighted_f1"))
+    )
+    return (
+        f"All its classes, the likeliest of each of {found['n']:,} posts in whatever language: "
+        f"{numbers}.\n\n{table(head, rows)}"
+    )
 
 
 def _comparisons(found: Sequence[Mapping[str, Any]]) -> str:

@@ -91,6 +91,7 @@ def posts(
     output = output_of(as_json, as_csv)
     from detectors.assessment import assess, judge, names_apart
     from detectors.datasets.prepared import BadData
+    from detectors.detector import NamesClasses
     from detectors.registry import load_detector
     from detectors.training import positive_of
     from hoaxwatch.quality import quality_rows
@@ -103,19 +104,24 @@ def posts(
     if not found:
         there = ", ".join(sorted({str(post.split) for post in every}))
         raise UsageError(f"no post is in split {split!r}; there are {there}, and all")
-    if len(set(positive_of(found).tolist())) < 2:
+    if len({post.label for post in found}) < 2:
         raise UsageError(f"all posts of split {split!r} are labelled {found[0].label!r}")
+    loaded = [
+        load_detector(name, weights=folder, encoder=encoder)
+        for name, folder in map(parse_detector, detectors)
+    ]
+    false = {frozenset(one.false_classes) for one in loaded if isinstance(one, NamesClasses)}
+    if len(false) != 1 or len(loaded) > sum(isinstance(one, NamesClasses) for one in loaded):
+        positive_of(found)
+        false = {frozenset([POSITIVE_CLASS])}
     judged = []
-    for name, (registered, folder) in zip(
-        names_apart(detectors_named(detectors)), map(parse_detector, detectors), strict=True
-    ):
+    for name, one in zip(names_apart(detectors_named(detectors)), loaded, strict=True):
         _say(f"{name}: judging {number(len(found))} posts")
-        loaded = load_detector(registered, weights=folder, encoder=encoder)
-        judged.append(judge(name, loaded, found))
+        judged.append(judge(name, one, found))
         if not np.isfinite(judged[-1].scores).any():
             raise UsageError(f"{name} scores none of these posts: {judged[-1].reasons[0]}")
     about = {"split": split, "data": {path.name: digest(path) for path in data}, "seed": seed}
-    result = assess(found, judged, about)
+    result = assess(found, judged, about, min(false))
     if out is not None:
         _write_evaluation(out, result)
     if output is Output.json:

@@ -111,6 +111,35 @@ def test_a_detector_without_opinion() -> None:
     assert set(found.reasons) == {"no_detector"}
 
 
+def test_three_classes_are_measured_as_well() -> None:
+    labels = ["5g", "other", "none", "none", "5g", "other"]
+    three = [p._replace(label=name) for p, name in zip(posts([0] * 6), labels, strict=True)]
+    named = ("5g", "5g", "none", "none", "none", "other")
+    scores = [0.9, 0.8, 0.1, 0.2, 0.3, 0.7]
+    one = judged("three", scores)._replace(classes=("none", "5g", "other"), named=named)
+    found = assess(three, [one], {"data": {}, "split": "test"}, {"5g", "other"})
+    of_all = found["detectors"]["three"]["by_classes"]
+    assert of_all["confusion"] == [[2, 0, 0], [1, 1, 0], [0, 1, 1]]
+    assert of_all["by_class"]["5g"] == {"precision": 0.5, "recall": 0.5, "f1": 0.5}
+    # c = 4 right of s = 6; predicted (3, 2, 1), labelled (2, 2, 2): (24 - 12) / sqrt(22 * 24)
+    assert of_all["mcc"] == pytest.approx(12 / (22 * 24) ** 0.5, abs=1e-4)
+    assert list(found["detectors"]["three"]["counts"].values()) == [3, 0, 1, 2]
+    assert "| 5g | 0.50 | 0.50 | 0.50 | 1 | 1 | 0 |" in markdown(found)
+
+
+def test_evidence_is_asked_for_the_worst_alone() -> None:
+    asked: list[str] = []
+
+    def explain(post: LabelledPost) -> tuple[tuple[str, float], ...]:
+        asked.append(post.post_id)
+        return (("word", -1.5),)
+
+    one = FIRST._replace(explain=explain)
+    found = assess(posts(LABELLED), [one], {"data": {}, "split": "test"})
+    assert asked == ["2", "3"]
+    assert "| -1.50 word |" in markdown(found)
+
+
 def test_the_page_and_its_pictures() -> None:
     about = {"data": {"a.csv": "0" * 64}, "split": "test"}
     found = assess(posts(LABELLED), [FIRST, SECOND], about)

@@ -205,6 +205,8 @@ def test_three_classes_and_which_are_false(encoder: str, tmp_path: Path) -> None
     detector = TweetMetadataDetector(tmp_path)
     (opinion,) = detector.judge_posts(three[4:5])  # labelled none
     assert (opinion.score or 1) < detector.threshold
+    assert detector.classify_posts(three[4:5]) == ["none"]
+    assert detector.false_classes == {"5g_conspiracy", "other_conspiracy"}
 
 
 def test_seeds_and_stops_change_no_bit(folder: Path, encoder: str, tmp_path: Path) -> None:
