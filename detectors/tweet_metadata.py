@@ -17,7 +17,8 @@ weights ship.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from math import log
 from pathlib import Path
@@ -235,13 +236,24 @@ class TweetMetadataDetector:
         ids = self._encoder.tokenize([prepare(text, config.form)], config.max_tokens)[0]
         seen = as_of(values, config.counters, config.counters_age_seconds)
         figures = torch.from_numpy(inputs_of(config.columns, [seen]).astype(np.float32))
-        with torch.inference_mode():
+        with one_thread(), torch.inference_mode():
             states = token_states(self._encoder, embed(self._encoder, torch.tensor([ids])))
             there = torch.ones(1, len(ids), dtype=torch.bool)
             found: list[float] = class_probabilities(self._network(states, there, figures))[
                 0
             ].tolist()
         return found
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One post is too little for several threads, and a sum's bits would depend on their number."""
+    usual = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(usual)
 
 
 def model_version(config: Config) -> str:
