@@ -26,7 +26,6 @@ from detectors.evaluation import (
     confusion,
     macro_f1,
     mcc,
-    paired_difference,
     prevalence,
 )
 from detectors.labels import LABELS, POSITIVE_CLASS
@@ -337,18 +336,49 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return min(1.0, float(2 * binom.cdf(min(only_first, only_second), n, 0.5))) if n else 1.0
 
 
+def _paired(positive: Bools, first: Judged, second: Judged) -> tuple[Ints, Ints]:
+    """Labels (0, 1), and both answers as one number: 2 * the second's + the first's."""
+    both = 2 * second.flagged.astype(np.int64) + first.flagged
+    return positive.astype(np.int64), both
+
+
+def _cells(positive: Bools, first: Judged, second: Judged) -> Ints:
+    return confusion_matrix(*_paired(positive, first, second), 4)
+
+
+def second_over_first(cells: Ints) -> float:
+    """MCC of the second less that of the first. cells: (4, 4), of which rows 0 and 1 are labels and
+    columns both answers as `_paired` has them.
+
+    >>> second_over_first(np.array([[2, 0, 0, 0], [0, 0, 2, 0], [0] * 4, [0] * 4]))
+    1.0
+    """
+    (n, first_only, second_only, both), (missed, found_first, found_second, found) = cells[:2]
+    of_first = Confusion(
+        int(found_first + found),
+        int(first_only + both),
+        int(missed + found_second),
+        int(n + second_only),
+    )
+    of_second = Confusion(
+        int(found_second + found),
+        int(second_only + both),
+        int(missed + found_first),
+        int(n + first_only),
+    )
+    return mcc(of_second) - mcc(of_first)
+
+
 def comparison(
-    posts: Sequence[LabelledPost], positive: Bools, first: Judged, second: Judged
+    posts: Sequence[LabelledPost], positive: Bools, first: Judged, second: Judged, groups: Ints
 ) -> dict[str, Any]:
-    """Two detectors on the same posts: who is right where the other is wrong."""
+    """Two detectors on the same posts: who is right where the other is wrong. The interval of the
+    difference is over resampled groups; McNemar's test takes each post by itself."""
     right = [judged.flagged == positive for judged in (first, second)]
     only = [right[0] & ~right[1], right[1] & ~right[0]]
-    difference, low, high = paired_difference(
-        lambda labels, flagged: mcc(confusion(labels, flagged)),
-        positive,
-        second.flagged,
-        first.flagged,
-    )
+    whole = second_over_first(_cells(positive, first, second))
+    drawn = resampled(*_paired(positive, first, second), 4, groups)
+    low, high = interval_of(second_over_first, drawn)
 
     def shown(which: Bools) -> list[dict[str, Any]]:
         return [_row(posts[int(i)]) for i in np.flatnonzero(which & positive)[:N_SHOWN]]
@@ -359,7 +389,7 @@ def comparison(
         "only_first_right": int(only[0].sum()),
         "only_second_right": int(only[1].sum()),
         "mcnemar_p": mcnemar(int(only[0].sum()), int(only[1].sum())),
-        "mcc_difference": round(difference, 4),
+        "mcc_difference": round(whole, 4),
         "mcc_difference_interval": [round(low, 4), round(high, 4)],
         "found_by_first_missed_by_second": shown(only[0]),
         "found_by_second_missed_by_first": shown(only[1]),
@@ -399,7 +429,7 @@ def assess(
             for one in judged
         },
         "comparisons": [
-            comparison(posts, positive, first, second)
+            comparison(posts, positive, first, second, groups)
             for i, first in enumerate(judged)
             for second in judged[i + 1 :]
         ],

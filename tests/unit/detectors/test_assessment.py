@@ -68,7 +68,15 @@ def test_posts_with_a_picture_in_common_are_drawn_together() -> None:
 
 
 def test_two_on_the_same_posts() -> None:
-    found = comparison(posts(LABELLED), np.array(LABELLED, dtype=bool), FIRST, SECOND)
+    alone = np.arange(len(LABELLED))
+    found = comparison(posts(LABELLED), np.array(LABELLED, dtype=bool), FIRST, SECOND, alone)
+    # 2 of 4 found and 1 of 4 flagged wrongly, against 3 of 4 found and none
+    assert found["mcc_difference"] == pytest.approx(
+        12 / (3 * 4 * 4 * 5) ** 0.5 - (2 * 3 - 1 * 2) / (3 * 4 * 4 * 5) ** 0.5, abs=1e-4
+    )
+    one_group = np.zeros(len(LABELLED), dtype=np.int64)
+    held = comparison(posts(LABELLED), np.array(LABELLED, dtype=bool), FIRST, SECOND, one_group)
+    assert held["mcc_difference_interval"] == [found["mcc_difference"]] * 2
     # an abstention is not flagged: right of post 6, wrong of post 7
     assert (found["only_first_right"], found["only_second_right"]) == (1, 3)
     assert found["mcnemar_p"] == pytest.approx(2 * (1 + 4) / 16)
