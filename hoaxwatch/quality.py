@@ -286,8 +286,8 @@ def _comparisons(found: Sequence[Mapping[str, Any]]) -> str:
     return "\n\n".join(
         [
             "## On the same posts\n\nAn abstention counts as not flagged. p is exact: how likely "
-            "so uneven a division is if both are equally good and no post depends on another; where "
-            "pictures are shared they do, and the interval says more.",
+            "so uneven a division is if both are equally good and no post depends on another; "
+            "where pictures are shared they do, and the interval says more.",
             table(head, rows),
             *lists,
         ]
