@@ -309,17 +309,14 @@ def read_adapter(folder: Path, expected_sha256: str) -> dict[str, Tensor]:
 
 
 def merge(encoder: Encoder, adapter: dict[str, Tensor], path: Path) -> Model:
-    """The encoder with the adapter added to its weights: W + up @ down. Raises BrokenWeights.
-
-    Source: Hu et al., "LoRA", ICLR 2022.
-    """
+    """The encoder with the adapter added to its weights. Raises BrokenWeights."""
     import torch
 
-    from detectors.encoder import LINEARS, linear_name
+    from detectors.encoder import LINEARS, linear_name, with_low_rank
     from detectors.runtime import Model
 
     rest = dict(adapter)
-    weights = dict(encoder.weights)
+    weights = encoder.weights
     reaches: dict[tuple[int, str], Tensor] = {}
     try:
         head_weight, head_bias = rest.pop("head.weight"), rest.pop("head.bias")
@@ -334,21 +331,16 @@ def merge(encoder: Encoder, adapter: dict[str, Tensor], path: Path) -> Model:
                     if reach.shape != (n_in,):
                         raise ValueError(f"{name}.reach of shape {tuple(reach.shape)}")
                     reaches[layer, linear] = reach
-                if f"{name}.down" not in rest:
-                    continue
-                down, up = rest.pop(f"{name}.down"), rest.pop(f"{name}.up")
-                full = f"{linear_name(layer, linear)}.weight"
-                weights[full] = (weights[full].double() + up.double() @ down.double()).float()
+        merged = with_low_rank(encoder, rest)
     except (KeyError, ValueError, RuntimeError) as error:
         raise _broken(path, f"does not fit {encoder.name} ({error})") from error
     if rest:
         raise _broken(path, f"does not fit {encoder.name} (unknown tensor {min(rest)!r})")
-    used = [head_weight, head_bias, *weights.values(), *reaches.values()]
+    used = [head_weight, head_bias, *merged.weights.values(), *reaches.values()]
     if not all(bool(torch.isfinite(tensor).all()) for tensor in used):
         raise _broken(path, "holds a number that is not finite")
     if not all(bool((reach > 0).all()) for reach in reaches.values()):
         raise _broken(path, "holds a reach that is not above 0")
-    merged = encoder._replace(weights=weights)
     return Model(merged, head_weight.float(), head_bias.float(), reaches)
 
 

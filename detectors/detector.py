@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from streams.records import Content, Verdict
+
+if TYPE_CHECKING:
+    from detectors.datasets.labelled import LabelledPost
+    from detectors.trained import Opinion
 
 
 class DetectorUnusable(ValueError):
@@ -43,3 +47,30 @@ class Explains(Protocol):
     def explain(self, content: Content) -> tuple[tuple[str, float], ...]:
         """What weighed most, as (feature, contribution to the calibrated logit), largest first.
         () for a content that is not scored. As pure as `score`."""
+
+
+@runtime_checkable
+class NamesClasses(Protocol):
+    """A detector that may know more classes than two: 5g_conspiracy, other_conspiracy, none."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """All of them, by name."""
+
+    @property
+    def false_classes(self) -> frozenset[str]:
+        """Those that make a post likely false."""
+
+    def classify_posts(self, posts: Sequence[LabelledPost]) -> list[str]:
+        """The likeliest class of each post, in order, whatever its language. Sees no label."""
+
+
+@runtime_checkable
+class JudgesPosts(Protocol):
+    """A detector that reads more of a post than its text: account, counters, time, pictures.
+
+    `score` is then what it says where nothing but the text is known.
+    """
+
+    def judge_posts(self, posts: Sequence[LabelledPost]) -> list[Opinion]:
+        """One opinion per post, in order. Never looks at a label."""

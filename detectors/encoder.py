@@ -270,3 +270,28 @@ def cls_states(encoder: Encoder, embedded: Tensor, mask: Tensor | None = None) -
             encoder, layer, x, mask, linear, first_only=layer == encoder.shape.n_layers - 1
         )
     return x[:, 0]
+
+
+def token_states(encoder: Encoder, embedded: Tensor) -> Tensor:
+    """The last layer's states of all tokens of texts of one length, from `embed`."""
+    x, linear = embedded, plain_linear(encoder)
+    for layer in range(encoder.shape.n_layers):
+        x = run_layer(encoder, layer, x, None, linear)
+    return x
+
+
+def with_low_rank(encoder: Encoder, maps: dict[str, Tensor]) -> Encoder:
+    """The encoder with low-rank maps added to its weights, W + up @ down; takes what it uses out of
+    `maps`, which has `layer.<i>.<linear>.down` (rank, n_in) and `.up` (n_out, rank).
+
+    Source: Hu et al., "LoRA", ICLR 2022. Raises: KeyError, RuntimeError for maps that do not fit.
+    """
+    weights = dict(encoder.weights)
+    for layer in range(encoder.shape.n_layers):
+        for linear in LINEARS:
+            name = f"layer.{layer}.{linear}"
+            if f"{name}.down" in maps:
+                down, up = maps.pop(f"{name}.down"), maps.pop(f"{name}.up")
+                full = f"{linear_name(layer, linear)}.weight"
+                weights[full] = (weights[full].double() + up.double() @ down.double()).float()
+    return encoder._replace(weights=weights)

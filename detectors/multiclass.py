@@ -94,6 +94,41 @@ class Measured(NamedTuple):
     high: float
 
 
+def resampled(
+    labels: Ints,
+    predicted: Ints,
+    n_classes: int,
+    groups: Ints | None = None,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> list[Ints]:
+    """The confusion matrices of that many resamples.
+
+    groups: what is drawn together, such as cascades that tell the same story; by default each
+    prediction by itself. Source: Efron, Annals of Statistics 7, 1979; Field and Welsh, J. Royal
+    Stat. Soc. B 69, 2007 (groups).
+
+    >>> [m.tolist() for m in resampled(np.array([0]), np.array([1]), 2, n_resamples=1)]
+    [[[0, 1], [0, 0]]]
+    """
+    own = np.arange(len(labels)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    n_groups = int(own.max(initial=-1)) + 1
+    cells = np.zeros((n_groups, n_classes * n_classes), dtype=np.int64)
+    np.add.at(cells, (own, labels * n_classes + predicted), 1)
+    random = np.random.default_rng(seed)
+    found = []
+    for _ in range(n_resamples):
+        times = np.bincount(random.integers(0, n_groups, n_groups), minlength=n_groups)
+        found.append((times @ cells).reshape(n_classes, n_classes))
+    return found
+
+
+def interval_of(statistic: Callable[[Ints], float], matrices: list[Ints]) -> tuple[float, float]:
+    """The 95 % percentile interval of a statistic over `resampled` matrices."""
+    low, high = np.percentile([statistic(matrix) for matrix in matrices], [2.5, 97.5])
+    return float(low), float(high)
+
+
 def measured(
     statistic: Callable[[Ints], float],
     labels: Ints,
@@ -103,26 +138,13 @@ def measured(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Measured:
-    """A statistic of the confusion matrix with the 95 % percentile interval over resamples.
-
-    groups: what is drawn together, such as cascades that tell the same story; by default each
-    prediction by itself. Source: Efron, Annals of Statistics 7, 1979; Field and Welsh, J. Royal
-    Stat. Soc. B 69, 2007 (groups).
+    """A statistic of the confusion matrix with its 95 % interval over `resampled` ones.
 
     >>> labels = np.arange(200) % 2
     >>> value, low, high = measured(accuracy, labels, np.where(np.arange(200) < 160, labels, 0), 2)
     >>> value, 0.84 < low < 0.88, 0.92 < high < 0.96
     (0.9, True, True)
     """
-    own = np.arange(len(labels)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    n_groups = int(own.max(initial=-1)) + 1
-    cells = np.zeros((n_groups, n_classes * n_classes), dtype=np.int64)
-    np.add.at(cells, (own, labels * n_classes + predicted), 1)
-    random = np.random.default_rng(seed)
-    values = []
-    for _ in range(n_resamples):
-        times = np.bincount(random.integers(0, n_groups, n_groups), minlength=n_groups)
-        values.append(statistic((times @ cells).reshape(n_classes, n_classes)))
-    low, high = np.percentile(values, [2.5, 97.5])
+    matrices = resampled(labels, predicted, n_classes, groups, n_resamples, seed)
     whole = statistic(confusion_matrix(labels, predicted, n_classes))
-    return Measured(whole, float(low), float(high))
+    return Measured(whole, *interval_of(statistic, matrices))

@@ -13,6 +13,7 @@ from detectors.detector import Detector, DetectorUnusable
 DETECTORS: dict[str, str] = {
     "bert": "detectors.bert:BertDetector",
     "tfidf": "detectors.tfidf:TfidfDetector",
+    "tweet_metadata": "detectors.tweet_metadata:TweetMetadataDetector",
     "null": "detectors.null:NullDetector",
 }
 

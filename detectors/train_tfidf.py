@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -36,11 +36,12 @@ from detectors.evaluation import (
     mcc,
     prevalence,
 )
-from detectors.labels import LABELS, POSITIVE_CLASS
+from detectors.labels import LABELS, POSITIVE_CLASS, Label
 from detectors.text.normalise import PREPROCESSING, features
 from detectors.tfidf import FORMAT, Config, TfidfDetector, write_config, write_weights
 from detectors.tfidf_card import model_card
 from detectors.trained import Calibration
+from detectors.training import Task, changed, platt, positive_of
 
 #: At most this share of the calm set may be flagged, as measured on the half kept for the report.
 MAX_CALM_SHARE = 0.02
@@ -314,7 +315,12 @@ def sizes(examples: Sequence[Example]) -> dict[str, dict[str, dict[str, int]]]:
 
 
 def write_model(
-    folder: Path, fitted: Fitted, calibration: Calibration, threshold: float, trained_on: str
+    folder: Path,
+    fitted: Fitted,
+    calibration: Calibration,
+    threshold: float,
+    trained_on: str,
+    languages: tuple[str, ...] = ("en",),
 ) -> TfidfDetector:
     """Write weights and config, and load them back as the detector."""
     vocabulary = [str(feature) for feature in fitted.vectoriser.get_feature_names_out()]
@@ -332,7 +338,7 @@ def write_model(
         positive_class=POSITIVE_CLASS,
         threshold=threshold,
         calibration=calibration,
-        languages=("en",),
+        languages=languages,
         weights_sha256=digest,
         trained_on=trained_on,
     )
@@ -436,6 +442,34 @@ def rounded(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [rounded(inner) for inner in value]
     return value
+
+
+def train_posts(task: Task) -> dict[str, Any]:
+    """Trains on labelled posts of one's own; see `training.run`. There are no calm posts, so the
+    threshold is the one with the best validation MCC."""
+    settings = changed(Settings(), task.changes)
+    training, validation = task.part("train"), task.part("validation")
+    positive = positive_of(validation)
+    positive_of(training)
+    examples = [
+        Example(
+            LabelledText(post.dataset, None, post.text, cast(Label, post.label), post.source or ""),
+            "train",
+            features(post.text),
+        )
+        for post in training
+    ]
+    fitted = fit(examples, settings)
+    logits = fitted.logits([features(post.text) for post in validation])
+    calibration = platt(positive, logits)
+    scores = calibrated(logits, calibration)
+    threshold = best_threshold(positive, scores)
+    write_model(task.out, fitted, calibration, threshold, task.trained_on, task.languages)
+    return {
+        "settings": settings._asdict(),
+        "threshold": threshold,
+        "validation": measures(positive, scores, threshold),
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

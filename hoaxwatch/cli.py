@@ -25,12 +25,14 @@ from hoaxwatch.commands import (
     forget,
     graph,
     labels,
+    models,
     pipeline,
     quarantine,
     serve,
     simulate,
     study,
     track,
+    train,
     worker,
 )
 from hoaxwatch.show import notes
@@ -54,6 +56,7 @@ app.command("score")(pipeline.score)
 app.command("daily")(study.daily)
 app.command("study")(study.study)
 app.command("trace")(ask.trace)
+app.command("train")(train.train)
 app.command("remap")(pipeline.remap)
 app.command("forget")(forget.forget)
 app.command("formats")(pipeline.formats)
@@ -73,6 +76,7 @@ app.add_typer(datasets.app, name="datasets")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(graph.app, name="graph")
 app.add_typer(labels.app, name="labels")
+app.add_typer(models.app, name="models")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(track.app, name="track")
 app.add_typer(alerts.app, name="alerts")

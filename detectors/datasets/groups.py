@@ -100,9 +100,8 @@ def split_by_group(
     MediaEval 2016 by picture: groups_by_image, keep_published=False.
     Weibo 2017 as Zuo et al. divide it (7:3), but without leaks: groups_by_text, test_tenths=3.
 
-    None: left out, because it tells what a post of a stronger split tells (test over validation
-    over train) in nearly its words. Groups by picture cannot be joined with groups by text instead:
-    of MediaEval 2016, 10,700 of 15,629 posts would be one group.
+    None: left out by `without_leaks`. Groups by picture cannot be joined with groups by text
+    instead: of MediaEval 2016, 10,700 of 15,629 posts would be one group.
     """
     published = {
         group
@@ -117,6 +116,18 @@ def split_by_group(
         if fold >= first:
             splits[i] = "validation" if fold < first + validation_tenths else "train"
 
+    return without_leaks(posts, splits)
+
+
+def without_leaks(posts: Sequence[LabelledPost], splits: Sequence[Split]) -> list[Split | None]:
+    """The splits, but None for a post that tells what one of a stronger split tells (test over
+    validation over train) in nearly its words.
+
+    >>> told = LabelledPost("a", None, "1", "the moon is made of old cheese", "likely_false")
+    >>> other = told._replace(text="no it is not so")
+    >>> without_leaks([told, told, other], ["train", "test", "train"])
+    [None, 'test', 'train']
+    """
     strongest: dict[int, Split] = {}
     stories = groups_by_text(posts)
     for story, split in zip(stories, splits, strict=True):

@@ -34,9 +34,10 @@ class LabelledText(NamedTuple):
 
 
 class LabelledPost(NamedTuple):
-    """One post with everything that multimodal detectors read, and its label in words.
+    """One post with everything that detectors read, and its label in words.
 
-    split: the published one, or None. event: what the post is about, where the set says it.
+    split: the published one, or None. label: one of `detectors.labels.LABELS`, or the set's own
+    class. event: what the post is about, where the set says it. source: as of a LabelledText.
     image_ids: as the set names them; images: those of them whose file is there. A set may name
     pictures that it does not hold, and one picture may be in hundreds of posts.
     attributes: social attributes under our names (detectors.social) or, where we have none, the
@@ -47,7 +48,7 @@ class LabelledPost(NamedTuple):
     split: Split | None
     post_id: str
     text: str
-    label: Label
+    label: str
     event: str | None = None
     author_id: str | None = None
     posted_at: datetime | None = None
@@ -55,6 +56,7 @@ class LabelledPost(NamedTuple):
     image_ids: tuple[str, ...] = ()
     images: tuple[Path, ...] = ()
     attributes: Mapping[str, float | None] = {}
+    source: str | None = None
 
 
 def data_file(folder: Path, name: str) -> Path:

@@ -13,13 +13,13 @@ import typer
 
 from hoaxwatch.commands import options
 from hoaxwatch.commands.options import connected, settings_of
-from hoaxwatch.show import notes, number, print_json
+from hoaxwatch.show import Column, notes, number, output_of, print_json, shorten, show_rows
 from storage import reads
 from streams.claims import default_encoder
 from streams.errors import UsageError
 
 app = typer.Typer(
-    help="Data sets of claims and documents: made ready, or collected from stored posts.",
+    help="Labelled data: public sets made ready, pairs collected from stored posts.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -39,23 +39,118 @@ _FACTIFY_COLUMNS = (
 )
 
 
+@app.command("list")
+def list_sets(
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="A folder of sets: counts what is there (text/, weibo_2017/)."),
+    ] = None,
+    as_json: options.Json = False,
+    as_csv: options.Csv = False,
+) -> None:
+    """List the public data sets that can be read: licence, label rule, how many posts are there."""
+    from detectors.datasets.catalogue import CATALOGUE, count
+
+    rows = [
+        {
+            "name": name,
+            "reads": about.kind,
+            "folder": about.folder,
+            "posts": None if data is None else count(name, data),
+            "what": about.what,
+            "licence": about.licence,
+            "labels": about.labels,
+        }
+        for name, about in CATALOGUE.items()
+    ]
+    columns = [
+        Column("set", lambda row: row["name"]),
+        Column("of", lambda row: row["reads"]),
+        Column("labelled", lambda row: number(row["posts"]), is_number=True),
+        Column("licence", lambda row: shorten(row["licence"], 40)),
+        Column("label rule", lambda row: shorten(row["labels"], 78)),
+    ]
+    show_rows(rows, output_of(as_json, as_csv), columns, "Data sets", "none")
+
+
 @app.command()
 def prepare(
-    name: Annotated[str, typer.Argument(help="Which data set: factify.")],
-    path: Annotated[Path, typer.Argument(help="Its file, CSV or TSV.")],
+    name: Annotated[str, typer.Argument(help="Which data set: hoaxwatch datasets list.")],
+    path: Annotated[Path, typer.Argument(help="The folder of its files; of factify, its file.")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Where the thresholds are written.")
-    ] = Path("thresholds.json"),
+        Path | None,
+        typer.Option("--output", "-o", help="The file to write; default: NAME.jsonl."),
+    ] = None,
+    split: Annotated[
+        str,
+        typer.Option("--split", help="By random, account, event, time, source or as published."),
+    ] = "random",
+    held_out: Annotated[
+        list[str] | None,
+        typer.Option("--held-out", help="An account, event or source that is tested; repeatable."),
+    ] = None,
+    apart: Annotated[
+        list[Path] | None,
+        typer.Option("--apart-from", help="Leave out what nearly repeats a post of this file."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of the split.")] = 0,
     images: Images = None,
     as_json: options.Json = False,
 ) -> None:
-    """Read a file of Factify, count its classes, and fit the label rule's thresholds to it.
+    """Make a public set ready: labelled posts as JSON lines, with train, validation and test.
 
-    `datasets pair --thresholds` labels other pairs by them. The file is given on request by its
-    authors. Pictures that are not in the folder are missing, and counted.
+    No near-duplicate of a text is in two splits; with --apart-from none in another file either.
+    `train` and `evaluate` read the file. Of factify, whose file is given on request by its authors:
+    counts its classes and fits the label rule's thresholds for `datasets pair`.
     """
-    if name != "factify":
-        raise UsageError(f"no data set is called {name!r}; there is factify")
+    if name == "factify":
+        _prepare_factify(path, output or Path("thresholds.json"), images, as_json)
+        return
+    from detectors.datasets import UnknownDataset
+    from detectors.datasets.catalogue import read_labelled
+    from detectors.datasets.labelled import MissingDataset
+    from detectors.datasets.prepared import (
+        BadData,
+        apart_from,
+        divide,
+        read_posts_file,
+        write_posts_file,
+    )
+
+    try:
+        found = list(read_labelled(name, path))
+        others = [post for other in apart or () for post in read_posts_file(other)]
+        alone = apart_from(found, others) if others else found
+        posts = divide(alone, split, seed, held_out or ())
+    except (UnknownDataset, MissingDataset, BadData) as error:
+        raise UsageError(str(error)) from None
+    target = output or Path(f"{name}.jsonl")
+    _write(target, lambda: write_posts_file(target, posts))
+    counts = {
+        part: dict(sorted(Counter(p.label for p in posts if p.split == part).items()))
+        for part in ("train", "validation", "test")
+    }
+    if as_json:
+        print_json(
+            {
+                "set": name,
+                "split": split,
+                "read": len(found),
+                "repeats_others": len(found) - len(alone),
+            }
+            | {"near_duplicates": len(alone) - len(posts), "posts": counts}
+        )
+        return
+    for part, own in counts.items():
+        _say(f"{part}: " + ", ".join(f"{number(n)} {label}" for label, n in own.items()))
+    left = f"{number(len(alone) - len(posts))} left out that nearly repeat one of another split"
+    _say(f"{number(len(found))} posts read, {left}")
+    if others:
+        _say(f"{number(len(found) - len(alone))} nearly repeat a post of {len(apart or ())} files")
+    _say(f"wrote {target}")
+
+
+def _prepare_factify(path: Path, output: Path, images: Path | None, as_json: bool) -> None:
     from detectors.datasets.factify import BadFile, read
     from detectors.datasets.generated_pairs import thumbnail
     from detectors.evaluate_factify import IMAGE_ENCODER, load_from

@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
+from typer.core import TyperGroup
 
+from detectors.labels import POSITIVE_CLASS
 from hoaxwatch.commands import options
-from hoaxwatch.show import Column, Output, notes, number, output_of, print_json, show_rows
+from hoaxwatch.commands.train import Labels, Seed, digest, load_posts
+from hoaxwatch.show import Column, Output, notes, number, output_of, percent, print_json, show_rows
 from streams.errors import UsageError
 
+#: The command of detectors of posts; `hoaxwatch evaluate bert` is `hoaxwatch evaluate posts bert`.
+POSTS = "posts"
+
+
+class DetectorsOrCommands(TyperGroup):
+    """What is none of the commands is a detector to be measured."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command of the first word."""
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            args = [POSTS, *args]
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
-    help="Measure how good a detector is on labelled data.",
+    cls=DetectorsOrCommands,
+    help="Measure how good detectors are: hoaxwatch evaluate bert tfidf --data FILE.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -37,6 +57,196 @@ def parse_ages(text: str) -> dict[str, float]:
             )
         ages[word.strip()] = float(found[1]) * _UNITS[found[2]]
     return dict(sorted(ages.items(), key=lambda age: age[1]))
+
+
+@app.command(POSTS)
+def posts(
+    detectors: Annotated[
+        list[str],
+        typer.Argument(help="One or several: NAME as shipped, or NAME=FOLDER of trained weights."),
+    ],
+    data: Annotated[
+        list[Path],
+        typer.Option("--data", help="JSON lines or CSV with text and label; repeatable."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="A folder for evaluation.json, README.md and pictures."),
+    ] = None,
+    split: Annotated[
+        str, typer.Option("--split", help="What is measured on: test, validation, train or all.")
+    ] = "test",
+    labels: Labels = None,
+    seed: Seed = 0,
+    encoder: options.Encoder = None,
+    as_json: options.Json = False,
+    as_csv: options.Csv = False,
+) -> None:
+    """Measure detectors of posts on labelled posts, and compare them on the same ones.
+
+    The file is divided as `hoaxwatch train` divides it (same file, --labels and --seed), and its
+    test split measured. With --out all is written: intervals, slices, calibration, errors, posts
+    that one finds and another misses.
+    """
+    output = output_of(as_json, as_csv)
+    from detectors.assessment import assess, judge, names_apart
+    from detectors.datasets.prepared import BadData
+    from detectors.detector import NamesClasses
+    from detectors.registry import load_detector
+    from detectors.training import positive_of
+    from hoaxwatch.quality import quality_rows
+
+    try:
+        every = load_posts(data, labels, seed)
+        found = [post for post in every if split in ("all", post.split)]
+    except BadData as error:
+        raise UsageError(str(error)) from None
+    if not found:
+        there = ", ".join(sorted({str(post.split) for post in every}))
+        raise UsageError(f"no post is in split {split!r}; there are {there}, and all")
+    if len({post.label for post in found}) < 2:
+        raise UsageError(f"all posts of split {split!r} are labelled {found[0].label!r}")
+    loaded = [
+        load_detector(name, weights=folder, encoder=encoder)
+        for name, folder in map(parse_detector, detectors)
+    ]
+    false = {frozenset(one.false_classes) for one in loaded if isinstance(one, NamesClasses)}
+    if len(false) != 1 or len(loaded) > sum(isinstance(one, NamesClasses) for one in loaded):
+        positive_of(found)
+        false = {frozenset([POSITIVE_CLASS])}
+    judged = []
+    for name, one in zip(names_apart(detectors_named(detectors)), loaded, strict=True):
+        _say(f"{name}: judging {number(len(found))} posts")
+        judged.append(judge(name, one, found))
+        if not np.isfinite(judged[-1].scores).any():
+            raise UsageError(f"{name} scores none of these posts: {judged[-1].reasons[0]}")
+    about = {"split": split, "data": {path.name: digest(path) for path in data}, "seed": seed}
+    result = assess(found, judged, about, min(false))
+    if out is not None:
+        _write_evaluation(out, result)
+    if output is Output.json:
+        print_json(result)
+        return
+    columns = [
+        Column("detector", lambda row: row["detector"]),
+        Column("posts", lambda row: number(row["n"]), is_number=True),
+        Column("abstained", lambda row: number(row["abstained"]), is_number=True),
+        Column("false", lambda row: percent(row["prevalence"]), is_number=True),
+        Column("accuracy", lambda row: percent(row["accuracy"]), is_number=True),
+        Column("precision", lambda row: percent(row["precision"]), is_number=True),
+        Column("recall", lambda row: percent(row["recall"]), is_number=True),
+        Column("F1", lambda row: percent(row["f1"]), is_number=True),
+        Column("macro-F1", lambda row: percent(row["macro_f1"]), is_number=True),
+        Column(
+            "MCC (95 %)",
+            lambda row: f"{row['mcc']:.2f} ({row['mcc_low']:.2f} to {row['mcc_high']:.2f})",
+            is_number=True,
+        ),
+    ]
+    title = f"{POSITIVE_CLASS}, split {split}"
+    show_rows(quality_rows(result), output, columns, title, "nothing")
+    for one in result["comparisons"]:
+        low, high = one["mcc_difference_interval"]
+        _say(
+            f"{one['second']} over {one['first']}: MCC {one['mcc_difference']:+.3f} "
+            f"({low:+.3f} to {high:+.3f}), McNemar's p {one['mcnemar_p']:.2g}"
+        )
+    if out is not None:
+        _say(f"wrote {out}/README.md, evaluation.json and pictures")
+
+
+def parse_detector(written: str) -> tuple[str, Path | None]:
+    """A detector as it is named on the command line, with the folder of its weights.
+
+    >>> parse_detector("tfidf"), parse_detector("tfidf=out")[1].as_posix()
+    (('tfidf', None), 'out')
+    """
+    name, sign, folder = written.partition("=")
+    return name, Path(folder) if sign else None
+
+
+def detectors_named(written: list[str]) -> list[str]:
+    """What they are called in tables: a folder's name tells more than the detector's.
+
+    >>> detectors_named(["tfidf", "tfidf=models/liar"])
+    ['tfidf', 'tfidf=liar']
+    """
+    parsed = map(parse_detector, written)
+    return [name if folder is None else f"{name}={folder.name}" for name, folder in parsed]
+
+
+def _write_evaluation(folder: Path, result: dict[str, Any]) -> None:
+    from hoaxwatch.quality import markdown, pictures_of
+
+    files = {
+        "evaluation.json": json.dumps(result, indent=1, ensure_ascii=False) + "\n",
+        "README.md": markdown(result),
+        **pictures_of(result),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {folder}: {error.strerror}; give another --out") from None
+
+
+@app.command("check-table")
+def check_table(
+    precision: Annotated[float, typer.Option(min=0.01, max=1, help="Of the class.")],
+    recall: Annotated[float, typer.Option(min=0.01, max=1, help="Of the class.")],
+    mcc: Annotated[float | None, typer.Option(min=-1, max=1, help="As stated.")] = None,
+    prevalence: Annotated[
+        float | None, typer.Option(min=0, max=1, help="The share that is of the class.")
+    ] = None,
+    f1: Annotated[float | None, typer.Option("--f1", min=0, max=1, help="As stated.")] = None,
+    accuracy: Annotated[float | None, typer.Option(min=0, max=1, help="As stated.")] = None,
+    other_recall: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Recall of all that is not of the class.")
+    ] = None,
+    as_json: options.Json = False,
+    as_csv: options.Csv = False,
+) -> None:
+    """Check whether numbers of a published table can hold together, rounded to two decimals.
+
+    Precision, recall and MCC say how frequent the class must be that they are of. If it is stated
+    to be another share, they are of another class, or wrong.
+    """
+    from detectors.consistency import check_row, implied, prevalence_for
+
+    found = check_row(
+        precision,
+        recall,
+        mcc=mcc,
+        prevalence=prevalence,
+        f1=f1,
+        accuracy=accuracy,
+        other_recall=other_recall,
+    )
+    words = {True: "holds", False: "cannot hold", None: "not stated"}
+    output = output_of(as_json, as_csv)
+    rows = [
+        {"what": f.what, "implied": f.implied, "stated": f.stated, "verdict": words[f.holds]}
+        for f in found
+    ]
+    columns = [
+        Column("what", lambda row: row["what"]),
+        Column("implied", lambda row: row["implied"], is_number=True),
+        Column(
+            "stated",
+            lambda row: "–" if row["stated"] is None else f"{row['stated']:g}",
+            is_number=True,
+        ),
+        Column("verdict", lambda row: row["verdict"]),
+    ]
+    show_rows(rows, output, columns, "Do they hold together?", "give --mcc, --f1 or --accuracy")
+    needed = None if mcc is None else prevalence_for(precision, recall, mcc)
+    if needed is not None and output is Output.table:
+        other = implied(precision, recall, needed)
+        _say(
+            f"at a prevalence of {100 * needed:.1f} % the rest has precision "
+            f"{other.other_precision:.2f}, recall {other.other_recall:.2f}, F1 {other.other_f1:.2f}"
+        )
 
 
 @app.command("cascade-gcn")

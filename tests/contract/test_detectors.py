@@ -7,9 +7,14 @@ from collections.abc import Sequence
 
 import pytest
 
+from detectors.datasets.labelled import LabelledPost
 from detectors.detector import Detector
+from detectors.labels import LABELS
 from detectors.registry import DETECTORS, UnknownDetector, load_detector
+from detectors.training import Task, run
 from streams.records import Content, Verdict, content_hash
+from tests.encoders import save_tiny
+from tests.made_up_sets import sentence
 
 ORDINARY = (
     "The mayor says the bridge will be closed for repairs until next spring.",
@@ -44,9 +49,31 @@ LANGUAGES = ("en", None, "und", "de", "", "EN-gb", "qme", "not a language at all
 
 
 @pytest.fixture(scope="module", params=sorted(DETECTORS))
-def detector(request: pytest.FixtureRequest) -> Detector:
+def detector(request: pytest.FixtureRequest, options: dict[str, dict[str, object]]) -> Detector:
     name: str = request.param
-    return load_detector(name)
+    return load_detector(name, **options.get(name, {}))
+
+
+@pytest.fixture(scope="module")
+def options(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, object]]:
+    """What a detector of which no weights ship is loaded with: some of made-up posts."""
+    out = tmp_path_factory.mktemp("tweet_metadata")
+    rng = random.Random(2)
+    posts = [
+        LabelledPost(
+            "made up",
+            "validation" if i % 4 > 2 else "train",
+            str(i),
+            sentence(rng, i % 8 > 3),
+            LABELS[i % 8 > 3],
+        )
+        for i in range(80)
+    ]
+    encoder = str(save_tiny(tmp_path_factory.mktemp("encoder")))
+    changes = {"epochs": "6", "n_filters": "8", "head_rate": "0.02", "frozen": "2"}
+    task = Task(posts, out, out, encoder, lambda line: None, changes=changes)
+    run("tweet_metadata", task)
+    return {"tweet_metadata": {"weights": out}}
 
 
 def content(text: str, lang: str | None = "en", root_id: str = "1") -> Content:
@@ -82,8 +109,10 @@ def assert_well_formed(verdict: Verdict) -> None:
         assert verdict.evidence == ()
 
 
-def test_name_is_the_registry_s_and_version_is_stable(detector: Detector) -> None:
-    again = load_detector(detector.name)
+def test_name_is_the_registry_s_and_version_is_stable(
+    detector: Detector, options: dict[str, dict[str, object]]
+) -> None:
+    again = load_detector(detector.name, **options.get(detector.name, {}))
     assert detector.version
     assert (again.name, again.version) == (detector.name, detector.version)
     assert 0 < detector.threshold < 1

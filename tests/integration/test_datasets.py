@@ -18,6 +18,7 @@ from storage import writes
 from storage.database import connect
 from streams import steps
 from streams.records import Author, Post
+from tests.made_up_sets import write_sets
 from tests.marker import MarkerDetector
 from tests.unit.detectors.stem_encoder import StemEncoder
 
@@ -113,7 +114,31 @@ def test_thresholds_of_a_file_of_pairs(capsys: pytest.CaptureFixture[str]) -> No
         (["factify", "none.csv"], "cannot read none.csv"),
         (["factify", "thresholds.json"], "has no column"),
         (["factify", "train.csv"], "without pictures give --images FOLDER"),
-        (["liar", "train.csv"], "there is factify"),
+        (["liar", "train.csv"], "no liar_train.tsv"),
     ):
         assert cli.run(["datasets", "prepare", *wrong]) == cli.USAGE
         assert words in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_public_set_is_made_ready(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_sets(tmp_path)
+    liar = ["datasets", "prepare", "liar", "text"]
+    assert cli.run([*liar, "--split", "published"]) == 0
+    assert "wrote liar.jsonl" in capsys.readouterr().err
+    assert cli.run([*liar, "--json", "-o", "again.jsonl", "--apart-from", "liar.jsonl"]) == 2
+    assert "no post is left to divide" in capsys.readouterr().err
+    assert cli.run([*liar, "--json", "-o", "again.jsonl"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (
+        told["read"]
+        == 240
+        == told["near_duplicates"]
+        + sum(n for part in told["posts"].values() for n in part.values())
+    )
+    assert cli.run(["datasets", "list", "--data", ".", "--json"]) == 0
+    counts = {row["name"]: row["posts"] for row in json.loads(capsys.readouterr().out)}
+    assert (counts["liar"], counts["constraint"], counts["weibo_2017"]) == (240, 240, None)
+    assert cli.run(["datasets", "prepare", "lair", "text"]) == 2
+    assert "no set of texts or posts is called 'lair'; there are: constraint" in (
+        capsys.readouterr().err
+    )

@@ -1,0 +1,116 @@
+"""Which data sets there are readers for: what each is, its licence, its label rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from detectors.cards import ABOUT
+from detectors.datasets import (
+    DATASETS,
+    POST_DATASETS,
+    UnknownDataset,
+    factify,
+    mediaeval2016,
+    mediaeval2020,
+    twitter15,
+    weibo_2017,
+)
+from detectors.datasets.labelled import LabelledPost, MissingDataset
+
+Kind = Literal["texts", "posts", "cascades", "pairs"]
+
+
+class About(NamedTuple):
+    """folder: under which the set lies in a folder of sets; None: it is read from a file."""
+
+    kind: Kind
+    folder: str | None
+    what: str
+    licence: str
+    labels: str
+
+
+CATALOGUE: dict[str, About] = {
+    **{name: About("texts", "text", *about) for name, about in ABOUT.items()},
+    mediaeval2016.NAME: About(
+        "posts",
+        "mediaeval2016",
+        "MediaEval 2016, verifying multimedia use: tweets about 17 events with their pictures",
+        "Apache-2.0 for its files; the tweets are their authors'",
+        "fake or real by the picture a tweet passes on; the test events of 2015 are the test split",
+    ),
+    weibo_2017.NAME: About(
+        "posts",
+        "weibo_2017",
+        "Weibo (Jin et al. 2017): Chinese posts of 2012-2016 with sixteen figures, no pictures",
+        "not stated in our copy: ask its publisher",
+        "fake by Weibo's own service, real by Xinhua's",
+    ),
+    twitter15.NAME: About(
+        "cascades",
+        "",
+        "Twitter15 (Ma et al. 2017): 1,490 source tweets with who shared them from whom",
+        "not stated in our copy: ask its publisher",
+        "true, false, unverified, non-rumor, as published",
+    ),
+    mediaeval2020.NAME: About(
+        "cascades",
+        None,
+        "MediaEval 2020, corona virus and 5G: graphs of those who shared a tweet; given on request",
+        "as agreed with its authors",
+        "5g_conspiracy, other_conspiracy, non_conspiracy, by folder",
+    ),
+    factify.NAME: About(
+        "pairs",
+        None,
+        "Factify (Mishra et al. 2021): claims and documents with pictures; given on request",
+        "as agreed with its authors",
+        "Support, Insufficient (text or multimodal), Refute, as published",
+    ),
+}
+
+
+def folder_of(name: str, data: Path) -> Path | None:
+    """Where a set lies in a folder of sets; None for one that is read from a file of its own.
+
+    >>> folder_of("liar", Path("data")).as_posix(), folder_of("factify", Path("data"))
+    ('data/text', None)
+    """
+    folder = CATALOGUE[name].folder
+    return None if folder is None else data / folder
+
+
+def read_labelled(name: str, folder: Path) -> Iterator[LabelledPost]:
+    """Every post of a set of texts or posts that has a label we use; texts are posts of which
+    nothing else is known. Raises: UnknownDataset, MissingDataset."""
+    if name in POST_DATASETS:
+        yield from POST_DATASETS[name](folder)
+    elif name in DATASETS:
+        for number, text in enumerate(DATASETS[name](folder), 1):
+            yield LabelledPost(
+                dataset=name,
+                split=text.split,
+                post_id=f"{name}:{number}",
+                text=text.text,
+                label=text.label,
+                source=text.source,
+            )
+    else:
+        known = ", ".join(sorted({*DATASETS, *POST_DATASETS}))
+        raise UnknownDataset(f"no set of texts or posts is called {name!r}; there are: {known}")
+
+
+def count(name: str, data: Path) -> int | None:
+    """How many labelled posts or cascades of a set are in a folder of sets; None if it is not
+    there."""
+    folder = folder_of(name, data)
+    if folder is None:
+        return None
+    try:
+        if name == twitter15.NAME:
+            return sum(1 for _ in twitter15.read(folder))
+        return sum(1 for _ in read_labelled(name, folder))
+    except (MissingDataset, FileNotFoundError):
+        return None

@@ -1,0 +1,316 @@
+"""Training: what every trained detector shares, and which function trains which detector.
+
+TRAINERS    name -> "module:function" that takes a Task; add one line per detector
+learn       the loop: warm-up and decay, early stopping on validation loss, a checkpoint after
+            each epoch from which it goes on with the same numbers as if it had not been stopped
+platt       calibration on validation texts
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+
+import numpy as np
+
+from detectors.datasets.labelled import LabelledPost
+from detectors.detector import DetectorUnusable
+from detectors.evaluation import Bools, Floats
+from detectors.labels import LABELS, POSITIVE_CLASS
+from detectors.trained import Calibration
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CHECKPOINT = "checkpoint.safetensors"
+#: Share of the steps in which the learning rate rises.
+WARM_UP = 0.06
+
+
+class CannotTrain(DetectorUnusable):
+    """Data, settings or a checkpoint with which no detector can be trained."""
+
+
+class Task(NamedTuple):
+    """What is asked of a trainer.
+
+    posts: with their splits; `train` may hold variants that balance the classes. data: where they
+    come from, for trainers that read a folder. small: settings for a CPU instead of the paper's.
+    changes: settings by name, as `--set` says them.
+    """
+
+    posts: Sequence[LabelledPost]
+    data: Path
+    out: Path
+    encoder: str
+    say: Callable[[str], None]
+    small: bool = False
+    changes: Mapping[str, str] = {}
+    seed: int = 0
+    resume: bool = False
+    languages: tuple[str, ...] = ("en",)
+    trained_on: str = ""
+
+    def part(self, split: str) -> list[LabelledPost]:
+        """The posts of a split. Raises: CannotTrain for an empty one, or one with one class."""
+        own = [post for post in self.posts if post.split == split]
+        labels = {post.label for post in own}
+        if len(labels) < 2:
+            there = f"only {min(labels)!r}" if labels else "no post"
+            raise CannotTrain(
+                f"the {split} split has {there}: it needs posts of two classes at least"
+            )
+        return own
+
+
+class Trainer(NamedTuple):
+    """reads: a file of labelled posts, or the folder of a public set. function: "module:name" of
+    what takes a Task, writes its folder, and returns what there is to say about the training."""
+
+    reads: Literal["posts", "folder"]
+    function: str
+
+
+TRAINERS: dict[str, Trainer] = {
+    "bert": Trainer("posts", "detectors.train_bert:train_posts"),
+    "cascade_gcn": Trainer("folder", "detectors.train_cascade_gcn:train_folder"),
+    "tfidf": Trainer("posts", "detectors.train_tfidf:train_posts"),
+    "tweet_metadata": Trainer("posts", "detectors.train_tweet_metadata:train_posts"),
+}
+
+
+def trainer_of(name: str) -> Trainer:
+    """The trainer of a detector. Raises: CannotTrain."""
+    if name not in TRAINERS:
+        raise CannotTrain(
+            f"no detector called {name!r} can be trained; there are: {', '.join(sorted(TRAINERS))}"
+        )
+    return TRAINERS[name]
+
+
+def run(name: str, task: Task) -> dict[str, Any]:
+    """Trains a detector; what its trainer says about it. Raises: CannotTrain."""
+    module, _, attribute = trainer_of(name).function.partition(":")
+    train: Callable[[Task], dict[str, Any]] = getattr(import_module(module), attribute)
+    return train(task)
+
+
+S = TypeVar("S", bound=NamedTuple)
+
+
+def changed(settings: S, changes: Mapping[str, str]) -> S:
+    """The settings (a NamedTuple) with some changed, each in the type of what it replaces; lists
+    with commas. Raises: CannotTrain.
+
+    >>> class Some(NamedTuple):
+    ...     epochs: int = 3
+    ...     widths: tuple[int, ...] = (3, 4)
+    >>> changed(Some(), {"widths": "2,5"})
+    Some(epochs=3, widths=(2, 5))
+    """
+    for name, written in changes.items():
+        usual = getattr(settings, name, None) if name in settings._fields else None
+        if usual is None:
+            raise CannotTrain(
+                f"there is no setting {name!r}; there are {', '.join(settings._fields)}"
+            )
+        try:
+            if isinstance(usual, bool):
+                value: object = {"true": True, "false": False}[written.lower()]
+            elif isinstance(usual, tuple):
+                kind = type(usual[0]) if usual else str
+                value = tuple(kind(part.strip()) for part in written.split(",") if part.strip())
+            else:
+                value = type(usual)(written)
+        except (ValueError, KeyError):
+            raise CannotTrain(
+                f"setting {name} is {usual!r} by default, {written!r} is of another kind"
+            ) from None
+        settings = settings._replace(**{name: value})
+    return settings
+
+
+def positive_of(posts: Sequence[LabelledPost]) -> Bools:
+    """Which posts are labelled likely_false, (n,). Raises: CannotTrain for other labels."""
+    other = sorted({post.label for post in posts} - set(LABELS))
+    if other:
+        raise CannotTrain(
+            f"label {other[0]!r} is neither of {' and '.join(LABELS)}: say what it is with "
+            f"--labels {other[0]}={POSITIVE_CLASS},..."
+        )
+    return np.array([post.label == POSITIVE_CLASS for post in posts], dtype=np.bool_)
+
+
+class Learnt(NamedTuple):
+    """epoch: the one that was kept, from 1. losses, validation: of each epoch that was run."""
+
+    epoch: int
+    losses: tuple[float, ...]
+    validation: tuple[float, ...]
+
+
+def learn(
+    kept: Mapping[str, Tensor],
+    groups: Sequence[tuple[Sequence[Tensor], float]],
+    batches: Callable[[], list[list[int]]],
+    loss_of: Callable[[list[int]], Tensor],
+    *,
+    epochs: int,
+    shuffler: random.Random,
+    say: Callable[[str], None],
+    validate: Callable[[], float] | None = None,
+    patience: int = 0,
+    folder: Path | None = None,
+    resume: bool = False,
+    about: str = "",
+) -> Learnt:
+    """AdamW with linear warm-up and decay to zero over all epochs.
+
+    kept: every tensor of the model by name, buffers included, as they are changed in place.
+    groups: parameters with their highest learning rate. batches: the batches of an epoch, drawn
+    with `shuffler`. validate: the validation loss; the epoch with the least is kept, and the loop
+    ends after `patience` epochs without a lesser one (0: never).
+    folder: where a checkpoint is written after each epoch; resume: goes on from it, with the
+    same bits as without the stop. about: what the model and the data are; a checkpoint of something
+    else is refused. Raises: CannotTrain.
+    """
+    import torch
+
+    optimiser = torch.optim.AdamW(
+        [{"params": list(tensors), "lr": rate} for tensors, rate in groups], weight_decay=0.01
+    )
+    path = None if folder is None else folder / CHECKPOINT
+    state: dict[str, Any] = {"losses": [], "validation": [], "best": 0, "stopped": False}
+    best: dict[str, Tensor] = {}
+    if resume:
+        if path is None or not path.is_file():
+            raise CannotTrain(f"there is nothing to resume in {folder}: leave --resume out")
+        state, best = _read_checkpoint(path, kept, optimiser, shuffler, about)
+        say(f"  resumed after epoch {len(state['losses'])} of {epochs}")
+    n_steps = 0
+    for epoch in range(len(state["losses"]), epochs):
+        if state["stopped"]:
+            break
+        drawn = batches()
+        n_steps = len(drawn) * epochs
+        losses = []
+        for step, batch in enumerate(drawn, epoch * len(drawn)):
+            share = min(
+                (step + 1) / (WARM_UP * n_steps), (n_steps - step) / ((1 - WARM_UP) * n_steps)
+            )
+            for group, (_, rate) in zip(optimiser.param_groups, groups, strict=True):
+                group["lr"] = rate * share
+            loss = loss_of(batch)
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            losses.append(loss.item())
+        state["losses"].append(float(np.mean(losses)))
+        line = f"  epoch {epoch + 1} of {epochs}: loss {state['losses'][-1]:.4f}"
+        if validate is not None:
+            state["validation"].append(validate())
+            line += f", validation {state['validation'][-1]:.4f}"
+            if state["validation"][-1] == min(state["validation"]):
+                state["best"] = epoch
+                best = {name: tensor.detach().clone() for name, tensor in kept.items()}
+            state["stopped"] = 0 < patience <= epoch - state["best"]
+        if not math.isfinite(state["losses"][-1]):
+            raise CannotTrain("the loss is not finite: choose a lower learning rate")
+        say(line)
+        if path is not None:
+            _write_checkpoint(path, kept, best, optimiser, shuffler, state, about)
+    with torch.no_grad():
+        for name, tensor in best.items():
+            kept[name].copy_(tensor)
+    if path is not None:
+        path.unlink(missing_ok=True)
+    last = state["best"] if validate is not None else len(state["losses"]) - 1
+    return Learnt(last + 1, tuple(state["losses"]), tuple(state["validation"]))
+
+
+def _write_checkpoint(
+    path: Path,
+    kept: Mapping[str, Tensor],
+    best: Mapping[str, Tensor],
+    optimiser: Any,
+    shuffler: random.Random,
+    state: Mapping[str, Any],
+    about: str,
+) -> None:
+    """Tensors, and in the header what is no tensor. Never pickle."""
+    import torch
+    from safetensors.torch import save
+
+    tensors = {f"kept.{name}": tensor.detach().clone() for name, tensor in kept.items()}
+    tensors |= {f"best.{name}": tensor for name, tensor in best.items()}
+    for number, moments in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{number}.{name}": value for name, value in moments.items()}
+    tensors["random"] = torch.get_rng_state()
+    header = {"state": json.dumps([dict(state), shuffler.getstate(), about])}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    written = path.with_suffix(".part")
+    written.write_bytes(save({name: t.contiguous() for name, t in tensors.items()}, header))
+    written.replace(path)
+
+
+def _read_checkpoint(
+    path: Path, kept: Mapping[str, Tensor], optimiser: Any, shuffler: random.Random, about: str
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    import torch
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            state, drawn, of = json.loads(file.metadata()["state"])
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise CannotTrain(f"{path} cannot be read ({error}): leave --resume out") from None
+    if of != about:
+        raise CannotTrain(f"{path} is of other data or settings: leave --resume out")
+    with torch.no_grad():
+        for name, tensor in kept.items():
+            tensor.copy_(tensors[f"kept.{name}"])
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimiser."):
+            _, number, moment = name.split(".")
+            moments.setdefault(int(number), {})[moment] = tensor
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
+    torch.set_rng_state(tensors["random"])
+    shuffler.setstate((drawn[0], tuple(drawn[1]), drawn[2]))
+    prefix = "best."
+    best = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+    return state, best
+
+
+def platt(positive: Bools, logits: Floats) -> Calibration:
+    """Platt scaling with his own targets, (n + 1) / (n + 2) and 1 / (n + 2), which keep the slope
+    finite also where few validation texts are told apart without a mistake.
+
+    Source: Platt, "Probabilistic outputs for support vector machines", 1999.
+    Raises: CannotTrain where greater logits do not mean likely_false more often.
+
+    >>> platt(np.array([False, False, True, True]), np.array([-2.0, -1.0, 1.0, 2.0])).slope > 0
+    True
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    n_positive, n = int(positive.sum()), len(positive)
+    high, low = (n_positive + 1) / (n_positive + 2), 1 / (n - n_positive + 2)
+    targets = np.where(positive, high, low)
+    twice = np.concatenate([logits, logits]).reshape(-1, 1)
+    labels = np.arange(2 * n) < n
+    weights = np.concatenate([targets, 1 - targets])
+    fitted = LogisticRegression(C=np.inf, max_iter=1000).fit(twice, labels, sample_weight=weights)
+    slope = round(float(fitted.coef_[0, 0]), 6)
+    if slope <= 0:
+        raise CannotTrain(
+            "it learnt nothing that holds on the validation split: give more posts or epochs, or "
+            "look whether the labels mean what they say"
+        )
+    return Calibration(slope=slope, offset=round(float(fitted.intercept_[0]), 6))

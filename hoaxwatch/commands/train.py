@@ -1,0 +1,185 @@
+"""hoaxwatch train: a detector of one's own, out of labelled posts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hoaxwatch.commands import options
+from hoaxwatch.show import notes, number, print_json
+from streams.errors import UsageError
+
+Labels = Annotated[
+    str | None,
+    typer.Option("--labels", help="What the file's labels mean: 1=likely_false,0=likely_true."),
+]
+Seed = Annotated[int, typer.Option("--seed", help="Same seed, same splits, same weights.")]
+
+
+def train(
+    detector: Annotated[
+        str, typer.Argument(help="Which: bert, tfidf, tweet_metadata or cascade_gcn.")
+    ],
+    data: Annotated[
+        list[Path],
+        typer.Option("--data", help="JSON lines or CSV with text and label; repeatable."),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The folder to write the weights to.")],
+    encoder: options.Encoder = None,
+    labels: Labels = None,
+    balance: Annotated[
+        str, typer.Option("--balance", help="The classes, in the training split: none or eda.")
+    ] = "none",
+    small: Annotated[
+        bool, typer.Option("--small", help="Settings for a CPU instead of the paper's.")
+    ] = False,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting, as epochs=3 or counters=final; repeatable."),
+    ] = None,
+    languages: Annotated[
+        str, typer.Option("--languages", help="Of the texts; others get an abstention.")
+    ] = "en",
+    seed: Seed = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on after the last epoch of a stopped training.")
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Train a detector on labelled posts, and write a weights folder for --weights.
+
+    A file without a column split is divided 7 : 1 : 2; no near-duplicate is on two sides. The epoch
+    that is best on validation texts is kept, calibration and threshold are fitted there, and the
+    test split is left to `hoaxwatch evaluate`. Settings are the paper's, or --small. cascade_gcn
+    takes --data FOLDER that holds twitter15/.
+    """
+    from detectors.datasets.prepared import BadData
+    from detectors.encoder import DEFAULT_ENCODER
+    from detectors.training import Task, run, trainer_of
+
+    trainer = trainer_of(detector)
+    if balance not in ("none", "eda"):
+        raise UsageError(f"--balance {balance!r} is neither none nor eda")
+    try:
+        read = load_posts(data, labels, seed) if trainer.reads == "posts" else []
+    except BadData as error:
+        raise UsageError(str(error)) from None
+    name = encoder or DEFAULT_ENCODER
+    posts = _balanced(read, name, seed) if balance == "eda" and read else read
+    for split in ("train", "validation", "test") if read else ():
+        own = Counter(post.label for post in posts if post.split == split)
+        _say(f"{split}: " + (", ".join(f"{number(n)} {w}" for w, n in sorted(own.items())) or "0"))
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        said = run(
+            detector,
+            Task(
+                posts=posts,
+                data=data[0],
+                out=out,
+                encoder=name,
+                say=_say,
+                small=small,
+                changes=_changes(changes or ()),
+                seed=seed,
+                resume=resume,
+                languages=tuple(part.strip() for part in languages.split(",") if part.strip()),
+                trained_on=datetime.now(UTC).date().isoformat(),
+            ),
+        )
+        if trainer.reads == "posts":
+            said = {"detector": detector, "seed": seed, "balance": balance} | said
+            said |= {"labels": labels, "data": {str(p.name): digest(p) for p in data}}
+            said["posts"] = {
+                split: dict(Counter(post.label for post in posts if post.split == split))
+                for split in ("train", "validation", "test")
+            }
+            written = json.dumps(said, indent=1, ensure_ascii=False)
+            (out / "metrics.json").write_text(written + "\n", encoding="utf-8")
+            (out / "README.md").write_text(card(said), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"cannot write {error.filename or out}: {error.strerror}; give another --out"
+        ) from None
+    if as_json:
+        print_json(said)
+        return
+    if trainer.reads == "posts":
+        found = said["validation"]
+        _say(
+            f"validation: MCC {found['mcc']:.2f} ({found['mcc_interval'][0]:.2f} to "
+            f"{found['mcc_interval'][1]:.2f}), flagged from {100 * said['threshold']:.0f} %"
+        )
+    _say(f"wrote {out}; measure it: hoaxwatch evaluate {detector}={out} --data {data[0]}")
+
+
+def load_posts(data: Sequence[Path], labels: str | None, seed: int) -> list[Any]:
+    """The posts of these files with their splits. Raises: BadData."""
+    from detectors.datasets.prepared import parse_words, read_posts_file, with_splits
+
+    words = None if labels is None else parse_words(labels)
+    return with_splits([post for path in data for post in read_posts_file(path, words)], seed)
+
+
+def digest(path: Path) -> str:
+    """The sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def card(said: Mapping[str, Any]) -> str:
+    """The card of a folder that a user trained, out of what training said.
+
+    >>> said = {"detector": "tfidf", "data": {"a.csv": "0" * 64}, "posts": {}, "threshold": 0.5}
+    >>> said |= {"validation": {"n": 9, "mcc": 0.5, "mcc_interval": [0.1, 0.8], "prevalence": 0.3}}
+    >>> print(card(said | {"settings": {"c": 1.0}, "balance": "none", "seed": 0}).splitlines()[0])
+    # A trained `tfidf`
+    """
+    found = said["validation"]
+    low, high = found["mcc_interval"]
+    settings = ", ".join(f"{name} {value}" for name, value in said["settings"].items())
+    files = ", ".join(f"`{name}` (sha256 {sha[:12]}...)" for name, sha in said["data"].items())
+    counts = "; ".join(
+        f"{split} " + ", ".join(f"{n:,} {label}" for label, n in sorted(own.items()))
+        for split, own in said["posts"].items()
+    )
+    return f"""# A trained `{said["detector"]}`
+
+Written by `hoaxwatch train` from `metrics.json`: do not edit.
+
+- **Data**: {files}. Posts: {counts or "not counted"}. Balanced by: {said["balance"]}.
+- **Settings**: {settings}; seed {said["seed"]}.
+- **On validation texts** (n = {found["n"]}, {100 * found["prevalence"]:.1f} % likely false):
+  MCC {found["mcc"]:.2f} (95 % {low:.2f} to {high:.2f}). It flatters: the epoch, the calibration and
+  the threshold {said["threshold"]} were chosen there. `hoaxwatch evaluate` measures the test split.
+- **Limits**: it learns how the texts of its data are worded, not facts. Expect less on other
+  topics, sources and times. A score is an opinion, calibrated for the share of false posts there.
+"""
+
+
+def _balanced(posts: list[Any], encoder: str, seed: int) -> list[Any]:
+    from detectors.encoder import read_encoder
+    from detectors.text.augment import balanced, neighbours
+
+    return balanced(posts, neighbours(read_encoder(encoder)), seed)
+
+
+def _changes(given: Sequence[str]) -> dict[str, str]:
+    changes = {}
+    for one in given:
+        name, sign, value = one.partition("=")
+        if not sign:
+            raise UsageError(f"--set {one!r}: write it as epochs=3")
+        changes[name.strip()] = value.strip()
+    return changes
+
+
+def _say(line: str) -> None:
+    notes.print(line, markup=False, soft_wrap=True)

@@ -1,0 +1,100 @@
+"""hoaxwatch train, evaluate and models, on a file of one's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from hoaxwatch import cli
+from tests.made_up_sets import sentence
+
+WORDS = ["--labels", "hoax=likely_false,fine=likely_true"]
+
+
+@pytest.fixture(autouse=True)
+def _settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("HOAXWATCH_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOAXWATCH_CONFIG", str(tmp_path / "none.toml"))
+    monkeypatch.chdir(tmp_path)
+    rng = random.Random(5)
+    rows = [f"{sentence(rng, i % 2 == 0)},{'hoax' if i % 2 == 0 else 'fine'}" for i in range(300)]
+    Path("mine.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    return " ".join(capsys.readouterr().err.split())
+
+
+def test_train_evaluate_and_run_with_it(capsys: pytest.CaptureFixture[str]) -> None:
+    data = ["--data", "mine.csv", *WORDS]
+    assert cli.run(["train", "tfidf", *data, "--languages", "en,de", "--out", "own/one"]) == cli.OK
+    assert "wrote own/one; measure it: hoaxwatch evaluate tfidf=own/one" in said(capsys)
+    assert cli.run(["train", "tfidf", *data, "--balance", "eda", "--out", "own/two"]) == cli.OK
+    metrics = json.loads(Path("own/one/metrics.json").read_text())
+    assert metrics["posts"]["test"].keys() == {"likely_true", "likely_false"}
+    assert "A trained `tfidf`" in Path("own/one/README.md").read_text()
+    capsys.readouterr()
+
+    both = ["tfidf=own/one", "tfidf=own/two", "null"]
+    assert cli.run(["evaluate", *both, *data]) == cli.USAGE
+    assert "null scores none of these posts: no_detector" in said(capsys)
+    assert cli.run(["evaluate", *both[:2], *data, "--out", "measured", "--json"]) == cli.OK
+    found = json.loads(capsys.readouterr().out)
+    assert found == json.loads(Path("measured/evaluation.json").read_text())
+    assert found["labels"] == metrics["posts"]["test"]
+    assert found["detectors"]["tfidf=one"]["mcc"] > 0.2
+    assert found["comparisons"][0]["first"] == "tfidf=one"
+    assert len(list(Path("measured").glob("*.svg"))) == 6
+    assert cli.run(["evaluate", "tfidf=own/one", *data, "--csv", "--split", "validation"]) == cli.OK
+    head, row = capsys.readouterr().out.splitlines()
+    assert head.startswith("detector,n,abstained") and row.startswith("tfidf=one,")
+
+    assert cli.run(["models", "verify", "own"]) == cli.OK
+    assert capsys.readouterr().out == "own/one: good\nown/two: good\n"
+    assert cli.run(["models", "list", "own", "--json"]) == cli.OK
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["detector"], row["languages"]) for row in rows] == [
+        ("tfidf", ["en", "de"]),
+        ("tfidf", ["en"]),
+    ]
+    assert cli.run(["models", "show", "own/one"]) == cli.OK
+    assert json.loads(capsys.readouterr().out)["metrics"] == metrics
+    Path("own/two/weights.npz").write_bytes(b"no")
+    assert cli.run(["models", "verify", "own"]) == cli.USAGE
+    assert "weights.npz has sha256" in said(capsys)
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["train", "tfidf"], "say what it is with --labels fine=likely_false"),
+        (["train", "fish"], "no detector called 'fish' can be trained; there are: bert, cascade_g"),
+        (["train", "tfidf", "--balance", "some", *WORDS], "--balance 'some' is neither none nor"),
+        (["train", "tfidf", "--set", "c", *WORDS], "--set 'c': write it as epochs=3"),
+        (["train", "tfidf", "--set", "d=1", *WORDS], "there is no setting 'd'; there are"),
+        (["train", "cascade_gcn"], "holds no twitter15/edges.csv.xz"),
+        (["train", "tfidf", "--labels", "hoax=likely_false"], "label 'fine' has no word"),
+        (["evaluate", "tfidf", "--split", "dev", *WORDS], "no post is in split 'dev'; there are"),
+        (["evaluate", "tfidff", *WORDS], "no detector is called 'tfidff'"),
+        (["evaluate", "tweet_metadata", *WORDS], "no weights ship with tweet_metadata"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(
+    command: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ["--out", "own"] if command[0] == "train" else []
+    assert cli.run([*command, "--data", "mine.csv", *out]) == cli.USAGE
+    assert words in said(capsys)
+
+
+def test_a_published_table_that_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:
+    row = ["--precision", "0.9", "--recall", "0.89", "--mcc", "0.44", "--prevalence", "0.18"]
+    assert cli.run(["evaluate", "check-table", *row, "--json"]) == cli.OK
+    assert {r["verdict"] for r in json.loads(capsys.readouterr().out)} == {"cannot hold"}
+    assert cli.run(["models", "verify", "."]) == cli.USAGE
+    assert "holds no weights" in said(capsys)

@@ -1,0 +1,99 @@
+"""The trainers of bert and tfidf on posts of one's own; calibration."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from detectors.bert import BertDetector
+from detectors.datasets.labelled import LabelledPost
+from detectors.labels import LABELS
+from detectors.tfidf import TfidfDetector
+from detectors.training import TRAINERS, CannotTrain, Task, platt, run, trainer_of
+from streams.records import Content
+from tests.encoders import save_tiny
+from tests.made_up_sets import sentence
+
+FAST = {"frozen": "1", "rank": "4", "epochs": "3", "learning_rate": "0.005"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    usual = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(usual)
+
+
+def posts(n: int = 160) -> list[LabelledPost]:
+    rng = random.Random(8)
+    return [
+        LabelledPost(
+            "made up",
+            "validation" if i % 4 > 2 else "train",
+            str(i),
+            sentence(rng, i % 8 > 3),
+            LABELS[i % 8 > 3],
+        )
+        for i in range(n)
+    ]
+
+
+def task(out: Path, encoder: str = "", **changes: str) -> Task:
+    return Task(posts(), Path("a.csv"), out, encoder, lambda line: None, changes=changes)
+
+
+def test_bert_goes_on_where_it_stopped_and_runs(tmp_path: Path) -> None:
+    encoder = str(save_tiny(tmp_path / "encoder"))
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    said = run("bert", task(whole, encoder, **FAST)._replace(languages=("en", "de")))
+    assert said["settings"]["max_tokens"] == 66  # the paper's 256 are more than this encoder reads
+    assert said["settings"]["calm_weight"] == 0
+    assert len(said["validation_losses"]) == len(said["losses"]) == 3
+
+    def stop(line: str) -> None:
+        if "epoch 2 of" in line:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run("bert", task(stopped, encoder, **FAST)._replace(say=stop))
+    run("bert", task(stopped, encoder, **FAST)._replace(resume=True))
+    adapters = [(folder / "adapter.safetensors").read_bytes() for folder in (whole, stopped)]
+    assert adapters[0] == adapters[1]
+    detector = BertDetector(whole, encoder, "fp32")
+    (verdict,) = detector.score([Content("x", "1", "a miracle cure is a hoax", "de")])
+    assert verdict.reason != "language"
+    assert detector.threshold == said["threshold"]
+
+
+def test_tfidf_learns_what_tells(tmp_path: Path) -> None:
+    said = run("tfidf", task(tmp_path, min_df="1"))
+    assert said["validation"]["mcc"] > 0.2
+    assert TfidfDetector(tmp_path).threshold == said["threshold"]
+
+
+def test_labels_must_be_ours_and_trainers_known(tmp_path: Path) -> None:
+    other = [post._replace(label=f"my {post.label}") for post in posts()]
+    with pytest.raises(CannotTrain, match="label 'my likely_false' is neither of likely_true and"):
+        run("tfidf", task(tmp_path)._replace(posts=other))
+    with pytest.raises(CannotTrain, match="leave --set and --resume out"):
+        (tmp_path / "twitter15").mkdir()
+        (tmp_path / "twitter15" / "edges.csv.xz").touch()
+        run("cascade_gcn", task(tmp_path, epochs="1")._replace(data=tmp_path))
+    assert {trainer_of(name).reads for name in TRAINERS} == {"posts", "folder"}
+
+
+def test_calibration_is_finite_and_never_turned_round() -> None:
+    positive = np.array([False] * 6 + [True] * 3)
+    logits = np.concatenate([np.full(6, -2.0), np.full(3, 2.0)])
+    found = platt(positive, logits)
+    # perfectly told apart: the targets are (3 + 1) / (3 + 2) and 1 / (6 + 2)
+    scores = 1 / (1 + np.exp(-(found.slope * np.array([2.0, -2.0]) + found.offset)))
+    assert scores == pytest.approx([4 / 5, 1 / 8], abs=1e-3)
+    with pytest.raises(CannotTrain, match="it learnt nothing that holds"):
+        platt(positive, -logits)
