@@ -13,6 +13,13 @@ SHIPPED = Path(__file__).parent / "weights"
 _CONFIG = "config.json"
 #: The file of tensors, by which detectors tell their folders apart.
 _WEIGHTS = ("adapter.safetensors", "weights.npz", "model.safetensors")
+#: Whose config.json has these keys, where the files do not tell.
+_TOLD_BY = {
+    "tweet_metadata": {"variant"},
+    "three_branch": {"topic_tags"},
+    "att_xdsf": {"modalities"},
+    "cascade_gcn": {"preparation", "columns"},
+}
 
 
 def model_folders(folder: Path) -> list[Path]:
@@ -46,9 +53,7 @@ def detector_of(folder: Path) -> str | None:
     if (folder / "weights.npz").is_file():
         return "tfidf"
     config = read_json(folder / _CONFIG) or {}
-    if "variant" in config:
-        return "tweet_metadata"
-    return "cascade_gcn" if "preparation" in config and "columns" in config else None
+    return next((name for name, keys in _TOLD_BY.items() if keys <= config.keys()), None)
 
 
 def describe(folder: Path) -> dict[str, Any]:
@@ -70,7 +75,7 @@ def describe(folder: Path) -> dict[str, Any]:
 def problem_of(folder: Path) -> str | None:
     """Why a folder cannot be used, or None; loads it as a run would."""
     from detectors.cascade_gcn import CascadeGcnDetector
-    from detectors.registry import load_detector
+    from detectors.registry import POST_DETECTORS, load_detector, load_post_detector
 
     name = detector_of(folder)
     try:
@@ -78,6 +83,8 @@ def problem_of(folder: Path) -> str | None:
             return f"{folder}: no detector here writes such a config.json; train again"
         if name == "cascade_gcn":
             CascadeGcnDetector(folder)
+        elif name in POST_DETECTORS:
+            load_post_detector(name, folder)
         else:
             load_detector(name, weights=folder)
     except DetectorUnusable as error:

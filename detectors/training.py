@@ -77,9 +77,11 @@ class Trainer(NamedTuple):
 
 
 TRAINERS: dict[str, Trainer] = {
+    "att_xdsf": Trainer("posts", "detectors.train_networks:train_att_xdsf_posts"),
     "bert": Trainer("posts", "detectors.train_bert:train_posts"),
     "cascade_gcn": Trainer("folder", "detectors.train_cascade_gcn:train_folder"),
     "tfidf": Trainer("posts", "detectors.train_tfidf:train_posts"),
+    "three_branch": Trainer("posts", "detectors.train_networks:train_three_branch_posts"),
     "tweet_metadata": Trainer("posts", "detectors.train_tweet_metadata:train_posts"),
 }
 

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from detectors.datasets.labelled import LabelledPost, Split
 from detectors.image.decode import Pixels
-from detectors.posts import Read, SeenPicture, WholePost, see, words_in
+from detectors.posts import PostDetector, Read, SeenPicture, WholePost, see, words_in
+from detectors.social.attributes import text_attributes
 from detectors.text.ocr import Line, Ocr, Reading
-from streams.records import Content, content_hash
+from detectors.trained import Opinion
+from streams.records import Content, Verdict, content_hash
 
 
 def whole_posts(posts: Sequence[LabelledPost], read: Read | None = None) -> list[WholePost]:
@@ -67,3 +69,23 @@ def cached_reader(engine: Ocr, cache: Path | None) -> Read:
 def rows_of_split(splits: Sequence[Split | None], name: Split) -> NDArray[np.int64]:
     """The numbers of the posts of a split."""
     return np.array([i for i, split in enumerate(splits) if split == name], dtype=np.int64)
+
+
+class OfLabelledPosts:
+    """A detector of whole posts, as it is measured beside detectors of texts
+    (`detectors.detector.JudgesPosts`). read: the words in pictures; None if it reads none."""
+
+    def __init__(self, detector: PostDetector, read: Read | None) -> None:
+        self.detector, self.read = detector, read
+        self.name, self.version = detector.name, detector.version
+        self.threshold = detector.threshold
+
+    def judge_posts(self, posts: Sequence[LabelledPost]) -> list[Opinion]:
+        """One opinion per post, with its pictures and attributes."""
+        found = self.detector.score(whole_posts(posts, self.read))
+        return [Opinion(judged.verdict.score, judged.verdict.reason) for judged in found]
+
+    def score(self, contents: Sequence[Content]) -> list[Verdict]:
+        """What it says where nothing but the text is known."""
+        posts = [WholePost(c, text_attributes(c.text, c.lang), (), None) for c in contents]
+        return [judged.verdict for judged in self.detector.score(posts)]

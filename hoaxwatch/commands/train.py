@@ -25,7 +25,10 @@ Seed = Annotated[int, typer.Option("--seed", help="Same seed, same splits, same 
 
 def train(
     detector: Annotated[
-        str, typer.Argument(help="Which: bert, tfidf, tweet_metadata or cascade_gcn.")
+        str,
+        typer.Argument(
+            help="Which: bert, tfidf, tweet_metadata, three_branch, att_xdsf or cascade_gcn."
+        ),
     ],
     data: Annotated[
         list[Path],

@@ -1,0 +1,158 @@
+"""`hoaxwatch train three_branch` and `att_xdsf`: networks of whole posts out of labelled posts.
+
+Pictures are those whose files the posts name (`images`), attributes their numbers. Words in
+pictures are read where an OCR program is there; `--set ocr=false` leaves them out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import msgspec
+import numpy as np
+
+from detectors import att_xdsf, three_branch, train_att_xdsf, train_three_branch
+from detectors.datasets.groups import groups_by_image
+from detectors.datasets.whole import OfLabelledPosts, rows_of_split, whole_posts
+from detectors.evaluation import Bools
+from detectors.networks.att_xdsf import MODALITIES, Fusion, Modality
+from detectors.networks.training import Ints
+from detectors.posts import PostDetector, Read, WholePost
+from detectors.text.ocr import default_engine
+from detectors.train_tfidf import measures
+from detectors.training import Task, changed, positive_of
+
+
+class ThreeBranchSettings(NamedTuple):
+    """What `--set` changes of `three_branch`; the defaults are those of Wang et al.
+
+    combine: svm, mean, max, vote or network. folds: of the networks whose scores the SVM is fitted
+    on; 0: on validation posts. topic: hashtags whose mean vector is the topic. image_weights:
+    published weights of VGG19; "" trains a small network on the pictures of the posts.
+    """
+
+    epochs: int = 100
+    learning_rate: float = 1e-4
+    batch: int = 32
+    ocr: bool = True
+    combine: str = "svm"
+    folds: int = 3
+    image_weights: str = ""
+    topic: tuple[str, ...] = three_branch.TOPIC_TAGS
+
+
+class AttXdsfSettings(NamedTuple):
+    """What `--set` changes of `att_xdsf`. Zuo et al. train the encoder too (text=trained) and give
+    no rate, batch or epochs: those are ours."""
+
+    epochs: int = 20
+    learning_rate: float = 1e-3
+    batch: int = 64
+    text: str = "trained"
+    fusion: str = "attention"
+    modalities: tuple[str, ...] = MODALITIES
+    image_weights: str = ""
+
+
+def train_three_branch_posts(task: Task) -> dict[str, Any]:
+    """Trains, writes a model, and says how it does on validation posts; see `training.run`."""
+    usual = ThreeBranchSettings()
+    if task.small:
+        usual = usual._replace(epochs=10, learning_rate=1e-3, folds=0)
+    own = changed(usual, task.changes)
+    settings = train_three_branch.Settings(
+        topic_tags=own.topic,
+        languages=task.languages,
+        with_words_in_pictures=own.ocr,
+        backbone="vgg19" if own.image_weights else "small",
+        image_weights=Path(own.image_weights) if own.image_weights else None,
+        combine=cast(three_branch.Combine, own.combine),
+        n_folds=own.folds,
+        trained_on=task.trained_on,
+    )
+    settings = replace(
+        settings,
+        network=msgspec.structs.replace(
+            settings.network,
+            learning_rate=own.learning_rate,
+            batch=own.batch,
+            max_epochs=own.epochs,
+            seed=task.seed,
+        ),
+        pictures=msgspec.structs.replace(settings.pictures, seed=task.seed),
+    )
+    read = default_engine().read if own.ocr else None
+    posts, positive, train, validation = _divided(task, read)
+    groups = groups_by_image(task.posts)
+    model = train_three_branch.fit(
+        posts, positive, train, validation, groups, settings, say=task.say
+    )
+    three_branch.save(model, task.out)
+    detector = three_branch.ThreeBranchDetector(model)
+    return {"settings": own._asdict()} | _measured(detector, posts, positive, validation)
+
+
+def train_att_xdsf_posts(task: Task) -> dict[str, Any]:
+    """As `train_three_branch_posts`."""
+    own = changed(AttXdsfSettings(text="frozen" if task.small else "trained"), task.changes)
+    settings = train_att_xdsf.Settings(
+        modalities=cast(tuple[Modality, ...], own.modalities),
+        fusion=cast(Fusion, own.fusion),
+        text=cast(att_xdsf.Kind, own.text),
+        encoder=task.encoder,
+        backbone="vgg19" if own.image_weights else "small",
+        image_weights=Path(own.image_weights) if own.image_weights else None,
+        trained_on=task.trained_on,
+    )
+    settings = replace(
+        settings,
+        network=msgspec.structs.replace(
+            settings.network,
+            learning_rate=own.learning_rate,
+            batch=own.batch,
+            max_epochs=own.epochs,
+            seed=task.seed,
+        ),
+        pictures=msgspec.structs.replace(settings.pictures, seed=task.seed),
+    )
+    posts, positive, train, validation = _divided(task, None)
+    model = train_att_xdsf.fit(posts, positive, train, validation, settings)
+    att_xdsf.save(model, task.out)
+    detector = att_xdsf.AttXdsfDetector(model)
+    return {"settings": own._asdict()} | _measured(detector, posts, positive, validation)
+
+
+def load_three_branch(weights: Path) -> OfLabelledPosts:
+    """A trained one, as it is measured beside detectors of texts."""
+    model = three_branch.load(weights)
+    read = default_engine().read if model.config.with_words_in_pictures else None
+    return OfLabelledPosts(three_branch.ThreeBranchDetector(model), read)
+
+
+def load_att_xdsf(weights: Path) -> OfLabelledPosts:
+    """A trained one, as it is measured beside detectors of texts."""
+    return OfLabelledPosts(att_xdsf.AttXdsfDetector(att_xdsf.load(weights)), None)
+
+
+def _divided(task: Task, read: Read | None) -> tuple[list[WholePost], Bools, Ints, Ints]:
+    """The posts of a task with their pictures, their labels, and the rows of two splits."""
+    for name in ("train", "validation"):
+        task.part(name)  # says what is missing
+    posts = whole_posts(task.posts, read)
+    splits = [post.split for post in task.posts]
+    train, validation = rows_of_split(splits, "train"), rows_of_split(splits, "validation")
+    return posts, positive_of(task.posts), train, validation
+
+
+def _measured(
+    detector: PostDetector, posts: list[WholePost], positive: Bools, rows: Ints
+) -> dict[str, Any]:
+    """On validation posts; a post that is not scored counts as not flagged."""
+    found = [judged.verdict.score for judged in detector.score([posts[i] for i in rows])]
+    scores = np.array([0.0 if score is None else score for score in found])
+    return {
+        "threshold": detector.threshold,
+        "validation": measures(positive[rows], scores, detector.threshold),
+    }

@@ -1,0 +1,75 @@
+"""Networks of whole posts are trained and measured by the commands, out of a file of posts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hoaxwatch import cli
+from tests.unit.detectors.invented_posts import posts_with_labels
+
+OK, USAGE = 0, 2
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Posts whose label is in their words and on their pictures, as a user would have them."""
+    folder = tmp_path_factory.mktemp("posts")
+    posts, positive = posts_with_labels(120)
+    splits = ["train"] * 60 + ["validation"] * 30 + ["test"] * 30
+    lines = []
+    for i, (post, is_false, split) in enumerate(zip(posts, positive, splits, strict=True)):
+        images = []
+        for picture in post.pictures:
+            path = folder / f"{i}.png"
+            assert picture.pixels is not None
+            Image.fromarray(np.asarray(picture.pixels)).save(path)
+            images.append(str(path))
+        row = {
+            "text": f"{post.content.text} {' '.join('#' + tag for tag in post.content.hashtags)}",
+            "label": "likely_false" if is_false else "likely_true",
+            "split": split,
+            "lang": "en",
+            "images": images,
+            "attributes": {k: v for k, v in post.attributes.items() if v is not None},
+        }
+        lines.append(json.dumps(row))
+    file = folder / "posts.jsonl"
+    file.write_text("\n".join(lines) + "\n")
+    return file
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("three_branch", ["ocr=false", "epochs=6", "combine=network"]),
+        ("att_xdsf", ["text=characters", "fusion=concat", "epochs=10"]),
+    ],
+)
+def test_trained_measured_and_shown_by_the_commands(
+    name: str,
+    changes: list[str],
+    data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / name
+    words = [word for change in changes for word in ("--set", change)]
+    train = ["train", name, "--data", str(data), "--out", str(out), "--small", *words]
+    assert cli.run(train) == OK
+    said = json.loads((out / "metrics.json").read_text("utf-8"))
+    assert said["validation"]["n"] == 30 and said["detector"] == name
+    capsys.readouterr()
+    assert cli.run(["evaluate", f"{name}={out}", "--data", str(data), "--json"]) == OK
+    (found,) = json.loads(capsys.readouterr().out)["detectors"].values()
+    assert found["mcc"] > 0.5  # what is false says so
+    assert cli.run(["models", "verify", str(out)]) == OK
+
+
+def test_what_cannot_be_is_said(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["evaluate", "three_branch", "--data", str(data)]) == USAGE
+    assert "three_branch=FOLDER" in capsys.readouterr().err
