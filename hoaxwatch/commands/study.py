@@ -17,7 +17,7 @@ from detectors.registry import load_detector
 from hoaxwatch import study as tables_of
 from hoaxwatch.commands import options
 from hoaxwatch.commands.options import parse_time
-from hoaxwatch.commands.track import read_hashtags
+from hoaxwatch.commands.track import PRESETS, read_hashtags
 from hoaxwatch.evidence import detector_of
 from hoaxwatch.live import open_named, say, stopping
 from hoaxwatch.study import StudyDay, count_days, pool, shown
@@ -71,7 +71,12 @@ def daily(
 
 def study(
     hashtags: Annotated[
-        Path, typer.Option("--hashtags", help="hashtags.txt: one a line; the same each day.")
+        Path,
+        typer.Option(
+            "--hashtags",
+            help=f"hashtags.txt, one a line, the same each day; or {', '.join(PRESETS)}: "
+            "those of the paper.",
+        ),
     ],
     since: Annotated[str, typer.Option("--from", help="First day (UTC), as 2019-11-01.")],
     until: Annotated[str, typer.Option("--to", help="Last day (UTC), as 2019-11-30.")],
