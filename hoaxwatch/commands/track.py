@@ -138,6 +138,35 @@ def coverage(
     show_rows(rows, output_of(as_json, as_csv), columns, "Pulls", empty)
 
 
+@app.command("estimate")
+def estimate_(
+    project: options.Project = None,
+    database: options.Database = None,
+    as_json: options.Json = False,
+    as_csv: options.Csv = False,
+) -> None:
+    """Say what a month of the tracked hashtags may cost at X, before anything is asked for.
+
+    X counts the posts of the last seven days, which costs as much as one post per hashtag. Shares carry their originals, which cost as well, and
+    the same post or account is charged once a day: so it is a guide, and x_budget_usd the limit.
+    """
+    from streams.sources import x_search  # imports tweepy
+
+    settings = settings_of(project, database)
+    with connected(settings) as connection:
+        tracked = tracking.read_tracked(connection)
+    found = x_search.estimate(settings, tracked, lambda line: notes.print(line, markup=False))
+    columns = [
+        Column("hashtag", lambda row: f"#{row['hashtag']}"),
+        Column("posts in 7 days", lambda row: number(row["posts_in_seven_days"]), is_number=True),
+        Column("USD a month", lambda row: f"{row['usd_a_month']:,.2f}", is_number=True),
+    ]
+    total = sum(row.usd_a_month for row in found)
+    title = f"At X about {total:,.2f} USD a month; x_budget_usd is {settings.x_budget_usd:,.2f}"
+    empty = "nothing is tracked: hoaxwatch track add '#vaccine'"
+    show_rows(found, output_of(as_json, as_csv), columns, title, empty)
+
+
 def read_hashtags(file: Path) -> list[tuple[str, str]]:
     """The hashtags of a file, or of a preset, as (counting form, as written). Raises UsageError.
 

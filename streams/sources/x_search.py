@@ -6,8 +6,9 @@ money is spent; then its row says that more was there, and covers only what came
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import msgspec
 
@@ -107,6 +108,38 @@ class XSearch:
             state.done[row.hashtag] = id_at(until)
         state.month, state.spent = purse.month, round(purse.spent, 6)
         yield Sighting(None, Mark(msgspec.json.encode(state).decode(), (pull,)))
+
+
+class Estimate(NamedTuple):
+    """What a hashtag would cost, by what X has of it."""
+
+    hashtag: str
+    posts_in_seven_days: int
+    usd_a_month: float
+
+
+def estimate(settings: Settings, hashtags: Sequence[Tracked], say: Say) -> list[Estimate]:
+    """What a month of each hashtag may cost at most: 30/7 of what X counts in seven days, each post
+    with an account of its own if authors are asked for. X charges for each count as for one post.
+
+    Raises UsageError without a token, or if X refuses us.
+    """
+    client = XClient(settings, say)
+    each = settings.x_post_usd + settings.x_user_usd * settings.x_with_authors
+    found = []
+    for row in hashtags:
+        n = _result_of(client.count(f"#{row.written}"))
+        found.append(Estimate(row.hashtag, n, round(n * 30 / 7 * each, 2)))
+    return found
+
+
+def _result_of(asked: Generator[Sighting, None, int]) -> int:
+    """What it returns at its end; waits are waited."""
+    while True:
+        try:
+            next(asked)
+        except StopIteration as end:
+            return int(end.value)
 
 
 def readings_of(page: Json, source: str) -> Iterator[Reading]:

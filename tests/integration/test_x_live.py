@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from hoaxwatch import cli
 from storage import tracking
 from storage.database import connect
 from storage.tracking import Pull
@@ -118,6 +119,23 @@ def test_a_search_gets_everything_through_all_troubles(
     assert abs(two.covered_from - one.covered_until) < timedelta(milliseconds=2)
     assert one.got == len([p for p in fake.posts[:100] if "snow" in tags_of(p)])
     assert not one.is_capped
+
+
+def test_what_it_would_cost_is_known_before(
+    tracked: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running(X(make_posts(100), [Trouble(503)], n_posted=100)) as fake:
+        for name, value in (("X_BEARER_TOKEN", "good"), ("X_URL", fake.url), ("X_BUDGET_USD", "9")):
+            monkeypatch.setenv(f"HOAXWATCH_{name}", value)
+        assert cli.run(["track", "estimate", "--json", "--database", tracked]) == 0
+        told = capsys.readouterr()
+        n = len(about(fake, "snow"))
+    (row,) = json.loads(told.out)
+    settings = read_settings()
+    each = settings.x_post_usd + settings.x_user_usd
+    assert row["posts_in_seven_days"] == n > 10
+    assert row["usd_a_month"] == pytest.approx(n * 30 / 7 * each, abs=0.01)
+    assert "answered 503" in " ".join(told.err.split())
 
 
 def test_a_cap_is_kept_and_said(tracked: str) -> None:
