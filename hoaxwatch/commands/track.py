@@ -147,8 +147,9 @@ def estimate_(
 ) -> None:
     """Say what a month of the tracked hashtags may cost at X, before anything is asked for.
 
-    X counts the posts of the last seven days, which costs as much as one post per hashtag. Shares carry their originals, which cost as well, and
-    the same post or account is charged once a day: so it is a guide, and x_budget_usd the limit.
+    X counts the posts of the last seven days, which costs as much as one post per hashtag. Shares
+    carry their originals, which cost as well, and the same post or account is charged once a day:
+    so it is a guide, and x_budget_usd the limit.
     """
     from streams.sources import x_search  # imports tweepy
 
