@@ -156,6 +156,20 @@ def coverage_of(pulls: Iterable[Pulled], first_hour: int, n_hours: int) -> Cover
     )
 
 
+def collected_share(pulls: Iterable[Pulled], since: float, until: float) -> float:
+    """Which part of a time (seconds since 1970) these pulls cover without a cap, in [0, 1].
+
+    >>> collected_share([Pulled(0, 50), Pulled(25, 75), Pulled(75, 100, is_capped=True)], 0, 100)
+    0.75
+    """
+    covered, done = 0.0, since
+    for pull in sorted(pulls):
+        if not pull.is_capped:
+            covered += max(min(pull.until, until) - max(pull.since, done), 0.0)
+            done = max(done, pull.until)
+    return covered / (until - since)
+
+
 def coverage_or_full(pulls: Iterable[Pulled] | None, first_hour: int, n_hours: int) -> Coverage:
     """`coverage_of`, or `full_coverage` where no live source was ever asked: files are whole."""
     return coverage_of(pulls, first_hour, n_hours) if pulls else full_coverage(n_hours)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from graph.bursts import Pulled, collected_share
 from graph.cascades import explain_depth, measure_cascades, time_to
 from graph.communities import Communities, infomap, leiden, louvain
 from graph.concentration import explain_spread, find_core_users
@@ -64,7 +65,9 @@ from hoaxwatch.show import (
     show_rows,
 )
 from storage import reads
+from storage.bursts import read_covered
 from storage.lineages import label_lineage
+from storage.reads import ClusterRow
 from storage.spreads import read_spread
 from streams.errors import UsageError
 from streams.formats.registry import read_file
@@ -844,14 +847,20 @@ def emerging(
     """List clusters that grow and spread what is likely false: what to look at first.
 
     The score is growth x lower bound of the likely-false share x stability x coordination, each
-    between 0 and 1 and shown beside it. It is no verdict on anybody.
+    between 0 and 1 and shown beside it. It is no verdict on anybody. Where live sources were asked
+    for the hashtag, `collected` is the part of the window, and of as much before it, that they gave
+    whole: growth over less may be the collection's.
     """
     tag = options.parse_topic(hashtag) if hashtag else None
     start, end = parse_time(since, "--since"), parse_time(until, "--until")
     with connected(settings_of(project, database)) as connection:
         found = reads.read_emerging(connection, limit, tag, start, end)
         leaders = reads.read_leaders(connection, found)
-    rows = [row._asdict() | {"most_shared": who} for row, who in zip(found, leaders, strict=True)]
+        covered = read_covered(connection, sorted({row.hashtag for row in found}))
+    rows = [
+        row._asdict() | {"most_shared": who, "collected": _collected(row, covered)}
+        for row, who in zip(found, leaders, strict=True)
+    ]
     columns = [
         Column("score", lambda row: f"{row['emerging']:.2f}", is_number=True),
         Column("hashtag", lambda row: shorten(show_topic(row["hashtag"]), 20)),
@@ -863,10 +872,24 @@ def emerging(
         Column("false from", lambda row: percent(row["expected_low"]), is_number=True),
         Column("found again", lambda row: f"{row['stability']:.2f}", is_number=True),
         Column("coordinated", lambda row: number(row["n_coordinated"]), is_number=True),
+        *(
+            [Column("collected", lambda row: percent(row["collected"]), is_number=True)]
+            if covered
+            else []
+        ),
         Column("most shared", lambda row: shorten(", ".join(row["most_shared"]), 30)),
     ]
     title = f"Clusters by emerging score (worth a look from {EMERGING_FROM})"
     show_rows(rows, output_of(as_json, as_csv), columns, title, "no cluster has a score yet")
+
+
+def _collected(row: ClusterRow, covered: Mapping[str, list[Pulled]]) -> float | None:
+    """Of a window and as much before it; None if no live source was asked for the hashtag."""
+    pulls = covered.get(row.hashtag)
+    if pulls is None:
+        return None
+    begin = row.window_start - (row.window_end - row.window_start)
+    return round(collected_share(pulls, begin.timestamp(), row.window_end.timestamp()), 6)
 
 
 _StoredAlgorithm = Annotated[str, typer.Option("--algorithm", help="louvain or infomap.")]

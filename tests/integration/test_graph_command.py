@@ -22,6 +22,8 @@ from graph.stability import adjusted_mutual_information
 from graph.users import build_co_share_network
 from hoaxwatch import cli
 from hoaxwatch.commands.graph import app
+from storage.database import connect
+from storage.tracking import Mark, Pull, store_mark
 from streams.formats.registry import read_file
 from streams.records import Post
 from tests.integration.test_command_line import answer, fails
@@ -352,6 +354,14 @@ def test_clusters_are_followed_and_named(
         (row["emerging"] for row in found), reverse=True
     )
     assert "growth" in answer(capsys, ["graph", "emerging", "-t", "water", *at])
+    assert found[0]["collected"] is None
+    with connect(database) as connection:
+        until = datetime.fromisoformat(found[0]["window_end"])
+        begin = until - 2 * (until - datetime.fromisoformat(found[0]["window_start"]))
+        pull = Pull("bluesky", "water", "1", begin, begin + (until - begin) / 4)
+        store_mark(connection, "bluesky", Mark("1", (pull,)), until)
+    assert asked(capsys, "emerging", *at)[0]["collected"] == 0.25
+    assert "25.0 %" in answer(capsys, ["graph", "emerging", "-t", "water", *at])
     assert cli.run(["graph", "label", name, "", "--by", "ann", *at]) == 0
     assert not any(event["label"] for event in asked(capsys, "events", "-t", "water", *at))
     fails(capsys, ["graph", "label", "nosuch", "x", *at], USAGE, "no lineage begins with nosuch")
