@@ -11,6 +11,8 @@ COMMENT ON COLUMN hoaxwatch.followed.followed_at IS 'Since when it is followed (
 
 CREATE VIEW mart.followed AS SELECT topic, followed_at FROM hoaxwatch.followed;
 COMMENT ON VIEW mart.followed IS 'Words and links that are followed like hashtags.';
+COMMENT ON COLUMN mart.followed.topic IS 'word: with all words that a text must have, or link: with a page or a site.';
+COMMENT ON COLUMN mart.followed.followed_at IS 'Since when it is followed (wall clock, UTC). Posts that were stored before have it too.';
 
 COMMENT ON TABLE hoaxwatch.content_hashtags IS 'Full link table content - hashtag, and content - followed word or link; each pair once.';
 COMMENT ON COLUMN hoaxwatch.content_hashtags.hashtag IS 'Counting form: NFKC, casefold, without the sign; or a followed topic, as word:impfung or link:example.org.';
