@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from detectors.datasets.generated_pairs import LabelledPair
+from detectors.datasets.labelled import long_rows
 from detectors.factify import CLASSES, Image, Pair
 
 NAME = "factify"
@@ -36,22 +37,18 @@ def read(path: Path, load_image: Callable[[str], Image | None]) -> Iterator[Labe
     load_image: the picture of an address as it stands in the file, None if it cannot be had; the
     pair is then one without that picture. Raises: BadFile.
     """
-    before = csv.field_size_limit(10_000_000)  # documents are whole articles
-    try:
-        with path.open(encoding="utf-8", newline="") as lines:
-            head = lines.readline()
-            lines.seek(0)
-            rows = csv.DictReader(lines, delimiter="\t" if "\t" in head else ",")
-            names = {_plain(name): name for name in rows.fieldnames or ()}
-            missing = [name for name in _COLUMNS if name not in names]
-            if missing:
-                raise BadFile(f"{path} has no column {missing[0]}: it has {', '.join(names)}")
-            for number, row in enumerate(rows, 2):
-                yield _labelled(
-                    path, number, {name: row[names[name]] or "" for name in _COLUMNS}, load_image
-                )
-    finally:
-        csv.field_size_limit(before)
+    with path.open(encoding="utf-8", newline="") as lines:
+        head = lines.readline()
+        lines.seek(0)
+        rows = csv.DictReader(lines, delimiter="\t" if "\t" in head else ",")
+        names = {_plain(name): name for name in rows.fieldnames or ()}
+        missing = [name for name in _COLUMNS if name not in names]
+        if missing:
+            raise BadFile(f"{path} has no column {missing[0]}: it has {', '.join(names)}")
+        for number, row in enumerate(long_rows(rows), 2):
+            yield _labelled(
+                path, number, {name: row[names[name]] or "" for name in _COLUMNS}, load_image
+            )
 
 
 def _labelled(

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Literal, NamedTuple
+from typing import IO, Any, Literal, NamedTuple
 
 from detectors.labels import Label
 
@@ -83,15 +83,25 @@ def read_csv(path: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
 
     Raises MissingDataset when a column is missing, which tells a wrong file at its first line.
     """
-    usual = csv.field_size_limit(2**31 - 1)  # whole articles are one field
-    try:
-        with open_text(path) as file:
-            reader = csv.DictReader(file)
-            missing = [column for column in columns if column not in (reader.fieldnames or ())]
-            if missing:
-                raise MissingDataset(
-                    f"{path.name} has no column {missing[0]!r}: is it the right file?"
-                )
-            yield from reader
-    finally:
-        csv.field_size_limit(usual)  # the limit is the whole process's
+    with open_text(path) as file:
+        reader = csv.DictReader(file)
+        missing = [column for column in columns if column not in (reader.fieldnames or ())]
+        if missing:
+            raise MissingDataset(f"{path.name} has no column {missing[0]!r}: is it the right file?")
+        yield from long_rows(reader)
+
+
+def long_rows(reader: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The rows of a csv reader, however long a field is: whole articles are one.
+
+    The limit is the whole process's, so it is raised only while a row is read.
+    """
+    while True:
+        usual = csv.field_size_limit(2**31 - 1)
+        try:
+            row = next(reader, None)
+        finally:
+            csv.field_size_limit(usual)
+        if row is None:
+            return
+        yield row

@@ -24,7 +24,7 @@ from detectors.datasets.groups import (
     split_by_group,
     without_leaks,
 )
-from detectors.datasets.labelled import LabelledPost, Split, open_text
+from detectors.datasets.labelled import LabelledPost, Split, long_rows, open_text
 from detectors.datasets.splits import uniform
 
 #: By what a set is divided.
@@ -114,28 +114,24 @@ def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    usual = csv.field_size_limit(2**31 - 1)  # whole articles are one field
-    try:
-        with open_text(path) as lines:
-            reader = csv.DictReader(lines)
-            there = [name for name in reader.fieldnames or () if name]
-            for wanted in ("text", "label"):
-                if wanted not in there:
-                    raise BadData(
-                        f"{path} has no column {wanted!r}, it has {', '.join(there) or 'none'}: "
-                        f"call the one that holds the {wanted} so"
-                    )
-            for row in reader:
-                known = {name: row[name] for name in there if row[name] not in (None, "")}
-                attributes = {
-                    name: value
-                    for name, written in known.items()
-                    if name not in _COLUMNS and (value := _number(written)) is not None
-                }
-                plain = {name: known[name] for name in known if name in _COLUMNS}
-                yield reader.line_num, {**plain, "attributes": attributes}
-    finally:
-        csv.field_size_limit(usual)
+    with open_text(path) as lines:
+        reader = csv.DictReader(lines)
+        there = [name for name in reader.fieldnames or () if name]
+        for wanted in ("text", "label"):
+            if wanted not in there:
+                raise BadData(
+                    f"{path} has no column {wanted!r}, it has {', '.join(there) or 'none'}: "
+                    f"call the one that holds the {wanted} so"
+                )
+        for row in long_rows(reader):
+            known = {name: row[name] for name in there if row[name] not in (None, "")}
+            attributes = {
+                name: value
+                for name, written in known.items()
+                if name not in _COLUMNS and (value := _number(written)) is not None
+            }
+            plain = {name: known[name] for name in known if name in _COLUMNS}
+            yield reader.line_num, {**plain, "attributes": attributes}
 
 
 def _number(written: str) -> float | None:

@@ -73,7 +73,7 @@ def test_train_evaluate_and_run_with_it(capsys: pytest.CaptureFixture[str]) -> N
     ("command", "words"),
     [
         (["train", "tfidf"], "say what it is with --labels fine=likely_false"),
-        (["train", "fish"], "no detector called 'fish' can be trained; there are: bert, cascade_g"),
+        (["train", "fish"], "no detector called 'fish' can be trained; there are: att_xdsf, bert"),
         (["train", "tfidf", "--balance", "some", *WORDS], "--balance 'some' is neither none nor"),
         (["train", "tfidf", "--set", "c", *WORDS], "--set 'c': write it as epochs=3"),
         (["train", "tfidf", "--set", "d=1", *WORDS], "there is no setting 'd'; there are"),
