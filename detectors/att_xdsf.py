@@ -9,7 +9,7 @@ Source: Zuo, Wang, Zhang, World Scientific Research Journal 9(4), 2023.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from hashlib import sha256
 from pathlib import Path
@@ -19,21 +19,25 @@ import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
-from torch import Tensor, nn
+from torch import nn
 
 from detectors.encoder import DEFAULT_ENCODER, Encoder, read_encoder
-from detectors.labels import LABELS, POSITIVE_CLASS
 from detectors.networks.att_xdsf import AttXdsf, Fusion, Inputs, Modality
+from detectors.networks.files import (
+    CONFIG,
+    below,
+    named,
+    read_config,
+    reading_tensors,
+    write_model,
+)
 from detectors.networks.images import BACKBONES, SmallCnn, Vgg19
 from detectors.networks.text import Bert, Characters, Given, frozen_states
 from detectors.posts import PostVerdict, WholePost, post_hash
 from detectors.social.categories import Field, categories_of
-from detectors.text.normalise import PREPROCESSING, normalise
+from detectors.text.normalise import normalise
 from detectors.three_branch import Maps, maps_of
-from detectors.trained import BrokenWeights, Calibration, read_bytes, sigmoid
+from detectors.trained import BrokenWeights, Calibration, basics_problem, sigmoid, slope_problem
 from streams.records import Verdict
 
 FORMAT = 1
@@ -41,7 +45,6 @@ FORMAT = 1
 MAX_TOKENS, MAX_CHARACTERS = 64, 140
 
 Kind = Literal["frozen", "trained", "characters"]
-_CONFIG, _WEIGHTS = "config.json", "model.safetensors"
 
 
 class TextReader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -293,72 +296,35 @@ def model_version(config: Config) -> str:
 
 
 def save(model: Model, folder: Path) -> Config:
-    """Write `model.safetensors` and `config.json`; the config with the hash of the weights."""
-    tensors: dict[str, Tensor] = {}
-    for prefix, module in (("network", model.network), ("backbone", model.backbone)):
-        for name, tensor in module.state_dict().items():
-            tensors[f"{prefix}.{name}"] = tensor.detach().contiguous().clone()
-    data = save_tensors(tensors)
-    config = msgspec.structs.replace(model.config, weights_sha256=sha256(data).hexdigest())
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / _WEIGHTS).write_bytes(data)
-    (folder / _CONFIG).write_bytes(msgspec.json.format(msgspec.json.encode(config)) + b"\n")
-    return config
+    """Writes the weights folder; the config with the hash of the weights."""
+    tensors = named("network", model.network) | named("backbone", model.backbone)
+    return write_model(folder, model.config, tensors)
 
 
 def load(folder: Path) -> Model:
     """What `save` wrote, checked. Raises BrokenWeights, EncoderUnavailable."""
-    path = folder / _CONFIG
-    try:
-        config = msgspec.json.decode(read_bytes(path, _broken), type=Config)
-    except msgspec.DecodeError as error:
-        raise _broken(path, f"cannot be read ({error})") from error
-    problem = _config_problem(config)
-    if problem:
-        raise _broken(path, problem)
+    config = read_config(folder, Config, _config_problem, _broken)
     encoder = None
     if config.text.kind != "characters":
         encoder = read_encoder(config.text.encoder)
         if encoder.sha256 != config.text.sha256:
             said = f"{encoder.sha256[:12]}..., not {config.text.sha256[:12]}..."
-            raise _broken(path, f"was trained on another {config.text.encoder} (sha256 {said})")
-    path = folder / _WEIGHTS
-    data = read_bytes(path, _broken)
-    found = sha256(data).hexdigest()
-    if found != config.weights_sha256:
-        said = config.weights_sha256[:12]
-        raise _broken(path, f"has sha256 {found[:12]}..., {_CONFIG} says {said}...")
+            raise _broken(
+                folder / CONFIG, f"was trained on another {config.text.encoder} (sha256 {said})"
+            )
     network, backbone = make_network(config, encoder), BACKBONES[config.backbone]()
-    try:
-        tensors = load_tensors(data)
-        network.load_state_dict(_below("network.", tensors))
-        backbone.load_state_dict(_below("backbone.", tensors))
-    except (SafetensorError, RuntimeError) as error:
-        said = " ".join(str(error).split())[:160]
-        raise _broken(path, f"does not hold the tensors of a model ({said})") from error
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
-        raise _broken(path, "holds a number that is not finite")
+    with reading_tensors(folder, config, _broken) as tensors:
+        network.load_state_dict(below("network", tensors))
+        backbone.load_state_dict(below("backbone", tensors))
     return Model(config, network.eval(), backbone.eval(), encoder)
 
 
 def _config_problem(config: Config) -> str | None:
-    if config.format != FORMAT:
-        return f"has format {config.format}, this version reads {FORMAT}"
-    if config.preprocessing != PREPROCESSING:
-        return f"needs preprocessing {config.preprocessing}, this version has {PREPROCESSING}"
-    if config.labels != LABELS or config.positive_class != POSITIVE_CLASS:
-        return f"has labels {list(config.labels)} instead of {list(LABELS)}"
-    if not 0 < config.threshold < 1:
-        return f"has threshold {config.threshold}, which is not between 0 and 1"
-    if not config.calibration.slope > 0:
-        return f"has slope {config.calibration.slope}: it would turn the labels round"
+    if found := basics_problem(config, FORMAT) or slope_problem(config.calibration):
+        return found
     if not config.modalities or config.backbone not in BACKBONES:
         return f"has no modalities, or a backbone that is not known ({config.backbone})"
     return None
-
-
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {key[len(prefix) :]: t for key, t in tensors.items() if key.startswith(prefix)}
 
 
 def _broken(path: Path, what: str) -> BrokenWeights:

@@ -29,6 +29,7 @@ from detectors.trained import (
     Opinion,
     config_problem,
     read_bytes,
+    read_checked,
     sigmoid,
     verdict_of,
 )
@@ -297,10 +298,7 @@ def read_adapter(folder: Path, expected_sha256: str) -> dict[str, Tensor]:
     from safetensors.torch import load
 
     path = folder / _ADAPTER
-    data = read_bytes(path, _broken)
-    found = sha256(data).hexdigest()
-    if found != expected_sha256:
-        raise _broken(path, f"has sha256 {found[:12]}..., {_CONFIG} says {expected_sha256[:12]}...")
+    data = read_checked(path, expected_sha256, _broken)
     try:
         adapter: dict[str, Tensor] = load(data)
     except (SafetensorError, ValueError, KeyError) as error:

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from detectors.cascades import Cascade, Floats, no_structure
 from detectors.proximity import GraphInput, Neighbours, graph_input, side_by_side
-from detectors.trained import BrokenWeights, Calibration, sigmoid
+from detectors.trained import BrokenWeights, Calibration, read_bytes, read_checked, sigmoid
 from graph.features import FEATURES, node_features
 from streams.records import Verdict
 
@@ -412,7 +412,7 @@ def read_config(folder: Path) -> Config:
     """The checked `config.json` of a weights folder. Raises BrokenWeights."""
     path = folder / _CONFIG
     try:
-        config = msgspec.json.decode(_read_bytes(path), type=Config)
+        config = msgspec.json.decode(read_bytes(path, _broken), type=Config)
     except msgspec.DecodeError as error:
         raise _broken(path, f"cannot be read ({error})") from error
     problem = _config_problem(config)
@@ -456,12 +456,7 @@ def read_network(folder: Path, config: Config) -> CascadeGcn:
     order is noticed. Raises BrokenWeights.
     """
     path = folder / _WEIGHTS
-    data = _read_bytes(path)
-    found = sha256(data).hexdigest()
-    if found != config.weights_sha256:
-        raise _broken(
-            path, f"has sha256 {found[:12]}..., {_CONFIG} says {config.weights_sha256[:12]}..."
-        )
+    data = read_checked(path, config.weights_sha256, _broken)
     network = CascadeGcn(n_inputs(config.columns), len(config.classes))
     try:
         with safe_open(path, framework="pt") as opened:
@@ -493,13 +488,6 @@ def write_weights(folder: Path, network: CascadeGcn, classes: Sequence[str]) -> 
 def write_config(folder: Path, config: Config) -> None:
     """Write `config.json`, indented."""
     (folder / _CONFIG).write_bytes(msgspec.json.format(msgspec.json.encode(config)) + b"\n")
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise _broken(path, f"cannot be opened ({error.strerror})") from error
 
 
 def _line(error: Exception) -> str:

@@ -31,6 +31,7 @@ from detectors.trained import (
     Opinion,
     config_problem,
     read_bytes,
+    read_checked,
     sigmoid,
     verdict_of,
 )
@@ -166,10 +167,7 @@ def read_model(folder: Path, expected_sha256: str) -> LinearModel:
     in UTF-8 with a line feed between them.
     """
     path = folder / _WEIGHTS
-    data = read_bytes(path, _broken)
-    found = sha256(data).hexdigest()
-    if found != expected_sha256:
-        raise _broken(path, f"has sha256 {found[:12]}..., {_CONFIG} says {expected_sha256[:12]}...")
+    data = read_checked(path, expected_sha256, _broken)
     try:
         with np.load(BytesIO(data), allow_pickle=False) as arrays:
             vocabulary = arrays["vocabulary"].tobytes().decode().split("\n")

@@ -19,14 +19,11 @@ import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from detectors.ensemble import PARTS, RULES, Ensemble
 from detectors.image.preprocess import for_imagenet, seen_region
-from detectors.labels import LABELS, POSITIVE_CLASS
+from detectors.networks.files import below, named, read_config, reading_tensors, write_model
 from detectors.networks.images import BACKBONES, SmallCnn, Vgg19
 from detectors.networks.three_branch import (
     MAX_TAGS,
@@ -39,17 +36,15 @@ from detectors.networks.three_branch import (
 )
 from detectors.posts import PostVerdict, SeenPicture, WholePost, caption_of, post_hash, tags_of
 from detectors.text.abstain import language_probability, stated_language
-from detectors.text.normalise import PREPROCESSING, normalise, words
+from detectors.text.hashtags import WANG_2020
+from detectors.text.normalise import normalise, words
 from detectors.text.subwords import Subwords, WordVectors
-from detectors.trained import BrokenWeights, Calibration, sigmoid
+from detectors.trained import BrokenWeights, Calibration, basics_problem, sigmoid, slope_problem
 from streams.records import Verdict
 
 FORMAT = 1
 #: What stands for the topic where the user names nothing else (Wang et al., section IV-B).
-TOPIC_TAGS = (
-    *("vaccinetruth", "vaccineinjury", "vaccinecauseautism", "vaccineawareness", "fascism"),
-    *("whistleblower", "bigpharma", "informedconsent"),
-)
+TOPIC_TAGS = WANG_2020
 #: The branches of each network of the ensemble.
 BRANCHES_OF: Mapping[str, tuple[Branch, ...]] = {
     "three_branch": ("image", "text", "tags"),
@@ -62,7 +57,6 @@ N_EXPLAINED = 5
 
 Combine = Literal["network", "svm", "mean", "max", "vote"]
 Maps = NDArray[np.float32]
-_CONFIG, _WEIGHTS = "config.json", "model.safetensors"
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -351,82 +345,37 @@ def model_version(config: Config) -> str:
 
 
 def save(model: Model, folder: Path) -> Config:
-    """Write `model.safetensors` and `config.json`; the config with the hash of the weights."""
+    """Writes the weights folder; the config with the hash of the weights."""
     tensors = {"subwords": torch.from_numpy(model.subwords.table)}
-    for name, tensor in model.backbone.state_dict().items():
-        tensors[f"backbone.{name}"] = tensor
+    tensors |= named("backbone", model.backbone)
     for name, network in model.networks.items():
-        for key, tensor in network.state_dict().items():
-            tensors[f"{name}.{key}"] = tensor
-    data = save_tensors({key: t.detach().contiguous().clone() for key, t in tensors.items()})
-    config = msgspec.structs.replace(model.config, weights_sha256=sha256(data).hexdigest())
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / _WEIGHTS).write_bytes(data)
-    (folder / _CONFIG).write_bytes(msgspec.json.format(msgspec.json.encode(config)) + b"\n")
-    return config
+        tensors |= named(name, network)
+    return write_model(folder, model.config, tensors)
 
 
 def load(folder: Path) -> Model:
     """What `save` wrote, checked. Raises BrokenWeights."""
-    path = folder / _CONFIG
-    try:
-        config = msgspec.json.decode(_read(path), type=Config)
-    except msgspec.DecodeError as error:
-        raise _broken(path, f"cannot be read ({error})") from error
-    problem = _config_problem(config)
-    if problem:
-        raise _broken(path, problem)
-    path = folder / _WEIGHTS
-    data = _read(path)
-    found = sha256(data).hexdigest()
-    if found != config.weights_sha256:
-        said = config.weights_sha256[:12]
-        raise _broken(path, f"has sha256 {found[:12]}..., {_CONFIG} says {said}...")
-    try:
-        tensors = load_tensors(data)
+    config = read_config(folder, Config, _config_problem, _broken)
+    networks = {}
+    with reading_tensors(folder, config, _broken) as tensors:
         subwords = Subwords(tensors["subwords"].numpy())
         backbone = BACKBONES[config.backbone]()
-        backbone.load_state_dict(_below("backbone.", tensors))
+        backbone.load_state_dict(below("backbone", tensors))
         topic = torch.from_numpy(subwords.topic(config.topic_tags))
-        networks = {}
         for name, switches in config.networks.items():
             networks[name] = ThreeBranch(topic, backbone.n_channels, switches)
-            networks[name].load_state_dict(_below(f"{name}.", tensors))
-    except (SafetensorError, RuntimeError, KeyError) as error:
-        said = " ".join(str(error).split())[:160]
-        raise _broken(path, f"does not hold the tensors of a model ({said})") from error
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
-        raise _broken(path, "holds a number that is not finite")
+            networks[name].load_state_dict(below(name, tensors))
     return Model(config, subwords, backbone.eval(), {n: x.eval() for n, x in networks.items()})
 
 
 def _config_problem(config: Config) -> str | None:
-    if config.format != FORMAT:
-        return f"has format {config.format}, this version reads {FORMAT}"
-    if config.preprocessing != PREPROCESSING:
-        return f"needs preprocessing {config.preprocessing}, this version has {PREPROCESSING}"
-    if config.labels != LABELS or config.positive_class != POSITIVE_CLASS:
-        return f"has labels {list(config.labels)} instead of {list(LABELS)}"
-    if not 0 < config.threshold < 1:
-        return f"has threshold {config.threshold}, which is not between 0 and 1"
+    if found := basics_problem(config, FORMAT):
+        return found
     if "three_branch" not in config.networks or set(config.networks) != set(config.calibrations):
         return f"has networks {sorted(config.networks)} with other calibrations"
     if not set(config.networks) <= set(PARTS) or config.backbone not in BACKBONES:
         return f"has networks or a backbone that this version does not know ({config.backbone})"
-    if any(not c.slope > 0 for c in config.calibrations.values()):
-        return "has a slope that would turn the labels round"
-    return None
-
-
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {key[len(prefix) :]: t for key, t in tensors.items() if key.startswith(prefix)}
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise _broken(path, f"cannot be opened ({error.strerror})") from error
+    return next(filter(None, map(slope_problem, config.calibrations.values())), None)
 
 
 def _broken(path: Path, what: str) -> BrokenWeights:

@@ -6,7 +6,6 @@ pictures are read where an OCR program is there; `--set ocr=false` leaves them o
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -18,7 +17,7 @@ from detectors.datasets.groups import groups_by_image
 from detectors.datasets.whole import OfLabelledPosts, rows_of_split, whole_posts
 from detectors.evaluation import Bools
 from detectors.networks.att_xdsf import MODALITIES, Fusion, Modality
-from detectors.networks.training import Ints
+from detectors.networks.training import Ints, Schedule
 from detectors.posts import PostDetector, Read, WholePost
 from detectors.text.ocr import default_engine
 from detectors.train_tfidf import measures
@@ -71,17 +70,8 @@ def train_three_branch_posts(task: Task) -> dict[str, Any]:
         combine=cast(three_branch.Combine, own.combine),
         n_folds=own.folds,
         trained_on=task.trained_on,
-    )
-    settings = replace(
-        settings,
-        network=msgspec.structs.replace(
-            settings.network,
-            learning_rate=own.learning_rate,
-            batch=own.batch,
-            max_epochs=own.epochs,
-            seed=task.seed,
-        ),
-        pictures=msgspec.structs.replace(settings.pictures, seed=task.seed),
+        network=_scheduled(train_three_branch.NETWORK, own, task.seed),
+        pictures=msgspec.structs.replace(train_three_branch.PICTURES, seed=task.seed),
     )
     read = default_engine().read if own.ocr else None
     posts, positive, train, validation = _divided(task, read)
@@ -105,17 +95,8 @@ def train_att_xdsf_posts(task: Task) -> dict[str, Any]:
         backbone="vgg19" if own.image_weights else "small",
         image_weights=Path(own.image_weights) if own.image_weights else None,
         trained_on=task.trained_on,
-    )
-    settings = replace(
-        settings,
-        network=msgspec.structs.replace(
-            settings.network,
-            learning_rate=own.learning_rate,
-            batch=own.batch,
-            max_epochs=own.epochs,
-            seed=task.seed,
-        ),
-        pictures=msgspec.structs.replace(settings.pictures, seed=task.seed),
+        network=_scheduled(train_att_xdsf.NETWORK, own, task.seed),
+        pictures=msgspec.structs.replace(train_three_branch.PICTURES, seed=task.seed),
     )
     posts, positive, train, validation = _divided(task, None)
     model = train_att_xdsf.fit(posts, positive, train, validation, settings)
@@ -134,6 +115,16 @@ def load_three_branch(weights: Path) -> OfLabelledPosts:
 def load_att_xdsf(weights: Path) -> OfLabelledPosts:
     """A trained one, as it is measured beside detectors of texts."""
     return OfLabelledPosts(att_xdsf.AttXdsfDetector(att_xdsf.load(weights)), None)
+
+
+def _scheduled(usual: Schedule, own: ThreeBranchSettings | AttXdsfSettings, seed: int) -> Schedule:
+    return msgspec.structs.replace(
+        usual,
+        learning_rate=own.learning_rate,
+        batch=own.batch,
+        max_epochs=own.epochs,
+        seed=seed,
+    )
 
 
 def _divided(task: Task, read: Read | None) -> tuple[list[WholePost], Bools, Ints, Ints]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 from math import exp
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -78,8 +79,35 @@ def sigmoid(logit: float) -> float:
     return odds / (1.0 + odds)
 
 
+class Basics(Protocol):
+    """What every `config.json` says of how scores are to be read."""
+
+    @property
+    def format(self) -> int: ...
+    @property
+    def preprocessing(self) -> int: ...
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+    @property
+    def positive_class(self) -> str: ...
+    @property
+    def threshold(self) -> float: ...
+
+
 def config_problem(config: Config, format: int) -> str | None:
-    """What is wrong with a config, if anything.
+    """What is wrong with a config, if anything."""
+    return basics_problem(config, format) or slope_problem(config.calibration)
+
+
+def slope_problem(calibration: Calibration) -> str | None:
+    """What is wrong with a calibration, if anything."""
+    if not calibration.slope > 0:
+        return f"has slope {calibration.slope}: it would turn the labels round"
+    return None
+
+
+def basics_problem(config: Basics, format: int) -> str | None:
+    """What is wrong with format, preprocessing, labels or threshold, if anything.
 
     Labels are compared by name and order: data sets disagree on what 0 and 1 mean, and a model
     whose outputs are taken for each other publishes the complement of what it found.
@@ -95,8 +123,6 @@ def config_problem(config: Config, format: int) -> str | None:
         )
     if not 0 < config.threshold < 1:
         return f"has threshold {config.threshold}, which is not between 0 and 1"
-    if not config.calibration.slope > 0:
-        return f"has slope {config.calibration.slope}: it would turn the labels round"
     return None
 
 
@@ -106,3 +132,13 @@ def read_bytes(path: Path, broken: Callable[[Path, str], BrokenWeights]) -> byte
         return path.read_bytes()
     except OSError as error:
         raise broken(path, f"cannot be opened ({error.strerror})") from error
+
+
+def read_checked(path: Path, expected: str, broken: Callable[[Path, str], BrokenWeights]) -> bytes:
+    """The bytes of a weights file if they have the sha256 that `config.json` says, or `broken`
+    raised."""
+    data = read_bytes(path, broken)
+    found = sha256(data).hexdigest()
+    if found != expected:
+        raise broken(path, f"has sha256 {found[:12]}..., config.json says {expected[:12]}...")
+    return data

@@ -53,6 +53,7 @@ from detectors.trained import (
     Calibration,
     Opinion,
     read_bytes,
+    read_checked,
     sigmoid,
     verdict_of,
 )
@@ -297,12 +298,7 @@ def read_config(folder: Path) -> Config:
 def read_model(folder: Path, config: Config, encoder: Encoder) -> tuple[Encoder, Network]:
     """The encoder with its low-rank maps, and the network. Raises: BrokenWeights."""
     path = folder / _WEIGHTS
-    data = read_bytes(path, _broken)
-    found = sha256(data).hexdigest()
-    if found != config.weights_sha256:
-        raise _broken(
-            path, f"has sha256 {found[:12]}..., {_CONFIG} says {config.weights_sha256[:12]}..."
-        )
+    data = read_checked(path, config.weights_sha256, _broken)
     network = new_network(config, encoder)
     try:
         tensors = {name: tensor.float() for name, tensor in load(data).items()}

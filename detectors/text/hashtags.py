@@ -12,6 +12,12 @@ from functools import lru_cache
 from math import log10
 from unicodedata import normalize
 
+#: Popular hashtags of vaccine misinformation, chosen by how often they were used in a study before:
+#: the topic of the network of Wang, Yin, Argyris 2020.
+WANG_2020 = (
+    *("vaccinetruth", "vaccineinjury", "vaccinecauseautism", "vaccineawareness", "fascism"),
+    *("whistleblower", "bigpharma", "informedconsent"),
+)
 #: Longest tag that is cut; Instagram's limit is 100 characters.
 MAX_CHARACTERS = 100
 #: Words that the counts (of 2006) do not know or would cut.

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from detectors.text.hashtags import WANG_2020
 from hoaxwatch.commands import options
 from hoaxwatch.commands.options import connected, settings_of
 from hoaxwatch.show import Column, minute, notes, number, output_of, shorten, show_rows
@@ -28,14 +29,8 @@ def _say(line: str) -> None:
     notes.print(line, markup=False, soft_wrap=True)
 
 
-#: Hashtags of published studies. Wang, Yin and Argyris (2020): the popular ones of their topic,
-#: chosen by how often they were used in a study before.
-PRESETS = {
-    "wang2020": (
-        *("vaccinetruth", "vaccineinjury", "vaccinecauseautism", "vaccineawareness"),
-        *("fascism", "whistleblower", "bigpharma", "informedconsent"),
-    )
-}
+#: Hashtags of published studies.
+PRESETS = {"wang2020": WANG_2020}
 
 
 @app.command()
