@@ -27,7 +27,6 @@ from detectors.networks.files import (
     CONFIG,
     below,
     named,
-    read_config,
     reading_tensors,
     write_model,
 )
@@ -37,7 +36,14 @@ from detectors.posts import PostVerdict, WholePost, post_hash
 from detectors.social.categories import Field, categories_of
 from detectors.text.normalise import normalise
 from detectors.three_branch import Maps, maps_of
-from detectors.trained import BrokenWeights, Calibration, basics_problem, sigmoid, slope_problem
+from detectors.trained import (
+    BrokenWeights,
+    Calibration,
+    basics_problem,
+    read_checked_config,
+    sigmoid,
+    slope_problem,
+)
 from streams.records import Verdict
 
 FORMAT = 1
@@ -303,7 +309,7 @@ def save(model: Model, folder: Path) -> Config:
 
 def load(folder: Path) -> Model:
     """What `save` wrote, checked. Raises BrokenWeights, EncoderUnavailable."""
-    config = read_config(folder, Config, _config_problem, _broken)
+    config = read_checked_config(folder, Config, _config_problem, _broken)
     encoder = None
     if config.text.kind != "characters":
         encoder = read_encoder(config.text.encoder)

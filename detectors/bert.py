@@ -28,8 +28,8 @@ from detectors.trained import (
     BrokenWeights,
     Opinion,
     config_problem,
-    read_bytes,
     read_checked,
+    read_checked_config,
     sigmoid,
     verdict_of,
 )
@@ -274,17 +274,15 @@ def model_version(config: Config, engine: str) -> str:
 
 def read_config(folder: Path) -> Config:
     """The checked `config.json` of a weights folder. Raises BrokenWeights."""
-    path = folder / _CONFIG
-    try:
-        config = msgspec.json.decode(read_bytes(path, _broken), type=Config)
-    except msgspec.DecodeError as error:
-        raise _broken(path, f"cannot be read ({error})") from error
-    problem = config_problem(config, FORMAT)
-    if problem is None and not 8 <= config.max_tokens <= 512:
-        problem = f"has max_tokens {config.max_tokens}, which is not from 8 to 512"
-    if problem is not None:
-        raise _broken(path, problem)
-    return config
+    return read_checked_config(folder, Config, _config_problem, _broken)
+
+
+def _config_problem(config: Config) -> str | None:
+    if problem := config_problem(config, FORMAT):
+        return problem
+    if not 8 <= config.max_tokens <= 512:
+        return f"has max_tokens {config.max_tokens}, which is not from 8 to 512"
+    return None
 
 
 def read_adapter(folder: Path, expected_sha256: str) -> dict[str, Tensor]:

@@ -31,7 +31,13 @@ from torch import Tensor, nn
 
 from detectors.cascades import Cascade, Floats, no_structure
 from detectors.proximity import GraphInput, Neighbours, graph_input, side_by_side
-from detectors.trained import BrokenWeights, Calibration, read_bytes, read_checked, sigmoid
+from detectors.trained import (
+    BrokenWeights,
+    Calibration,
+    read_checked,
+    read_checked_config,
+    sigmoid,
+)
 from graph.features import FEATURES, node_features
 from streams.records import Verdict
 
@@ -410,15 +416,7 @@ def model_version(config: Config) -> str:
 
 def read_config(folder: Path) -> Config:
     """The checked `config.json` of a weights folder. Raises BrokenWeights."""
-    path = folder / _CONFIG
-    try:
-        config = msgspec.json.decode(read_bytes(path, _broken), type=Config)
-    except msgspec.DecodeError as error:
-        raise _broken(path, f"cannot be read ({error})") from error
-    problem = _config_problem(config)
-    if problem:
-        raise _broken(path, problem)
-    return config
+    return read_checked_config(folder, Config, _config_problem, _broken)
 
 
 def _config_problem(config: Config) -> str | None:

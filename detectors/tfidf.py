@@ -30,8 +30,8 @@ from detectors.trained import (
     BrokenWeights,
     Opinion,
     config_problem,
-    read_bytes,
     read_checked,
+    read_checked_config,
     sigmoid,
     verdict_of,
 )
@@ -149,15 +149,7 @@ def model_version(config: Config) -> str:
 
 def read_config(folder: Path) -> Config:
     """The checked `config.json` of a weights folder. Raises BrokenWeights."""
-    path = folder / _CONFIG
-    try:
-        config = msgspec.json.decode(read_bytes(path, _broken), type=Config)
-    except msgspec.DecodeError as error:
-        raise _broken(path, f"cannot be read ({error})") from error
-    problem = config_problem(config, FORMAT)
-    if problem is not None:
-        raise _broken(path, problem)
-    return config
+    return read_checked_config(folder, Config, lambda found: config_problem(found, FORMAT), _broken)
 
 
 def read_model(folder: Path, expected_sha256: str) -> LinearModel:

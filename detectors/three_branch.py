@@ -23,7 +23,7 @@ from torch import Tensor
 
 from detectors.ensemble import PARTS, RULES, Ensemble
 from detectors.image.preprocess import for_imagenet, seen_region
-from detectors.networks.files import below, named, read_config, reading_tensors, write_model
+from detectors.networks.files import below, named, reading_tensors, write_model
 from detectors.networks.images import BACKBONES, SmallCnn, Vgg19
 from detectors.networks.three_branch import (
     MAX_TAGS,
@@ -39,7 +39,14 @@ from detectors.text.abstain import language_probability, stated_language
 from detectors.text.hashtags import WANG_2020
 from detectors.text.normalise import normalise, words
 from detectors.text.subwords import Subwords, WordVectors
-from detectors.trained import BrokenWeights, Calibration, basics_problem, sigmoid, slope_problem
+from detectors.trained import (
+    BrokenWeights,
+    Calibration,
+    basics_problem,
+    read_checked_config,
+    sigmoid,
+    slope_problem,
+)
 from streams.records import Verdict
 
 FORMAT = 1
@@ -355,7 +362,7 @@ def save(model: Model, folder: Path) -> Config:
 
 def load(folder: Path) -> Model:
     """What `save` wrote, checked. Raises BrokenWeights."""
-    config = read_config(folder, Config, _config_problem, _broken)
+    config = read_checked_config(folder, Config, _config_problem, _broken)
     networks = {}
     with reading_tensors(folder, config, _broken) as tensors:
         subwords = Subwords(tensors["subwords"].numpy())

@@ -141,22 +141,11 @@ def fit(
     ensemble = Ensemble(())
     if settings.combine == "svm":
         ensemble = _ensemble(given, scores, calibrations, train, validation, settings)
-    config = Config(
-        format=FORMAT,
-        preprocessing=PREPROCESSING,
-        labels=LABELS,
-        positive_class=POSITIVE_CLASS,
-        threshold=0.5,
-        backbone=settings.backbone,
-        topic_tags=settings.topic_tags,
-        languages=settings.languages,
-        with_words_in_pictures=settings.with_words_in_pictures,
+    config = msgspec.structs.replace(
+        _reading(settings),
         networks={name: network.switches for name, network in networks.items()},
         calibrations=calibrations,
-        combine=settings.combine,
         ensemble=ensemble,
-        weights_sha256="",
-        trained_on=settings.trained_on,
     )
     found = combined(scores, config.combine, ensemble)[validation]
     threshold = best_threshold(positive[validation], np.nan_to_num(found, nan=0.0))
@@ -377,7 +366,7 @@ def out_of_fold_scores(
 
 
 def _reading(settings: Settings) -> Config:
-    """As much of a config as `prepare` reads."""
+    """A config without networks: as much as `prepare` reads."""
     return Config(
         format=FORMAT,
         preprocessing=PREPROCESSING,
@@ -393,7 +382,7 @@ def _reading(settings: Settings) -> Config:
         combine=settings.combine,
         ensemble=Ensemble(()),
         weights_sha256="",
-        trained_on="",
+        trained_on=settings.trained_on,
     )
 
 

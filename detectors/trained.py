@@ -6,7 +6,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from math import exp
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -126,7 +126,11 @@ def basics_problem(config: Basics, format: int) -> str | None:
     return None
 
 
-def read_bytes(path: Path, broken: Callable[[Path, str], BrokenWeights]) -> bytes:
+#: Makes the error about a file of a weights folder, from its path and what is wrong with it.
+Broken = Callable[[Path, str], BrokenWeights]
+
+
+def read_bytes(path: Path, broken: Broken) -> bytes:
     """The bytes of a file of a weights folder, or `broken` raised."""
     try:
         return path.read_bytes()
@@ -134,7 +138,7 @@ def read_bytes(path: Path, broken: Callable[[Path, str], BrokenWeights]) -> byte
         raise broken(path, f"cannot be opened ({error.strerror})") from error
 
 
-def read_checked(path: Path, expected: str, broken: Callable[[Path, str], BrokenWeights]) -> bytes:
+def read_checked(path: Path, expected: str, broken: Broken) -> bytes:
     """The bytes of a weights file if they have the sha256 that `config.json` says, or `broken`
     raised."""
     data = read_bytes(path, broken)
@@ -142,3 +146,21 @@ def read_checked(path: Path, expected: str, broken: Callable[[Path, str], Broken
     if found != expected:
         raise broken(path, f"has sha256 {found[:12]}..., config.json says {expected[:12]}...")
     return data
+
+
+C = TypeVar("C")
+
+
+def read_checked_config(
+    folder: Path, kind: type[C], problem: Callable[[C], str | None], broken: Broken
+) -> C:
+    """The `config.json` of a folder as that struct, or `broken` raised: also where `problem` says
+    what is wrong with it."""
+    path = folder / "config.json"
+    try:
+        config = msgspec.json.decode(read_bytes(path, broken), type=kind)
+    except msgspec.DecodeError as error:
+        raise broken(path, f"cannot be read ({error})") from error
+    if said := problem(config):
+        raise broken(path, said)
+    return config

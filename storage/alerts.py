@@ -13,8 +13,6 @@ from typing import Any, NamedTuple, TypeVar
 import psycopg
 from psycopg.rows import class_row, dict_row
 
-from graph.bursts import HourCount
-
 #: Of sweeps: one at a time tells stories, the next one finds what it told.
 SWEEP_LOCK = 0x616C6572
 #: A sender holds a row while it sends: as often as that a sweep may meet one.
@@ -136,19 +134,6 @@ def read_cluster_facts(
     return cursor.execute(
         _CLUSTERS.encode(),
         {"since": since, "until": until, "emerging": min_emerging, "coordinated": min_coordinated},
-    ).fetchall()
-
-
-def read_busy_hours(
-    connection: psycopg.Connection, since: datetime, until: datetime, min_posts: int
-) -> list[HourCount]:
-    """All hours of hashtags that had at least one with so many posts."""
-    cursor = connection.cursor(row_factory=class_row(HourCount))
-    return cursor.execute(
-        "WITH hours AS (SELECT hashtag, bucket_start AS hour, posts FROM hoaxwatch.hashtag_trends"
-        "   WHERE grain = 'hour' AND bucket_start >= %s AND bucket_start < %s)"
-        " SELECT * FROM hours WHERE hashtag IN (SELECT hashtag FROM hours WHERE posts >= %s)",
-        (since, until, min_posts),
     ).fetchall()
 
 

@@ -26,16 +26,21 @@ class BurstFacts(NamedTuple):
 
 
 def read_hours(
-    connection: psycopg.Connection, hashtag: str | None, min_posts: int
+    connection: psycopg.Connection,
+    min_posts: int,
+    since: datetime,
+    until: datetime,
+    hashtag: str | None = None,
 ) -> list[HourCount]:
     """All hours of hashtags (or of one) that had at least one hour with so many posts."""
     cursor = connection.cursor(row_factory=class_row(HourCount))
     return cursor.execute(
         "WITH hours AS (SELECT hashtag, bucket_start AS hour, posts FROM hoaxwatch.hashtag_trends"
-        "   WHERE grain = 'hour' AND (%(hashtag)s::text IS NULL OR hashtag = %(hashtag)s))"
+        "   WHERE grain = 'hour' AND bucket_start >= %(since)s AND bucket_start < %(until)s"
+        "   AND (%(hashtag)s::text IS NULL OR hashtag = %(hashtag)s))"
         " SELECT * FROM hours WHERE hashtag IN"
         " (SELECT hashtag FROM hours WHERE posts >= %(min_posts)s)",
-        {"hashtag": hashtag, "min_posts": min_posts},
+        {"hashtag": hashtag, "min_posts": min_posts, "since": since, "until": until},
     ).fetchall()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -14,11 +14,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from detectors.trained import BrokenWeights, read_bytes, read_checked
+from detectors.trained import Broken, read_checked
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
-
-Broken = Callable[[Path, str], BrokenWeights]
 
 
 class Hashed(Protocol):
@@ -50,20 +48,6 @@ def write_model(folder: Path, config: C, tensors: Mapping[str, Tensor]) -> C:
     (folder / WEIGHTS).write_bytes(data)
     (folder / CONFIG).write_bytes(msgspec.json.format(msgspec.json.encode(written)) + b"\n")
     return written
-
-
-def read_config(
-    folder: Path, kind: type[C], problem: Callable[[C], str | None], broken: Broken
-) -> C:
-    """The config of a folder, checked. Raises what `broken` makes."""
-    path = folder / CONFIG
-    try:
-        config = msgspec.json.decode(read_bytes(path, broken), type=kind)
-    except msgspec.DecodeError as error:
-        raise broken(path, f"cannot be read ({error})") from error
-    if said := problem(config):
-        raise broken(path, said)
-    return config
 
 
 @contextmanager

@@ -110,7 +110,7 @@ def bursts(
         if first is not None and newest is not None and newest > first:
             start = start or newest - LOOKBACK
             first = max(first, start.replace(minute=0, second=0, microsecond=0) - BASELINE)
-            hours = read_hours(connection, tag, min_posts)
+            hours = read_hours(connection, min_posts, first, newest, tag)
             covered = read_covered(connection, sorted({row.hashtag for row in hours}))
             found = [
                 burst

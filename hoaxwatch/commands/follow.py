@@ -12,7 +12,7 @@ from graph.followed import is_followed
 from hoaxwatch.commands import options
 from hoaxwatch.commands.options import connected, settings_of
 from hoaxwatch.show import Column, minute, notes, number, output_of, show_rows
-from storage import following
+from storage import followed
 from storage.database import open_database
 from streams import local
 from streams.errors import UsageError
@@ -57,7 +57,7 @@ def add(topics: Topics, project: options.Project = None, database: options.Datab
     settings = settings_of(project, database)
     keys = parse_topics(topics)
     with connected(settings, may_make=True) as connection:
-        found = following.follow(connection, keys, datetime.now(UTC))
+        found = followed.follow(connection, keys, datetime.now(UTC))
     for key in keys:
         n = found.get(key)
         _say(f"{key} is followed already" if n is None else f"{key}: {number(n)} contents so far")
@@ -73,7 +73,7 @@ def remove(
     settings = settings_of(project, database)
     keys = parse_topics(topics)
     with connected(settings) as connection:
-        gone = following.unfollow(connection, keys)
+        gone = followed.unfollow(connection, keys)
     for key in keys:
         _say(f"{key} is followed no more" if key in gone else f"{key} was not followed")
     if gone:
@@ -89,7 +89,7 @@ def list_(
 ) -> None:
     """List what is followed, and how much of it is stored."""
     with connected(settings_of(project, database)) as connection:
-        rows = following.list_followed(connection)
+        rows = followed.list_followed(connection)
     columns = [
         Column("topic", lambda row: row["topic"]),
         Column("since", lambda row: minute(row["followed_at"])),

@@ -16,7 +16,7 @@ from typing import Any
 from graph.bursts import HourCount
 from storage import alerts
 from storage.alerts import AlertLine, ClusterFact, Shown, StoredAlert
-from storage.bursts import read_covered
+from storage.bursts import read_covered, read_hours
 from storage.database import Connection, Cursor
 from streams.alerts.policies import Policies
 from streams.alerts.rules import (
@@ -82,7 +82,7 @@ def gather_facts(
         )
     hours: Sequence[HourCount] = ()
     if policies.hashtag_surge.enabled:
-        hours = alerts.read_busy_hours(connection, since, until, policies.hashtag_surge.min_posts)
+        hours = read_hours(connection, policies.hashtag_surge.min_posts, since, until)
     return Facts(
         since=since,
         until=until,

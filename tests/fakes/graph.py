@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import threading
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.fakes.serving import listening
 
 Json = dict[str, Any]
 
@@ -113,18 +113,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = half
 
 
-@contextmanager
-def running(fake: Graph) -> Iterator[Graph]:
+def running(fake: Graph) -> AbstractContextManager[Graph]:
     """The fake listens until the end of the block."""
-    handler = type("Handler", (_Handler,), {"fake": fake})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    fake.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield fake
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    return listening(fake, _Handler)

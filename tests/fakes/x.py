@@ -11,16 +11,17 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from streams.formats.platform_x import snowflake_time
 from streams.sources.x_client import id_at
+from tests.fakes.serving import listening
 
 Json = dict[str, Any]
 
@@ -263,21 +264,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
 
-@contextmanager
-def running(fake: X) -> Iterator[X]:
+def running(fake: X) -> AbstractContextManager[X]:
     """The fake listens until the end of the block."""
-    handler = type("Handler", (_Handler,), {"fake": fake})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    fake.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield fake
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    return listening(fake, _Handler)
 
 
 def moment_of(post: Json) -> datetime:
