@@ -6,8 +6,9 @@ pictures are read where an OCR program is there; `--set ocr=false` leaves them o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast, get_args
 
 import msgspec
 import numpy as np
@@ -21,7 +22,7 @@ from detectors.networks.training import Ints, Schedule
 from detectors.posts import PostDetector, Read, WholePost
 from detectors.text.ocr import default_engine
 from detectors.train_tfidf import measures
-from detectors.training import Task, changed, positive_of
+from detectors.training import CannotTrain, Task, changed, positive_of
 
 
 class ThreeBranchSettings(NamedTuple):
@@ -61,6 +62,7 @@ def train_three_branch_posts(task: Task) -> dict[str, Any]:
     if task.small:
         usual = usual._replace(epochs=10, learning_rate=1e-3, folds=0)
     own = changed(usual, task.changes)
+    _check("combine", [own.combine], get_args(three_branch.Combine))
     settings = train_three_branch.Settings(
         topic_tags=own.topic,
         languages=task.languages,
@@ -87,6 +89,9 @@ def train_three_branch_posts(task: Task) -> dict[str, Any]:
 def train_att_xdsf_posts(task: Task) -> dict[str, Any]:
     """As `train_three_branch_posts`."""
     own = changed(AttXdsfSettings(text="frozen" if task.small else "trained"), task.changes)
+    _check("text", [own.text], get_args(att_xdsf.Kind))
+    _check("fusion", [own.fusion], get_args(Fusion))
+    _check("modalities", own.modalities, MODALITIES)
     settings = train_att_xdsf.Settings(
         modalities=cast(tuple[Modality, ...], own.modalities),
         fusion=cast(Fusion, own.fusion),
@@ -117,6 +122,12 @@ def load_att_xdsf(weights: Path) -> OfLabelledPosts:
     return OfLabelledPosts(att_xdsf.AttXdsfDetector(att_xdsf.load(weights)), None)
 
 
+def _check(name: str, given: Sequence[str], known: Sequence[str]) -> None:
+    """Raises: CannotTrain for a value of a setting that there is not."""
+    if unknown := [value for value in given if value not in known]:
+        raise CannotTrain(f"setting {name} has no {unknown[0]!r}; there are {', '.join(known)}")
+
+
 def _scheduled(usual: Schedule, own: ThreeBranchSettings | AttXdsfSettings, seed: int) -> Schedule:
     return msgspec.structs.replace(
         usual,
@@ -129,6 +140,8 @@ def _scheduled(usual: Schedule, own: ThreeBranchSettings | AttXdsfSettings, seed
 
 def _divided(task: Task, read: Read | None) -> tuple[list[WholePost], Bools, Ints, Ints]:
     """The posts of a task with their pictures, their labels, and the rows of two splits."""
+    if task.resume:
+        raise CannotTrain("networks of whole posts keep no checkpoints: leave --resume out")
     for name in ("train", "validation"):
         task.part(name)  # says what is missing
     posts = whole_posts(task.posts, read)

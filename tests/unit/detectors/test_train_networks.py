@@ -70,6 +70,28 @@ def test_trained_measured_and_shown_by_the_commands(
     assert cli.run(["models", "verify", str(out)]) == OK
 
 
+@pytest.mark.parametrize(
+    ("name", "words", "said"),
+    [
+        ("three_branch", ["--set", "combine=sum"], "setting combine has no 'sum'; there are"),
+        ("att_xdsf", ["--set", "fusion=sum"], "setting fusion has no 'sum'; there are"),
+        ("att_xdsf", ["--set", "modalities=text,sound"], "setting modalities has no 'sound'"),
+        ("att_xdsf", ["--resume"], "leave --resume out"),
+    ],
+)
+def test_settings_that_there_are_not(
+    name: str,
+    words: list[str],
+    said: str,
+    data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    train = ["train", name, "--data", str(data), "--out", str(tmp_path), "--small", *words]
+    assert cli.run(train) == USAGE
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
 def test_what_cannot_be_is_said(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["evaluate", "three_branch", "--data", str(data)]) == USAGE
     assert "three_branch=FOLDER" in capsys.readouterr().err
