@@ -66,7 +66,7 @@ def cluster_hashtags(
             windows = windows_of(hashtag, taken[hashtag], options)
             for rows in _cluster_windows(of_hashtag, windows, options, policy_id):
                 found.append(rows)
-                if len(found) >= 100:
+                if len(found) >= 20:
                     yield found
                     found = []
     yield found

@@ -335,7 +335,7 @@ class Owned:
 ALL_SHARDS = range(recount.N_SHARDS)
 
 #: Lists of about a hundred windows that are found before the first is stored.
-FOUND_AHEAD = 3
+FOUND_AHEAD = 2
 
 
 def track(connection: Connection, options: TrackOptions, owned: Owned | None = None) -> Tracked:
