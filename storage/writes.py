@@ -583,9 +583,12 @@ def _deletable_names(post: Post) -> list[tuple[str, str, str]]:
     return names
 
 
-def apply_deletions(cursor: psycopg.Cursor[Any], deletions: Sequence[Deletion], key: str) -> None:
+def apply_deletions(
+    cursor: psycopg.Cursor[Any], deletions: Sequence[Deletion], key: str
+) -> list[str]:
     """Remembers each deletion by hash and removes what is stored: the post with its shares, or all
-    posts of the author with theirs; content, payloads and verdicts go with them.
+    posts of the author with theirs; content, payloads and verdicts go with them. Returns the
+    hashtags of what is gone.
 
     The originals of a deleted author get tombstones too: shares of them may still come. What only
     the deleted posts told must be told again before the transaction ends: see `retelling`.
@@ -620,12 +623,13 @@ def apply_deletions(cursor: psycopg.Cursor[Any], deletions: Sequence[Deletion], 
         " JOIN stage_doomed d ON p.platform = d.platform AND p.root_id = d.post_id"
         " WHERE p.post_id <> d.post_id"
     )
-    cursor.execute(
+    marked = cursor.execute(
         "INSERT INTO hoaxwatch.dirty_buckets"
         " SELECT DISTINCT h.hashtag, date_trunc('hour', p.posted_at) FROM stage_doomed"
         " JOIN hoaxwatch.posts p USING (platform, post_id)"
-        " JOIN hoaxwatch.content_hashtags h USING (platform, root_id)"
+        " JOIN hoaxwatch.content_hashtags h USING (platform, root_id) RETURNING hashtag"
     )
+    hashtags = sorted({hashtag for (hashtag,) in marked})
     retelling.note_tellers(cursor)
     for table, column in (
         ("payloads", "post_id"),
@@ -646,6 +650,7 @@ def apply_deletions(cursor: psycopg.Cursor[Any], deletions: Sequence[Deletion], 
             f" WHERE t.platform = d.platform AND t.{column} = d.post_id"
         )
     retelling.forget_told(cursor)
+    return hashtags
 
 
 def _add_tombstone(cursor: psycopg.Cursor[Any], deletion: Deletion, key: str) -> None:

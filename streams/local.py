@@ -24,7 +24,7 @@ from typing import Any, Protocol
 from detectors.cascades import Checkpoints, load_cascade_detector
 from detectors.detector import Detector
 from detectors.fusion import read_fusion, shipped_fusion
-from storage import reads, recount, tracking, writes
+from storage import history, reads, recount, tracking, writes
 from storage.database import (
     RECORDED_TABLES,
     RECOUNTED_TABLES,
@@ -223,8 +223,10 @@ def _run(
         result.run_id = writes.start_run(connection, manifest, datetime.now(UTC))
         writes.commit_later(connection)
         matcher = ClaimMatcher()
+        history.take_snapshot(connection, datetime.now(UTC))  # before anything is new
 
         def refresh() -> None:
+            history.take_snapshot(connection, datetime.now(UTC))
             steps.track(connection, track_options(settings))
             if source is not None:  # it may go on for weeks
                 source.track(tracking.read_tracked(connection))

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from detectors.cascades import CascadeDetector, Checkpoints, SharedPost, cascade_states
 from detectors.detector import Detector
 from detectors.fusion import Fused, Fusion, fuse
-from storage import cascades, claims, lineages, positions, recount, writes
+from storage import cascades, claims, history, lineages, positions, recount, writes
 from storage.cascades import JudgedState, RootKey
 from storage.claims import ClaimCheck, Pending
 from storage.database import Connection, Cursor
@@ -147,12 +147,13 @@ def _record_at_once(
     while True:
         with connection.transaction(), connection.cursor() as cursor:
             if deletions:
-                writes.apply_deletions(cursor, deletions, tombstone_key)
+                hashtags = writes.apply_deletions(cursor, deletions, tombstone_key)
                 for posts in tell_again(cursor):
                     writes.upsert_posts(cursor, rows_of(posts, batch.received_at))
                     result.pending += writes.read_pending_of_batch(
                         cursor, detector.name, detector.version
                     )
+                history.drop_unused(cursor, hashtags)
             kept, n_deleted, implied = writes.without_deleted(cursor, batch.posts, tombstone_key)
             if implied:
                 deletions += implied

@@ -17,6 +17,8 @@ NOT_COMPARED = {
     *("stream_positions", "stream_outcomes", "offsets_in_work", "track_owner"),
     # when live sources were asked
     *("collections", "source_cursors", "source_kept"),
+    # what was believed, at which end of a day of ours
+    *("snapshots", "trend_snapshots"),
     # what was sent
     *("alert_deliveries", "alert_digests"),
 }
