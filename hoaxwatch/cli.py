@@ -28,6 +28,7 @@ from hoaxwatch.commands import (
     models,
     pipeline,
     quarantine,
+    reprocess,
     serve,
     simulate,
     study,
@@ -57,6 +58,7 @@ app.command("study")(study.study)
 app.command("trace")(ask.trace)
 app.command("train")(train.train)
 app.command("remap")(pipeline.remap)
+app.command("reprocess")(reprocess.reprocess)
 app.command("forget")(forget.forget)
 app.command("formats")(pipeline.formats)
 app.command("sources")(pipeline.sources)

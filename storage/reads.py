@@ -205,21 +205,37 @@ FROM hoaxwatch.content c
 LEFT JOIN hoaxwatch.verdicts v
        ON v.platform = c.platform AND v.root_id = c.root_id
       AND v.detector = %(detector)s AND v.version = %(version)s AND v.input_hash = c.input_hash
-WHERE v.state IS NULL AND (c.platform, c.root_id) > (%(platform)s, %(root_id)s)
+WHERE v.state IS NULL AND (c.platform, c.root_id) > (%(platform)s, %(root_id)s) {posted}
 ORDER BY c.platform, c.root_id LIMIT %(limit)s
 """
 
 
+_POSTED = """
+AND EXISTS (SELECT FROM hoaxwatch.posts p WHERE p.platform = c.platform AND p.root_id = c.root_id
+            AND p.posted_at >= coalesce(%(since)s, '-infinity'::timestamptz)
+            AND p.posted_at < coalesce(%(until)s, 'infinity'::timestamptz))
+"""
+
+
 def read_pending(
-    connection: psycopg.Connection, detector: str, version: str, page: int
+    connection: psycopg.Connection,
+    detector: str,
+    version: str,
+    page: int,
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> Iterator[list[Content]]:
-    """Contents that this detector has not judged, in pages of at most `page`."""
+    """Contents that this detector has not judged, in pages of at most `page`; of a period those
+    with a post in it."""
     after = ("", "")
+    query = _PENDING.format(posted=_POSTED if since or until else "")
     while True:
         found = contents_from(
             connection.execute(
-                _PENDING,
+                query.encode(),
                 {
+                    "since": since,
+                    "until": until,
                     "detector": detector,
                     "version": version,
                     "platform": after[0],

@@ -458,10 +458,21 @@ def read_pending_of_batch(
     return contents_from(cursor.execute(_PENDING_OF_BATCH, (detector, version)))
 
 
+# Whoever brings another policy into force waits until this transaction ends, or it for them.
+_COUNTS = """
+SELECT FROM hoaxwatch.verdict_policy WHERE active AND detector = %s AND version = %s FOR SHARE
+"""
+
+
 def upsert_verdicts(
-    connection: psycopg.Connection, verdicts: Sequence[Verdict], scored_at: datetime
+    connection: psycopg.Connection,
+    verdicts: Sequence[Verdict],
+    scored_at: datetime,
+    *,
+    beside: bool = False,
 ) -> Counter[str]:
-    """Stores verdicts in one transaction and marks the buckets they change.
+    """Stores verdicts in one transaction and marks the buckets they change. `beside`: of a detector
+    whose verdicts do not count, so that there is nothing to mark while that is so.
 
     Returns how many were stored as scored and as abstained. A verdict about words that do not
     stand any more is dropped: the content is pending again and somebody scores it. Of several about
@@ -492,7 +503,9 @@ def upsert_verdicts(
             ),
         )
         scored, abstained = _one(cursor.execute(_MERGE_VERDICTS))
-        cursor.execute(_MARK_TOUCHED)
+        judges = {(v.detector, v.version) for v in verdicts}
+        if not beside or any(cursor.execute(_COUNTS, judge).fetchone() for judge in judges):
+            cursor.execute(_MARK_TOUCHED)
     return Counter(scored=scored, abstained=abstained)
 
 

@@ -33,6 +33,7 @@ from storage.database import (
     connect,
     database_errors,
 )
+from storage.reprocessing import Candidate
 from storage.tracking import NO_MARK, Mark
 from streams import quarantine, steps
 from streams.alerts.policies import read_policies
@@ -296,10 +297,45 @@ def forget(dsn: str, deletion: Deletion, detector: Detector, settings: Settings)
         _catch_up(connection, detector, settings)
 
 
-def judge_beside(dsn: str, detector: Detector, settings: Settings) -> Counter[str]:
-    """Has another detector judge what it has not seen yet; whose verdicts count stays as it is."""
+def judge_beside(
+    dsn: str,
+    detector: Detector,
+    settings: Settings,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    watch: Callable[[int], None] = lambda n_contents: None,
+) -> Counter[str]:
+    """Has another detector judge what it has not seen yet (of a period: contents with a post in
+    it); whose verdicts count stays as it is. A page is one transaction: killed in the middle, the
+    next call does the rest. `watch` is told after each page how many contents it had."""
+    verdicts: Counter[str] = Counter()
     with database_errors(dsn), _working_connection(dsn) as connection:
-        return _judge_leftovers(connection, detector, settings, Quiet())
+        pages = reads.read_pending(
+            connection, detector.name, detector.version, settings.batch_posts, since, until
+        )
+        for contents in pages:
+            judged = steps.classify(detector, contents)
+            verdicts += steps.judge(connection, judged, datetime.now(UTC), beside=True)
+            watch(len(contents))
+            fail_point("reprocess.after_page")
+    return verdicts
+
+
+def candidate_of(detector: Detector, settings: Settings) -> Candidate:
+    """The policy by which this detector's verdicts would count."""
+    threshold = detector.threshold if settings.threshold is None else settings.threshold
+    return Candidate(detector.name, detector.version, threshold, settings.abstain_below)
+
+
+def adopt(dsn: str, detector: Detector, settings: Settings) -> bool:
+    """Has the verdicts of this detector count, and brings every table up to date; whether that is
+    new. Killed in the middle, the next call does the rest."""
+    with database_errors(dsn), _working_connection(dsn) as connection:
+        is_new = writes.activate_policy(
+            connection, *candidate_of(detector, settings), datetime.now(UTC)
+        )
+        _catch_up(connection, detector, settings)
+    return is_new
 
 
 def count_again(dsn: str, settings: Settings) -> None:
@@ -326,14 +362,7 @@ def _catch_up(connection: Connection, detector: Detector, settings: Settings) ->
 def _session(dsn: str, detector: Detector, settings: Settings) -> Iterator[Connection]:
     """A working connection to a project in which the verdicts of this detector count."""
     with database_errors(dsn), _rare_collections(), _working_connection(dsn) as connection:
-        writes.activate_policy(
-            connection,
-            detector.name,
-            detector.version,
-            detector.threshold if settings.threshold is None else settings.threshold,
-            settings.abstain_below,
-            datetime.now(UTC),
-        )
+        writes.activate_policy(connection, *candidate_of(detector, settings), datetime.now(UTC))
         yield connection
 
 

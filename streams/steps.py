@@ -185,9 +185,12 @@ def classify(detector: Detector, contents: Sequence[Content]) -> list[Verdict]:
     return verdicts
 
 
-def judge(connection: Connection, verdicts: Sequence[Verdict], now: datetime) -> Counter[str]:
-    """Stores verdicts in one transaction; returns how many were scored and abstained."""
-    return writes.upsert_verdicts(connection, verdicts, now)
+def judge(
+    connection: Connection, verdicts: Sequence[Verdict], now: datetime, *, beside: bool = False
+) -> Counter[str]:
+    """Stores verdicts in one transaction, `beside` those that count; returns how many were scored
+    and abstained."""
+    return writes.upsert_verdicts(connection, verdicts, now, beside=beside)
 
 
 def compare(
