@@ -20,6 +20,7 @@ from hoaxwatch.commands import (
     datasets,
     demo,
     doctor,
+    errata,
     evaluate,
     follow,
     forget,
@@ -76,6 +77,7 @@ app.add_typer(follow.app, name="follow")
 app.add_typer(claims.app, name="claims")
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(evaluate.app, name="evaluate")
+app.add_typer(errata.app, name="errata")
 app.add_typer(graph.app, name="graph")
 app.add_typer(labels.app, name="labels")
 app.add_typer(models.app, name="models")

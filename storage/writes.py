@@ -619,6 +619,11 @@ def apply_deletions(
             for (post_id,) in written:
                 of_author = Deletion(platform=deletion.platform, kind="post", deleted_id=post_id)
                 _add_tombstone(cursor, of_author, key)
+            cursor.execute(
+                "UPDATE hoaxwatch.errata SET subject_id = NULL"
+                " WHERE (kind, platform, subject_id) = ('account', %s, %s)",
+                (deletion.platform, deletion.deleted_id),
+            )
         column = "post_id" if deletion.kind == "post" else "author_id"
         cursor.execute(
             f"INSERT INTO stage_doomed SELECT platform, post_id FROM hoaxwatch.posts"
@@ -662,6 +667,10 @@ def apply_deletions(
             f"DELETE FROM hoaxwatch.{table} t USING stage_doomed d"
             f" WHERE t.platform = d.platform AND t.{column} = d.post_id"
         )
+    cursor.execute(
+        "UPDATE hoaxwatch.errata e SET subject_id = NULL FROM stage_doomed d"
+        " WHERE e.kind = 'post' AND e.platform = d.platform AND e.subject_id = d.post_id"
+    )
     retelling.forget_told(cursor)
     return hashtags
 

@@ -32,7 +32,7 @@ from hoaxwatch.show import (
     shorten,
     show_rows,
 )
-from storage import history, reads, tracking
+from storage import errata, history, reads, tracking
 from storage.database import Connection
 from storage.reads import TrendRow
 from storage.tracking import CoveredDay
@@ -419,6 +419,9 @@ def trace(
     settings = settings_of(project, database)
     with connected(settings) as connection:
         found = reads.read_trace(connection, post_id)
+        for post in found:
+            wrong = errata.read_errata_of_post(connection, post["platform"], post_id)
+            post["errata"] = [erratum._asdict() for erratum in wrong]
     if not found:
         raise UsageError(
             f"no post {post_id} is stored in this project; it may be in quarantine "
@@ -479,6 +482,10 @@ def trace_lines(post: dict[str, Any]) -> list[str]:
         lines += [f"    {weight:+.2f}  {feature}" for feature, weight in post["evidence"] or []]
     else:
         lines.append(f"  judged    {post['state']}: {post['reason'] or 'waits for a run'} ({by})")
+    lines += [
+        f"  erratum   {minute(wrong['reported_at'])}, about the {wrong['kind']}: {wrong['reason']}"
+        for wrong in post["errata"]
+    ]
     lines += [f"  {claim_line(claim)}" for claim in post["claims"][:SHOWN_CLAIMS]]
     if len(post["claims"]) > SHOWN_CLAIMS:
         lines.append(f"    and {number(len(post['claims']) - SHOWN_CLAIMS)} more: --json")

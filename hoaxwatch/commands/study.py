@@ -21,7 +21,7 @@ from hoaxwatch.commands.track import PRESETS, read_hashtags
 from hoaxwatch.evidence import detector_of
 from hoaxwatch.live import open_named, say, stopping
 from hoaxwatch.study import StudyDay, count_days, pool, shown
-from storage import history, tracking
+from storage import errata, history, tracking
 from storage import study as stored
 from storage.database import Connection, connect, database_errors, open_database
 from streams import local
@@ -151,6 +151,7 @@ def _report(
             f"{judge.name} {judge.version}": _days(connection, hashtags, since, until, judge)
             for judge in detectors
         }
+        wrong = errata.read_errata_of_hashtags(connection, hashtags, since, until)
     first, last = f"{since:%Y-%m-%d}", f"{until - timedelta(days=1):%Y-%m-%d}"
     title = f"Daily study, {first} to {last}" if first != last else f"Daily report, {first}"
     manifest: dict[str, Any] = {
@@ -163,11 +164,12 @@ def _report(
             {"name": d.name, "version": d.version, "threshold": d.threshold} for d in detectors
         ],
         "counts": {name: _counts(days) for name, days in tables.items()},
+        "errata": [tables_of.erratum_line(erratum) for erratum in wrong],
     }
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder / "study.csv", tables_of.as_csv(tables))
-    _write(folder / "study.md", tables_of.as_markdown(title, tables))
-    _write(folder / "study.html", tables_of.as_html(title, tables))
+    _write(folder / "study.md", tables_of.as_markdown(title, tables, wrong))
+    _write(folder / "study.html", tables_of.as_html(title, tables, wrong))
     _write(folder / "manifest.json", json.dumps(manifest, indent=2, sort_keys=True) + "\n")
     for name, days in tables.items():
         whole = pool(days)
