@@ -27,6 +27,12 @@ QUARANTINE_ID = "left(md5(source || E'\\n' || position || E'\\n' || payload_hash
 #: What PostgreSQL says when a value of one post cannot be stored, whatever its neighbours.
 BAD_VALUE = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded, UnicodeEncodeError)
 
+#: What is known of a content goes with it. The content itself is the last.
+CONTENT_TABLES = (
+    *("content_hashtags", "content_links", "media", "verdicts"),
+    *("cascade_verdicts", "combined_scores", "claim_checks", "claim_matches", "labels", "content"),
+)
+
 #: Whoever deletes holds it alone; whoever stores posts or verdicts shares it. Else a transaction
 #: that does not see the other's rows yet could bring back what goes, or leave a verdict about it.
 DELETION_LOCK = 0x676F6E65
@@ -652,16 +658,7 @@ def apply_deletions(
     for table, column in (
         ("payloads", "post_id"),
         ("posts", "post_id"),
-        ("content_hashtags", "root_id"),
-        ("content_links", "root_id"),
-        ("media", "root_id"),
-        ("verdicts", "root_id"),
-        ("cascade_verdicts", "root_id"),
-        ("combined_scores", "root_id"),
-        ("claim_checks", "root_id"),
-        ("claim_matches", "root_id"),
-        ("labels", "root_id"),
-        ("content", "root_id"),
+        *((table, "root_id") for table in CONTENT_TABLES),
     ):
         cursor.execute(
             f"DELETE FROM hoaxwatch.{table} t USING stage_doomed d"

@@ -24,7 +24,7 @@ from typing import Any, Protocol
 from detectors.cascades import Checkpoints, load_cascade_detector
 from detectors.detector import Detector
 from detectors.fusion import read_fusion, shipped_fusion
-from storage import history, reads, recount, tracking, writes
+from storage import history, reads, recount, retention, tracking, writes
 from storage.database import (
     RECORDED_TABLES,
     RECOUNTED_TABLES,
@@ -41,7 +41,7 @@ from streams.alerts.telling import sweep
 from streams.channel import BrokenOff, Channel
 from streams.claims import ClaimMatcher
 from streams.clustering import TrackOptions
-from streams.errors import UsageError
+from streams.errors import Unavailable, UsageError
 from streams.faults import fail_point
 from streams.formats.registry import read_file, sniff_format, source_of
 from streams.quarantine import Replayed
@@ -336,6 +336,32 @@ def adopt(dsn: str, detector: Detector, settings: Settings) -> bool:
         )
         _catch_up(connection, detector, settings)
     return is_new
+
+
+#: So often is counted what waits for it, before new posts of old days are too many to be caught up
+#: with.
+_CATCH_UPS = 10
+
+
+def keep_from(
+    dsn: str,
+    floor: datetime,
+    settings: Settings,
+    watch: Callable[[int], None] = lambda n_posts: None,
+) -> int:
+    """Keeps posts from this start of a UTC day on: counts what waits, takes nothing older from then
+    on, and removes what is wholly older; returns how many posts went. Killed in the middle, the
+    next call does the rest. `watch` is told how many went so far. Raises Unavailable if others
+    bring old posts faster than they are counted."""
+    with database_errors(dsn), _working_connection(dsn) as connection:
+        for _ in range(_CATCH_UPS):
+            steps.track(connection, track_options(settings))
+            if retention.raise_floor(connection, floor, datetime.now(UTC)):
+                return retention.remove_outdated(connection, lambda: datetime.now(UTC), watch)
+    raise Unavailable(
+        "posts of days before come in faster than they are counted; stop what reads them and try "
+        "again"
+    )
 
 
 def count_again(dsn: str, settings: Settings) -> None:

@@ -19,6 +19,8 @@ NOT_COMPARED = {
     *("collections", "source_cursors", "source_kept"),
     # what was believed, at which end of a day of ours
     *("snapshots", "trend_snapshots"),
+    # when room was made
+    "retention",
     # a random number
     "pseudonym_key",
     # what was sent
