@@ -38,12 +38,15 @@ class TrackOptions:
     cluster_min_users: int = 20
     stability_runs: int = 4
     seed: int = 1
+    #: Windows that begin before it stay as they are: posts of them are not kept any more.
+    not_before: datetime | None = None
 
 
 def windows_of(hashtag: str, hours: Sequence[datetime], options: TrackOptions) -> list[Window]:
-    """The windows of a hashtag that overlap these hours."""
+    """The windows of a hashtag that overlap these hours, but for those that stay as they are."""
     planned = plan_windows(hours, options.window_hours, options.window_step_hours)
-    return [(hashtag, start, end) for start, end in planned]
+    floor = options.not_before
+    return [(hashtag, *window) for window in planned if floor is None or window[0] >= floor]
 
 
 def cluster_hashtags(
