@@ -72,10 +72,19 @@ def read_posts_file(path: Path, words: Mapping[str, str] | None = None) -> list[
         raise BadData(f"{path} is not UTF-8 ({error.reason}): save it as UTF-8") from None
     if not posts:
         raise BadData(f"{path} holds no post: it wants one a line, with text and label")
+    return posts
+
+
+def read_posts_files(
+    paths: Sequence[Path], words: Mapping[str, str] | None = None
+) -> list[LabelledPost]:
+    """The posts of all these files. Raises: BadData, also where all have one label: sets of one
+    class are joined with others."""
+    posts = [post for path in paths for post in read_posts_file(path, words)]
     if len({post.label for post in posts}) == 1:
         raise BadData(
-            f"all {len(posts)} posts of {path} are labelled {posts[0].label!r}: two classes at "
-            "least are needed"
+            f"all {len(posts)} posts of {', '.join(map(str, paths))} are labelled "
+            f"{posts[0].label!r}: two classes at least are needed, so name another file as well"
         )
     return posts
 

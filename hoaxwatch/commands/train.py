@@ -125,10 +125,10 @@ def train(
 
 def load_posts(data: Sequence[Path], labels: str | None, seed: int) -> list[Any]:
     """The posts of these files with their splits. Raises: BadData."""
-    from detectors.datasets.prepared import parse_words, read_posts_file, with_splits
+    from detectors.datasets.prepared import parse_words, read_posts_files, with_splits
 
     words = None if labels is None else parse_words(labels)
-    return with_splits([post for path in data for post in read_posts_file(path, words)], seed)
+    return with_splits(read_posts_files(data, words), seed)
 
 
 def digest(path: Path) -> str:
