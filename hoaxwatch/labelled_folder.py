@@ -86,6 +86,7 @@ def labelled_post(post: Post, label: str, pictures: list[Path]) -> LabelledPost:
         image_ids=tuple(path.name for path in pictures),
         images=tuple(pictures),
         attributes={**text_attributes(post.text, post.lang), **stored_values(post)},
+        platform=post.platform,
     )
 
 

@@ -109,6 +109,7 @@ def read_tweets(folder: Path) -> Iterator[LabelledPost]:
                         for ours, theirs in _OF_USER.items()
                     },
                     source=checker,
+                    platform="x",
                 )
 
 

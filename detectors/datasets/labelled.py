@@ -38,6 +38,7 @@ class LabelledPost(NamedTuple):
 
     split: the published one, or None. label: one of `detectors.labels.LABELS`, or the set's own
     class. event: what the post is about, where the set says it. source: as of a LabelledText.
+    platform: as posts name theirs ("x", "weibo"); None for what is no post of one.
     image_ids: as the set names them; images: those of them whose file is there. A set may name
     pictures that it does not hold, and one picture may be in hundreds of posts.
     attributes: social attributes under our names (detectors.social) or, where we have none, the
@@ -57,6 +58,7 @@ class LabelledPost(NamedTuple):
     images: tuple[Path, ...] = ()
     attributes: Mapping[str, float | None] = {}
     source: str | None = None
+    platform: str | None = None
 
 
 def data_file(folder: Path, name: str) -> Path:

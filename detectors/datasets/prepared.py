@@ -41,8 +41,8 @@ _KEYS: dict[str, Callable[[LabelledPost], str | None]] = {
     "event": lambda post: post.event,
     "source": lambda post: post.source,
 }
-_PLAIN = ("text", "label", "split", "dataset", "post_id", "event", "author_id", "lang", "source")
-_COLUMNS = (*_PLAIN, "posted_at")
+_KNOWN = ("event", "author_id", "lang", "source", "platform")
+_COLUMNS = ("text", "label", "split", "dataset", "post_id", *_KNOWN, "posted_at")
 _SUFFIXES = (".jsonl", ".csv")
 
 
@@ -176,9 +176,7 @@ def _post(
         isinstance(value, int | float) for value in attributes.values()
     ):
         raise BadData(f"{where}: attributes is to be an object of numbers")
-    rest = {
-        name: str(row[name]) for name in ("event", "author_id", "lang", "source") if name in row
-    }
+    rest = {name: str(row[name]) for name in _KNOWN if name in row}
     return LabelledPost(
         dataset=str(row.get("dataset", path.name)),
         split=split,

@@ -52,6 +52,7 @@ def read_russian(folder: Path) -> Iterator[LabelledPost]:
                         "n_posts": parse_number(row.get("updates")),
                     },
                     source=row["account_category"],
+                    platform="x",
                 )
 
 
@@ -80,6 +81,7 @@ def read_nbc(folder: Path) -> Iterator[LabelledPost]:
                     "likes": parse_number(row.get("favorite_count")),
                 },
                 source="nbc",
+                platform="x",
             )
 
 

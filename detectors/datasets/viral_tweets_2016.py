@@ -82,4 +82,5 @@ def read(folder: Path) -> Iterator[LabelledPost]:
                     **{ours: parse_number(row.get(name)) for ours, name in _ATTRIBUTES.items()},
                     "verified": parse_number((row.get("user_verified") or "").lower()),
                 },
+                platform="x",
             )

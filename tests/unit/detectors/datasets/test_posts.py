@@ -70,6 +70,7 @@ def test_mediaeval(tmp_path: Path) -> None:
             "times_listed": None,
             "verified": 1,
         },
+        platform="x",
     )
     assert (second.split, second.event, second.images) == ("test", "nepal", ())
     assert second.posted_at == datetime(2014, 3, 11, 23, 59, 22, tzinfo=UTC)
