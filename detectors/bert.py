@@ -340,6 +340,22 @@ def merge(encoder: Encoder, adapter: dict[str, Tensor], path: Path) -> Model:
     return Model(merged, head_weight.float(), head_bias.float(), reaches)
 
 
+def read_model(folder: Path) -> tuple[Config, Model]:
+    """What a weights folder holds, merged with the encoder it names. Raises: DetectorUnusable."""
+    from detectors.encoder import read_encoder
+
+    config = read_config(folder)
+    encoder = read_encoder(config.encoder.name)
+    if encoder.sha256 != config.encoder.sha256:
+        raise _broken(
+            folder / _CONFIG,
+            f"names encoder {config.encoder.name!r} with sha256 {config.encoder.sha256[:12]}..., "
+            f"here it has {encoder.sha256[:12]}...",
+        )
+    adapter = read_adapter(folder, config.weights_sha256)
+    return config, merge(encoder, adapter, folder / _ADAPTER)
+
+
 def write_weights(folder: Path, adapter: dict[str, Tensor]) -> str:
     """Write `adapter.safetensors` as `read_adapter` reads it; its sha256. Same in, same bytes."""
     from safetensors.torch import save
