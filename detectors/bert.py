@@ -28,9 +28,9 @@ from detectors.trained import (
     BrokenWeights,
     Opinion,
     config_problem,
+    opinion_of,
     read_checked,
     read_checked_config,
-    sigmoid,
     verdict_of,
 )
 from streams.records import Content, Verdict, content_hash
@@ -219,7 +219,7 @@ class BertDetector:
         true, false = pair
         if (true > 0) == (false > 0):
             return Opinion(reason="unsure_logits")
-        return Opinion(score=round(sigmoid(self._logit(pair)), 6))
+        return opinion_of((false - true) / 2, self._config.calibration)
 
     def _logit(self, pair: tuple[float, float]) -> float:
         true, false = pair

@@ -223,6 +223,11 @@ def export(folder: Path, out: Path) -> dict[str, str]:
     from detectors.bert import model_version, read_model
 
     config, model = read_model(folder)
+    if config.calibration.knots:
+        raise ValueError(
+            f"{folder} is calibrated by isotonic regression, which the file does not hold: train "
+            "it with --calibration platt"
+        )
     said = {
         "detector": "bert",
         "version": model_version(config, "onnx"),
