@@ -387,6 +387,30 @@ def read_days(
     ).fetchall()
 
 
+def read_draws(
+    connection: psycopg.Connection,
+    hashtag: str,
+    grain: Grain,
+    zone: str = "UTC",
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> dict[datetime, float]:
+    """As how many independent posts the judged ones of each bucket count, since shares of one
+    content are judged once: (sum n)^2 / sum n^2 over contents that n posts carry.
+
+    Source: Kish, Survey Sampling, 1965, 8.2.
+    """
+    cut = f"date_trunc('{'day' if grain == 'day' else 'hour'}', p.posted_at, %(zone)s)"
+    query = (
+        _PERIOD_FACTS.format(bucket=cut)
+        + "SELECT bucket_start, (sum(n) ^ 2 / sum(n ^ 2))::float8 FROM ("
+        " SELECT bucket_start, count(*) AS n FROM facts WHERE probability IS NOT NULL"
+        " GROUP BY bucket_start, platform, root_id) c GROUP BY bucket_start"
+    )
+    given = {"hashtags": [hashtag], "zone": zone, "since": since, "until": until}
+    return dict(connection.execute(query.encode(), given).fetchall())
+
+
 def read_display_forms(connection: psycopg.Connection, hashtags: Sequence[str]) -> dict[str, str]:
     """Hashtag -> as it is most often written (of equally frequent forms the first in C order)."""
     rows = connection.execute(

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
@@ -22,6 +22,7 @@ from hoaxwatch.evidence import Explainer
 from hoaxwatch.show import (
     Column,
     Output,
+    as_mapping,
     minute,
     notes,
     number,
@@ -38,6 +39,9 @@ from storage.reads import TrendRow
 from storage.tracking import CoveredDay
 from streams.errors import UsageError
 from streams.settings import Settings
+
+if TYPE_CHECKING:
+    from detectors.prevalence import Errors
 
 #: Of the claims that a post repeats.
 SHOWN_CLAIMS = 3
@@ -72,6 +76,14 @@ def trends(
         bool, typer.Option("--rising", help="Sort the list by rise instead of posts.")
     ] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Rows of the list.")] = 20,
+    adjusted: Annotated[
+        str | None,
+        typer.Option(
+            "--adjusted",
+            help="Adjust the share that was flagged: bert, tfidf, a weights folder, or the "
+            "evaluation.json of the detector.",
+        ),
+    ] = None,
     since: options.Since = None,
     until: options.Until = None,
     as_of: Annotated[
@@ -88,16 +100,23 @@ def trends(
     A share carries the hashtags of its original. Hours are UTC, and so are the days of the list.
     Buckets without a post have no row, but days of a tracked hashtag have: a day that no live
     source collected is marked so, and what was not counted then is unknown. The expected share
-    is the mean probability over judged posts; each text is one draw.
+    is the mean probability over judged posts; each text is one draw. With --adjusted the share of
+    posts that were flagged is shown as it would be if the detector made no errors (Rogan and
+    Gladen), with an interval that knows how well its errors are known.
     """
     if context.invoked_subcommand is not None:
         return
     if by not in ("day", "hour"):
         raise UsageError(f"--by {by!r} is not a bucket; there are day and hour")
+    if adjusted is not None and hashtag is None:
+        raise UsageError("--adjusted goes with --hashtag: it is of a day or an hour")
+    if adjusted is not None and as_of is not None:
+        raise UsageError("--adjusted is of what is known today; leave out --as-of")
     settings = settings_of(project, database, tz)
     zone = settings.timezone
     start, end = parse_span(since, until, zone)
     output = output_of(as_json, as_csv)
+    errors = None if adjusted is None else _errors_of(adjusted)
     with connected(settings) as connection:
         believed: date | None = None
         if as_of is not None:
@@ -123,9 +142,16 @@ def trends(
             zone = "UTC"
             rows = reads.read_trends(connection, tag, by, start, end)
         covered = tracking.read_coverage(connection, tag, start, end) if by == "day" else []
+        judged = _JUDGED
+        shown: Sequence[Any] = rows
         if covered and zone == "UTC":
             shown = with_coverage(rows, covered)
-            columns = [_DAY, Column("collected", collected), *_COUNTS, _ACCOUNTS, *_JUDGED]
+        if errors is not None:
+            draws = reads.read_draws(connection, tag, by, zone, start, end)
+            shown = [with_adjusted(as_mapping(row), draws, errors) for row in shown]
+            judged = [*_JUDGED, Column("adjusted (95 %)", adjusted_in_words, is_number=True)]
+        if covered and zone == "UTC":
+            columns = [_DAY, Column("collected", collected), *_COUNTS, _ACCOUNTS, *judged]
             show_rows(shown, output, columns, f"#{tag} by day", _NOTHING)
             return
         shape = "%Y-%m-%d" if by == "day" else "%Y-%m-%d %H:00"
@@ -133,12 +159,52 @@ def trends(
             Column(f"{by} ({zone})", lambda row: f"{row['bucket_start']:{shape}}"),
             *_COUNTS,
             _ACCOUNTS,
-            *_JUDGED,
+            *judged,
         ]
         empty = f"no post with {show_topic(tag)}; hoaxwatch trends lists the hashtags"
         if is_followed(tag):
             empty = f"no post with {tag}, or it is not followed: hoaxwatch follow list"
-        show_rows(rows, output, columns, f"{show_topic(tag)} by {by}", empty)
+        show_rows(shown, output, columns, f"{show_topic(tag)} by {by}", empty)
+
+
+def _errors_of(named: str) -> Errors:
+    from detectors.detector import DetectorUnusable
+    from detectors.model_folders import SHIPPED
+    from detectors.prevalence import read_errors
+
+    try:
+        return read_errors(SHIPPED / named if named in ("bert", "tfidf") else Path(named))
+    except DetectorUnusable as error:
+        raise UsageError(str(error)) from None
+
+
+def with_adjusted(
+    row: Mapping[str, Any], draws: Mapping[datetime, float], errors: Errors
+) -> dict[str, Any]:
+    """A bucket with the adjusted share of likely-false posts and its interval; None where nothing
+    was judged."""
+    from detectors.prevalence import adjusted_share
+
+    n = draws.get(row["bucket_start"], 0.0)
+    found = adjusted_share(row["likely_false"] / row["judged"], n, errors) if n else None
+    names = ("adjusted_share", "adjusted_low", "adjusted_high")
+    values = (None,) * 3 if found is None else (round(value, 6) for value in found)
+    return {**row, **dict(zip(names, values, strict=True))}
+
+
+def adjusted_in_words(row: Mapping[str, Any]) -> str:
+    """The adjusted share with its interval.
+
+    >>> adjusted_in_words({"adjusted_share": 0.25, "adjusted_low": 0.1, "adjusted_high": 0.4})
+    '25 % (10–40)'
+    """
+    return share(
+        {
+            name.replace("adjusted", "expected"): value
+            for name, value in row.items()
+            if name.startswith("adjusted")
+        }
+    )
 
 
 def _believed(connection: Connection, as_of: str) -> date:
