@@ -26,6 +26,7 @@ FAIL_POINTS = (
     "claims.after_page",
     "live.before_commit",
     "live.after_commit",
+    "media.after_file",
 )
 
 _WANTED, _FOLDER = fail_points()

@@ -266,6 +266,33 @@ class Settings(BaseSettings):
         le=100_000,
         description="Posts per hashtag and pull of instagram at most (posts).",
     )
+    media_folder: Path | None = Field(
+        default=None,
+        description="Folder of fetched pictures, one per project. Default: beside the embedded "
+        "databases, under media.",
+    )
+    media_max_bytes: int = Field(
+        default=20_000_000, ge=1000, description="A larger picture is not fetched (bytes)."
+    )
+    media_seconds: float = Field(
+        default=20.0, gt=0, le=600, description="A picture that takes longer is left (seconds)."
+    )
+    media_per_host: int = Field(
+        default=2, ge=1, le=16, description="Pictures fetched at a time from one host (pictures)."
+    )
+    media_pause_seconds: float = Field(
+        default=0.2, ge=0, le=60, description="Between two requests to one host (seconds)."
+    )
+    media_keep_days: int = Field(
+        default=90,
+        ge=1,
+        description="`hoaxwatch media retention` removes pictures fetched longer ago (days).",
+    )
+    media_private_addresses: bool = Field(
+        default=False,
+        description="Also ask addresses of this machine and its network: only for tests, and for a "
+        "mirror of your own.",
+    )
     quiet_seconds: float = Field(
         default=1800.0,
         gt=0,
@@ -343,6 +370,12 @@ class Settings(BaseSettings):
     def ingest_folder(self) -> Path:
         """Where `hoaxwatch ingest` keeps cursors and what the broker has not taken yet."""
         return self.home_folder() / "ingest" / f"{self.kafka_prefix}{self.project}"
+
+    def pictures_folder(self) -> Path:
+        """Where fetched pictures of the project are."""
+        if self.media_folder is not None:
+            return self.media_folder.expanduser().absolute()
+        return self.home_folder() / "media" / self.project
 
     def home_folder(self) -> Path:
         """The folder of everything that hoaxwatch keeps on this machine."""
