@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
@@ -27,6 +29,8 @@ from streams.sources.source import Say, Sighting
 BUILT_IN = "https://api.twitter.com"
 #: X finds what was posted in the last seconds a little later (seconds).
 SETTLE_SECONDS = 30.0
+#: If X's clock and ours differ by more, ours is wrong. X's tells whole seconds only.
+CLOCK_OFF = timedelta(seconds=60)
 #: Recent search goes back so far.
 KEPT_BY_X = timedelta(days=7) - timedelta(minutes=5)
 
@@ -129,12 +133,23 @@ class HostAdapter(HTTPAdapter):
     def __init__(self, host: str, silence_seconds: float) -> None:
         super().__init__()
         self._host, self._silence_seconds = host.rstrip("/"), silence_seconds
+        #: The Date of the latest answer, if our clock is wrong.
+        self.told_at: datetime | None = None
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
         """As its base."""
         request.url = (request.url or "").replace(BUILT_IN, self._host, 1)
         kwargs["timeout"] = (10.0, self._silence_seconds)
-        return super().send(request, *args, **kwargs)
+        answer = super().send(request, *args, **kwargs)
+        self._note_clock(answer.headers.get("Date"))
+        return answer
+
+    def _note_clock(self, told: str | None) -> None:
+        try:
+            moment = parsedate_to_datetime(told or "").astimezone(UTC)
+        except ValueError:
+            return
+        self.told_at = moment if abs(moment - datetime.now(UTC)) > CLOCK_OFF else None
 
 
 class XClient:
@@ -160,7 +175,8 @@ class XClient:
         self._token = settings.x_bearer_token.get_secret_value()
         self._free_at = 0.0
         self._api = tweepy.Client(self._token, return_type=requests.Response)
-        self.mount(self._api.session)
+        self._host = HostAdapter(settings.x_url, settings.source_silence_seconds)
+        self._api.session.mount(BUILT_IN, self._host)
 
     @property
     def token(self) -> str:
@@ -171,6 +187,16 @@ class XClient:
         """Has a session of tweepy use the host that is set."""
         silence = self.settings.source_silence_seconds
         session.mount(BUILT_IN, HostAdapter(self.settings.x_url, silence))
+
+    def look_at_clock(self) -> None:
+        """Asks X for nothing but the Date of its answer, which costs nothing; unanswered, ours is
+        taken to be right."""
+        with suppress(requests.RequestException, OSError):
+            self._api.session.head(BUILT_IN)
+
+    def now(self) -> datetime:
+        """The time, by X's clock if ours is wrong."""
+        return self._host.told_at or datetime.now(UTC)
 
     def search(
         self, query: str, since_id: str, until_id: str | None, at_most: int, token: str | None
@@ -235,7 +261,7 @@ class XClient:
             self._free_at = float(reset) + 1
 
     def _paid(self, page: Json) -> Json:
-        now = datetime.now(UTC)
+        now = self.now()
         self.purse.pay(page, now)
         return page | {"__twarc": {"retrieved_at": now.isoformat()}}
 
