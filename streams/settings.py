@@ -266,6 +266,15 @@ class Settings(BaseSettings):
         le=100_000,
         description="Posts per hashtag and pull of instagram at most (posts).",
     )
+    mastodon_url: str = Field(
+        default="https://mastodon.social",
+        description="A server of Mastodon: what it knows of can be followed.",
+    )
+    mastodon_token: SecretStr | None = Field(
+        default=None,
+        description="Token of an account there, where the server wants one to stream. Rather in "
+        "the environment than in a file.",
+    )
     media_folder: Path | None = Field(
         default=None,
         description="Folder of fetched pictures, one per project. Default: beside the embedded "
@@ -425,7 +434,7 @@ def _said(problem: Any) -> str:
 
 
 _SECRETS = {
-    *("x_bearer_token", "instagram_token"),
+    *("x_bearer_token", "instagram_token", "mastodon_token"),
     *("database", "tombstone_key", "kafka_password"),
     *("alert_webhook", "alert_webhook_secret", "web_token"),
 }

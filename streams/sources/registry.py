@@ -18,6 +18,7 @@ SOURCES = {
     "x": "streams.sources.x_stream",
     "x_search": "streams.sources.x_search",
     "instagram": "streams.sources.instagram",
+    "mastodon": "streams.sources.mastodon",
 }
 
 
