@@ -21,7 +21,14 @@ from websockets.sync.client import ClientConnection
 
 from storage.tracking import Mark, Tracked
 from streams.errors import UsageError
-from streams.formats.json_records import encode_json, object_of, objects_of, parse_json, text_of
+from streams.formats.json_records import (
+    decode_json,
+    encode_json,
+    object_of,
+    objects_of,
+    parse_json,
+    text_of,
+)
 from streams.formats.mastodon import Parser
 from streams.records import Reading
 from streams.settings import Settings
@@ -115,13 +122,17 @@ class Mastodon:
             while True:
                 message = receive(socket)
                 if message is not None:
-                    for reading in parse_json(message, _SOURCE, "event", self._parse):
+                    for reading in self._readings_of(message):
                         self._keeping.count(reading)
                         yield Sighting(reading)
                 if time.monotonic() - marked_at >= TICK_SECONDS:
                     marked_at = time.monotonic()
                     yield Sighting(None, self._mark(stretch, since))
                     self._subscribe(socket)
+
+    def _readings_of(self, message: bytes) -> Iterator[Reading]:
+        """What a message holds. Raises Interrupted if it is the server's last word."""
+        yield from parse_json(message, _SOURCE, "event", self._parse)
 
     def _parse(self, record: object, source: str, position: str) -> Iterator[Reading]:
         """As the file format does, and notes the newest number."""
@@ -130,8 +141,8 @@ class Mastodon:
             raise Interrupted(f"the server says: {str(event['error'])[:100]}")
         payload = event.get("payload")
         if event.get("event") == "update" and isinstance(payload, str):
-            with suppress(msgspec.DecodeError):  # the parser says so
-                self._note(msgspec.json.decode(payload))
+            with suppress(ValueError, RecursionError):  # the parser says so
+                self._note(decode_json(payload.encode(errors="surrogatepass"))[0])
         yield from self._parser.parse_record(record, source, position)
 
     def _note(self, status: Any) -> None:
@@ -162,24 +173,24 @@ class Mastodon:
         """The answer to a question; what passes ends the connection."""
         try:
             answer = self._http.get(path, params=asked)
-            told = msgspec.json.decode(answer.content)
-        except (httpx.TransportError, msgspec.DecodeError) as error:
+            told, _ = decode_json(answer.content) if answer.status_code < 400 else ({}, False)
+        except (httpx.RequestError, ValueError, RecursionError) as error:
             raise Interrupted(f"{self._url} cannot be read: {in_words(error)}") from None
         if answer.status_code == 429 or answer.status_code >= 500:
             wait = retry_after(answer.headers.get("Retry-After"))
             raise Interrupted(f"{self._url} answered {answer.status_code}", wait)
         if answer.status_code != 200:
-            said = text_of(object_of(told).get("error")) or "it does not say why"
-            raise UsageError(_refusal(self._url, answer.status_code, said))
+            raise UsageError(_refusal(self._url, answer.status_code))
         yield Sighting(None)
         return told
 
     def _streaming_url(self) -> str:
         """Where the server streams: many do so under another name."""
         told = None
-        with suppress(httpx.TransportError, msgspec.DecodeError):  # the connection will say it
+        # what is wrong the connection will say
+        with suppress(httpx.RequestError, ValueError, RecursionError):
             answer = self._http.get("/api/v2/instance")
-            told = object_of(msgspec.json.decode(answer.content)).get("configuration")
+            told = object_of(decode_json(answer.content)[0]).get("configuration")
         named = text_of(object_of(object_of(told).get("urls")).get("streaming"))
         return (named or self._url.replace("http", "ws", 1)).rstrip("/")
 
@@ -231,15 +242,14 @@ def _connected(address: str, headers: dict[str, str], silence_seconds: float) ->
     except UsageError as error:
         for status in (401, 403):
             if f"answered {status}" in str(error):
-                said = "streams want a token"
-                raise UsageError(_refusal(address.partition("/api")[0], status, said)) from None
+                raise UsageError(_refusal(address.partition("/api")[0], status)) from None
         raise
 
 
-def _refusal(url: str, status: int, said: str) -> str:
+def _refusal(url: str, status: int) -> str:
     what = {
-        401: "make one in its preferences under Development and set HOAXWATCH_MASTODON_TOKEN",
-        403: "make one in its preferences under Development and set HOAXWATCH_MASTODON_TOKEN",
+        401: "it wants a token: make one in its preferences under Development and set HOAXWATCH_MASTODON_TOKEN",
+        403: "it wants another token: make one in its preferences under Development and set HOAXWATCH_MASTODON_TOKEN",
         422: "set HOAXWATCH_MASTODON_TOKEN to a token of this server",
     }.get(status, "set mastodon_url to a server of Mastodon")
-    return f"{url} refuses it ({status}): {said}; {what}"
+    return f"{url} refuses it ({status}); {what}"

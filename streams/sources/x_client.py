@@ -12,14 +12,13 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-import msgspec
 import requests
 import tweepy
 from requests.adapters import HTTPAdapter
 
 from storage.tracking import Tracked
 from streams.errors import UsageError
-from streams.formats.json_records import Json, count_of, object_of, objects_of, text_of
+from streams.formats.json_records import Json, count_of, decode_json, object_of, objects_of, text_of
 from streams.formats.platform_x import SNOWFLAKE_EPOCH, snowflake_time
 from streams.settings import Settings
 from streams.sources.following import Backoff, Interrupted, ticks
@@ -226,13 +225,13 @@ class XClient:
             yield from ticks(self._free_at - datetime.now(UTC).timestamp())
             try:
                 answer = call()
-                told = object_of(msgspec.json.decode(answer.content))
+                told = object_of(decode_json(answer.content)[0])
             except tweepy.HTTPException as error:
                 failure = self.failed(error.response.status_code, error.response)
-            except msgspec.DecodeError:
-                failure = Interrupted("X answered with half a page")
             except (requests.RequestException, OSError) as error:
                 failure = Interrupted(f"{self.settings.x_url} cannot be reached: {short(error)}")
+            except (ValueError, RecursionError):
+                failure = Interrupted("X answered with half a page")
             else:
                 self.backoff.reset()
                 self._obey(answer)
@@ -290,8 +289,8 @@ def queries_of(hashtags: Sequence[Tracked], most_chars: int = 512) -> list[str]:
 
 def _detail_of(response: Any) -> str:
     try:
-        told = object_of(msgspec.json.decode(response.content))
-    except (msgspec.DecodeError, AttributeError, RuntimeError, requests.RequestException):
+        told = object_of(decode_json(response.content)[0])
+    except (ValueError, AttributeError, RuntimeError, requests.RequestException):
         return ""
     first = object_of(next(iter(objects_of(told.get("errors"))), {}))
     said = text_of(told.get("detail")) or text_of(first.get("message")) or ""
