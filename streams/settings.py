@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -246,6 +247,12 @@ class Settings(BaseSettings):
         ge=10,
         le=1_000_000,
         description="Posts per hashtag and pull of x_search at most (posts).",
+    )
+    x_archive_since: date | None = Field(
+        default=None, description="First day that x_archive is asked for (UTC)."
+    )
+    x_archive_until: date | None = Field(
+        default=None, description="Day before which it is (UTC), as the command's --until."
     )
     instagram_token: SecretStr | None = Field(
         default=None,

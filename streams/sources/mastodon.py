@@ -246,10 +246,14 @@ def _connected(address: str, headers: dict[str, str], silence_seconds: float) ->
         raise
 
 
+_NEW_TOKEN = "make one in its preferences under Development and set HOAXWATCH_MASTODON_TOKEN"
+_REFUSALS = {
+    401: f"it wants a token: {_NEW_TOKEN}",
+    403: f"it wants another token: {_NEW_TOKEN}",
+    422: "set HOAXWATCH_MASTODON_TOKEN to a token of this server",
+}
+
+
 def _refusal(url: str, status: int) -> str:
-    what = {
-        401: "it wants a token: make one in its preferences under Development and set HOAXWATCH_MASTODON_TOKEN",
-        403: "it wants another token: make one in its preferences under Development and set HOAXWATCH_MASTODON_TOKEN",
-        422: "set HOAXWATCH_MASTODON_TOKEN to a token of this server",
-    }.get(status, "set mastodon_url to a server of Mastodon")
+    what = _REFUSALS.get(status, "set mastodon_url to a server of Mastodon")
     return f"{url} refuses it ({status}); {what}"

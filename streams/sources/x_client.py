@@ -28,6 +28,8 @@ from streams.sources.source import Say, Sighting
 BUILT_IN = "https://api.twitter.com"
 #: X finds what was posted in the last seconds a little later (seconds).
 SETTLE_SECONDS = 30.0
+#: The archive is asked once a second at most.
+ARCHIVE_SECONDS = 1.0
 #: If X's clock and ours differ by more, ours is wrong. X's tells whole seconds only.
 CLOCK_OFF = timedelta(seconds=60)
 #: Recent search goes back so far.
@@ -198,11 +200,21 @@ class XClient:
         return self._host.told_at or datetime.now(UTC)
 
     def search(
-        self, query: str, since_id: str, until_id: str | None, at_most: int, token: str | None
+        self,
+        query: str,
+        since_id: str,
+        until_id: str | None,
+        at_most: int,
+        token: str | None,
+        *,
+        is_archive: bool = False,
     ) -> Generator[Sighting, None, Json]:
-        """One page of recent search, newest first, with when it came; waits as often as needed."""
+        """One page of recent search or of the archive, newest first, with when it came; waits as
+        often as needed."""
+        api = self._api
+        call = api.search_all_tweets if is_archive else api.search_recent_tweets
         answer = yield from self.ask(
-            lambda: self._api.search_recent_tweets(
+            lambda: call(
                 query,
                 since_id=since_id,
                 until_id=until_id,
@@ -211,6 +223,8 @@ class XClient:
                 **self.fields,
             )
         )
+        if is_archive:
+            self._free_at = max(self._free_at, datetime.now(UTC).timestamp() + ARCHIVE_SECONDS)
         return self._paid(answer)
 
     def count(self, query: str) -> Generator[Sighting, None, int]:

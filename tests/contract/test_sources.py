@@ -15,7 +15,7 @@ from storage.tracking import Tracked
 from streams.formats.registry import load_format
 from streams.records import Reading
 from streams.settings import read_settings
-from streams.sources import bluesky, following, mastodon, sockets, x_stream
+from streams.sources import bluesky, following, mastodon, sockets, x_client, x_stream
 from streams.sources.bluesky import Bluesky
 from streams.sources.files import FileSource
 from streams.sources.following import Backoff
@@ -25,6 +25,7 @@ from streams.sources.mastodon import Mastodon
 from streams.sources.registry import SOURCES, load_source
 from streams.sources.replay import Replay
 from streams.sources.source import Sighting, Source
+from streams.sources.x_archive import XArchive
 from streams.sources.x_search import XSearch
 from streams.sources.x_stream import XStream
 from tests.fakes import graph, jetstream, x
@@ -39,6 +40,7 @@ Make = Callable[[tuple[int, ...]], Source]
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(x_stream, "SETTLE_SECONDS", 0.05)
+    monkeypatch.setattr(x_client, "ARCHIVE_SECONDS", 0.0)
     for module in (bluesky, following, mastodon, sockets, x_stream):
         monkeypatch.setattr(module, "TICK_SECONDS", 0.02)
 
@@ -73,6 +75,21 @@ def a_search_of_x(folder: Path) -> Iterator[Make]:
     with x.running(fake):
         settings = read_settings(x_bearer_token="good", x_url=fake.url, x_budget_usd=100)
         yield lambda kept: XSearch(settings, Keeping(HASHTAGS, kept), print, Backoff(0.01))
+
+
+@contextmanager
+def an_archive_of_x(folder: Path) -> Iterator[Make]:
+    fake = x.X(x.make_posts(60, hours=50), [x.Trouble(), x.Trouble(503)], n_posted=60)
+    with x.running(fake):
+        today = datetime.now(UTC).date()
+        settings = read_settings(
+            x_bearer_token="good",
+            x_url=fake.url,
+            x_budget_usd=100,
+            x_archive_since=today - timedelta(days=3),
+            x_archive_until=today,
+        )
+        yield lambda kept: XArchive(settings, Keeping(HASHTAGS, kept), print, Backoff(0.01))
 
 
 @contextmanager
@@ -111,6 +128,7 @@ CASES: dict[str, Callable[[Path], AbstractContextManager[Make]]] = {
     "mastodon": a_mastodon,
     "x": a_stream_of_x,
     "x_search": a_search_of_x,
+    "x_archive": an_archive_of_x,
 }
 
 

@@ -166,7 +166,7 @@ class _Handler(BaseHTTPRequestHandler):
     def get(self, path: str, query: dict[str, str]) -> None:
         """What goes well."""
         fake = self.fake
-        if path == "/2/tweets/search/recent":
+        if path in ("/2/tweets/search/recent", "/2/tweets/search/all"):
             found = fake.found(query["query"], query.get("since_id"), query.get("until_id"))
             first = int(query.get("next_token", "0"))
             size = min(int(query["max_results"]), fake.page_size)
