@@ -26,6 +26,7 @@ from hoaxwatch.commands import (
     forget,
     graph,
     labels,
+    media,
     models,
     pipeline,
     quarantine,
@@ -80,6 +81,7 @@ app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(errata.app, name="errata")
 app.add_typer(graph.app, name="graph")
 app.add_typer(labels.app, name="labels")
+app.add_typer(media.app, name="media")
 app.add_typer(models.app, name="models")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(track.app, name="track")

@@ -655,6 +655,13 @@ def apply_deletions(
     )
     hashtags = sorted({hashtag for (hashtag,) in marked})
     retelling.note_tellers(cursor)
+    # the rows go now, the files with the next sweep
+    cursor.execute(
+        "WITH gone AS (DELETE FROM hoaxwatch.media_files f USING stage_doomed d"
+        " WHERE f.platform = d.platform AND f.root_id = d.post_id RETURNING f.sha256)"
+        " INSERT INTO hoaxwatch.media_removals SELECT DISTINCT sha256 FROM gone"
+        " WHERE sha256 IS NOT NULL ON CONFLICT DO NOTHING"
+    )
     for table, column in (
         ("payloads", "post_id"),
         ("posts", "post_id"),

@@ -27,6 +27,7 @@ FAIL_POINTS = (
     "live.before_commit",
     "live.after_commit",
     "reprocess.after_page",
+    "media.after_file",
 )
 
 _WANTED, _FOLDER = fail_points()

@@ -29,7 +29,15 @@ NOT_COMPARED = {
 #: Numbers that are given in order of arrival.
 ARRIVAL = {("alerts", "alert_id")}
 WALL_CLOCK = {
-    *("received_at", "scored_at", "created_at", "labelled_at", "followed_at", "reported_at"),
+    *(
+        "received_at",
+        "scored_at",
+        "created_at",
+        "labelled_at",
+        "followed_at",
+        "reported_at",
+        "fetched_at",
+    ),
     # of claims, in which transaction each was loaded
     *("loaded_at", "replaced_at", "withdrawn_at", "load_number"),
 }

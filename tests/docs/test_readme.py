@@ -24,6 +24,7 @@ GROUPS = {
         "follow",
         "graph",
         "labels",
+        "media",
         "models",
         "quarantine",
         "topics",
