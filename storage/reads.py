@@ -205,15 +205,20 @@ FROM hoaxwatch.content c
 LEFT JOIN hoaxwatch.verdicts v
        ON v.platform = c.platform AND v.root_id = c.root_id
       AND v.detector = %(detector)s AND v.version = %(version)s AND v.input_hash = c.input_hash
-WHERE v.state IS NULL AND (c.platform, c.root_id) > (%(platform)s, %(root_id)s)
+WHERE (%(also_judged)s OR v.state IS NULL) AND (c.platform, c.root_id) > (%(platform)s, %(root_id)s)
 ORDER BY c.platform, c.root_id LIMIT %(limit)s
 """
 
 
 def read_pending(
-    connection: psycopg.Connection, detector: str, version: str, page: int
+    connection: psycopg.Connection,
+    detector: str,
+    version: str,
+    page: int,
+    *,
+    also_judged: bool = False,
 ) -> Iterator[list[Content]]:
-    """Contents that this detector has not judged, in pages of at most `page`."""
+    """Contents that this detector has not judged, in pages of at most `page`. also_judged: all."""
     after = ("", "")
     while True:
         found = contents_from(
@@ -222,6 +227,7 @@ def read_pending(
                 {
                     "detector": detector,
                     "version": version,
+                    "also_judged": also_judged,
                     "platform": after[0],
                     "root_id": after[1],
                     "limit": page,

@@ -14,6 +14,7 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
+import msgspec
 import psycopg
 
 from graph.followed import Followed
@@ -286,10 +287,10 @@ FROM stage_content s CROSS JOIN LATERAL (
     SELECT * FROM hoaxwatch.content c
     WHERE c.platform = s.platform AND c.root_id = s.root_id OFFSET 0
 ) c
-WHERE NOT EXISTS (
+WHERE %(also_judged)s OR NOT EXISTS (
     SELECT FROM hoaxwatch.verdicts v
-    WHERE v.platform = c.platform AND v.root_id = c.root_id AND v.detector = %s
-      AND v.version = %s AND v.input_hash = c.input_hash OFFSET 0
+    WHERE v.platform = c.platform AND v.root_id = c.root_id AND v.detector = %(detector)s
+      AND v.version = %(version)s AND v.input_hash = c.input_hash OFFSET 0
 )
 ORDER BY c.platform, c.root_id
 """
@@ -304,8 +305,9 @@ WITH written AS (
     ORDER BY s.platform, s.root_id
     ON CONFLICT (platform, root_id, detector, version) DO UPDATE SET
         input_hash = excluded.input_hash, state = excluded.state, score = excluded.score,
-        reason = excluded.reason, evidence = excluded.evidence, scored_at = excluded.scored_at
-    WHERE v.input_hash <> excluded.input_hash
+        reason = excluded.reason, evidence = excluded.evidence, scored_at = excluded.scored_at,
+        read_hash = excluded.read_hash, parts = excluded.parts
+    WHERE v.input_hash <> excluded.input_hash OR v.read_hash IS DISTINCT FROM excluded.read_hash
     RETURNING platform, root_id, state
 ), touched AS (
     INSERT INTO stage_touched
@@ -452,10 +454,14 @@ def contents_from(lines: Iterable[Sequence[Any]]) -> list[Content]:
 
 
 def read_pending_of_batch(
-    cursor: psycopg.Cursor[Any], detector: str, version: str
+    cursor: psycopg.Cursor[Any], detector: str, version: str, *, also_judged: bool = False
 ) -> list[Content]:
-    """Contents of the batch just upserted that this detector has not judged yet, as they stand."""
-    return contents_from(cursor.execute(_PENDING_OF_BATCH, (detector, version)))
+    """Contents of the batch just upserted that this detector has not judged yet, as they stand.
+
+    also_judged: all of them, for detectors for which the words alone do not decide.
+    """
+    asked = {"detector": detector, "version": version, "also_judged": also_judged}
+    return contents_from(cursor.execute(_PENDING_OF_BATCH, asked))
 
 
 def upsert_verdicts(
@@ -485,8 +491,10 @@ def upsert_verdicts(
                     v.state,
                     v.score,
                     v.reason,
-                    json.dumps(v.evidence, ensure_ascii=False).replace("\\u0000", "\\ufffd"),
+                    _as_json(v.evidence),
                     now,
+                    v.read_hash or None,
+                    None if v.parts is None else _as_json(msgspec.to_builtins(v.parts)),
                 )
                 for _, v in sorted(last.items())
             ),
@@ -494,6 +502,10 @@ def upsert_verdicts(
         scored, abstained = _one(cursor.execute(_MERGE_VERDICTS))
         cursor.execute(_MARK_TOUCHED)
     return Counter(scored=scored, abstained=abstained)
+
+
+def _as_json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False).replace("\\u0000", "\\ufffd")
 
 
 def add_quarantined(
@@ -633,6 +645,7 @@ def apply_deletions(cursor: psycopg.Cursor[Any], deletions: Sequence[Deletion], 
         ("content_hashtags", "root_id"),
         ("content_links", "root_id"),
         ("media", "root_id"),
+        ("picture_words", "root_id"),
         ("verdicts", "root_id"),
         ("cascade_verdicts", "root_id"),
         ("combined_scores", "root_id"),

@@ -124,6 +124,8 @@ def run(
     engine: options.Engine = None,
     encoder: options.Encoder = None,
     weights: options.Weights = None,
+    media: options.Media = None,
+    no_ocr: options.NoOcr = False,
     project: options.Project = None,
     database: options.Database = None,
     as_json: options.Json = False,
@@ -141,6 +143,8 @@ def run(
         engine=engine,
         encoder=encoder,
         weights=weights,
+        media=media,
+        ocr=False if no_ocr else None,
     )
     files, source = source_named(files or [], source)
     named = options.format_of(format, columns)

@@ -1,0 +1,80 @@
+"""Pictures of posts as files of a folder. Nothing here goes over a network.
+
+A file is found by the sha256 of its bytes, where that is known (`ab/abcd...`), else by the last
+part of its address: `https://host/v/ig_0123.jpg?oe=5f` is `ig_0123.jpg`. Signatures behind the
+question mark change with each answer of a platform, the name does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from detectors.image.decode import LIMITS
+from streams.errors import UsageError
+
+_LONGEST_NAME = 255
+
+
+class PictureFolder:
+    """The folder of pictures that `media` names."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises UsageError if it is no folder."""
+        if not folder.is_dir():
+            raise UsageError(f"--media {folder} is no folder; give the one that holds the pictures")
+        self.folder = folder
+        self._digests: dict[tuple[Path, int, int], bytes] = {}
+
+    def find_picture(self, url: str, digest: bytes | None = None) -> Path | None:
+        """The file of a picture; None: it is not here. digest: its sha256, if it is known."""
+        for path in self._candidates(url, digest):
+            try:
+                if path.is_file():  # no pipe, at which one would wait for ever
+                    return path
+            except OSError:
+                continue
+        return None
+
+    def _candidates(self, url: str, digest: bytes | None) -> Iterator[Path]:
+        if digest is not None:
+            name = digest.hex()
+            yield self.folder / name[:2] / name
+        named = file_name(url)
+        if named is not None:
+            yield self.folder / named
+
+    def digest(self, path: Path) -> bytes:
+        """The sha256 of a file; worked out again only if its size or time changed. Of one that is
+        too large to be read, that of its size. b"" if it is gone."""
+        try:
+            state = path.stat()
+            key = path, state.st_size, state.st_mtime_ns
+            if key not in self._digests:
+                if state.st_size > LIMITS.max_bytes:
+                    self._digests[key] = sha256(f"{state.st_size} bytes".encode()).digest()
+                else:
+                    self._digests[key] = sha256(path.read_bytes()).digest()
+            return self._digests[key]
+        except OSError:
+            return b""
+
+
+def file_name(url: str) -> str | None:
+    """The last part of an address, if it can be the name of a file. It is a stranger's: it never
+    leads out of a folder.
+
+    >>> file_name("https://pbs.example/media/a%20b.jpg?name=large#x"), file_name("ig_1.png")
+    ('a b.jpg', 'ig_1.png')
+    >>> file_name("https://x.example/%2e%2e"), file_name("https://x.example/..%2Fa"), file_name("")
+    (None, None, None)
+    """
+    try:
+        name = unquote(urlsplit(url).path.rpartition("/")[2])
+    except ValueError:
+        return None
+    if name in ("", ".", "..") or set(name) & set("/\\\0") or len(name) > _LONGEST_NAME:
+        return None
+    return name
