@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -111,5 +112,9 @@ class AsDetector:
 
     def score(self, contents: Sequence[Content]) -> list[Verdict]:
         """What it says where nothing but the text is known."""
-        posts = [WholePost(c, text_attributes(c.text, c.lang), (), None) for c in contents]
-        return [judged.verdict for judged in self.detector.score(posts)]
+        verdicts = []
+        for content in contents:
+            post = WholePost(content, text_attributes(content.text, content.lang), (), None)
+            (judged,) = self.detector.score([post])
+            verdicts.append(msgspec.structs.replace(judged.verdict, input_hash=content.input_hash))
+        return verdicts

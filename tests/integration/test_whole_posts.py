@@ -45,13 +45,14 @@ class Engine:
 
 @dataclass
 class Marker:
-    """Flags what says POISON, in words or on a picture; keeps what it was given."""
+    """Flags what says one of the phrases, in words or on a picture; keeps what it was given."""
 
     reads: frozenset[Part] = EVERYTHING
     make_ocr: Callable[[], Ocr] | None = None
     name: str = "marker_of_posts"
     version: str = "1"
     threshold: float = 0.5
+    phrases: frozenset[str] = frozenset(("poison",))
     seen: list[WholePost] = field(default_factory=list)
 
     def score(self, contents: Sequence[Content]) -> list[Verdict]:
@@ -72,7 +73,7 @@ class Marker:
                 detector=self.name,
                 version=self.version,
                 state="scored",
-                score=0.9 if "poison" in said else 0.1,
+                score=0.9 if any(phrase in said for phrase in self.phrases) else 0.1,
             )
             problem = post.picture_problem
             missing = {} if problem is None else {"image": problem}
