@@ -21,6 +21,7 @@ from hoaxwatch.commands import (
     demo,
     doctor,
     evaluate,
+    explain,
     follow,
     forget,
     graph,
@@ -56,6 +57,7 @@ app.command("score")(pipeline.score)
 app.command("daily")(study.daily)
 app.command("study")(study.study)
 app.command("trace")(ask.trace)
+app.command("explain")(explain.explain)
 app.command("train")(train.train)
 app.command("remap")(pipeline.remap)
 app.command("forget")(forget.forget)

@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import psycopg
+from psycopg.rows import dict_row
 
 from storage.rows import UNKNOWN_TIME
-from storage.writes import DELETION_LOCK, storable
+from storage.writes import DELETION_LOCK, contents_from, storable
 from streams.records import Author, Content, Media
 
 
@@ -148,3 +149,32 @@ def store_words(connection: psycopg.Connection, engine: str, read: Iterable[Pict
                 [storable(line.words) for line in lines],
             ),
         )
+
+
+def read_verdicts(
+    connection: psycopg.Connection, platform: str, root_id: str
+) -> list[dict[str, Any]]:
+    """Every detector's verdict about a content as it stands, the one that counts first."""
+    cursor = connection.cursor(row_factory=dict_row)
+    return cursor.execute(
+        "SELECT v.detector, v.version, v.state, v.score::float8 AS score, v.reason, v.evidence,"
+        " v.parts, y.policy_id IS NOT NULL AS counts, y.threshold::float8 AS threshold"
+        " FROM hoaxwatch.verdicts v JOIN hoaxwatch.content c USING (platform, root_id)"
+        " LEFT JOIN hoaxwatch.verdict_policy y ON y.active AND y.detector = v.detector"
+        " AND y.version = v.version"
+        " WHERE v.platform = %s AND v.root_id = %s AND v.input_hash = c.input_hash"
+        " ORDER BY counts DESC, v.detector, v.version",
+        (platform, root_id),
+    ).fetchall()
+
+
+def read_content(connection: psycopg.Connection, platform: str, root_id: str) -> Content:
+    """A stored content."""
+    (found,) = contents_from(
+        connection.execute(
+            "SELECT platform, root_id, text, lang, hashtags, links, completeness, input_hash"
+            " FROM hoaxwatch.content WHERE platform = %s AND root_id = %s",
+            (platform, root_id),
+        )
+    )
+    return found

@@ -149,17 +149,23 @@ class OfPosts:
             one = self._with_stored(content, stored)
             if stored.judged != (one.input_hash, one.read_hash):
                 waiting.append(one)
-        if self._engine and waiting:
-            digests = {file.sha256 for one in waiting for file in one.files if file.path}
-            known = read_words(connection, digests, self._engine)
-            waiting = [
-                msgspec.structs.replace(
-                    one,
-                    known_words={f.sha256: known[f.sha256] for f in one.files if f.sha256 in known},
-                )
-                for one in waiting
-            ]
-        return waiting
+        return self._with_words(connection, waiting)
+
+    def _with_words(
+        self, connection: Connection, contents: Sequence[StoredContent]
+    ) -> list[StoredContent]:
+        """The contents with what OCR read in their pictures before, for whatever post."""
+        digests = {file.sha256 for one in contents for file in one.files if file.path}
+        if not self._engine or not digests:
+            return list(contents)
+        known = read_words(connection, digests, self._engine)
+        return [
+            msgspec.structs.replace(
+                one,
+                known_words={f.sha256: known[f.sha256] for f in one.files if f.sha256 in known},
+            )
+            for one in contents
+        ]
 
     def _with_stored(self, content: Content, stored: StoredPost) -> StoredContent:
         """The content with what its detector reads, and the hash of that: so of nothing else."""
@@ -210,8 +216,9 @@ class OfPosts:
 
     def look(self, connection: Connection, content: Content) -> WholePost:
         """A content as its detector reads it."""
-        found = read_stored(connection, [content], "", "")[0]
-        return self._look(self._with_stored(content, found))
+        (found,) = read_stored(connection, [content], "", "")
+        (one,) = self._with_words(connection, [self._with_stored(content, found)])
+        return self._look(one)
 
     def _look(self, content: StoredContent) -> WholePost:
         """A post with its pictures: what fails costs the post that part. Called from threads."""

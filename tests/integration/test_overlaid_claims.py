@@ -1,28 +1,23 @@
 """The invented Instagram through the run: claims on pictures alone, with OCR and without.
 
-A marker knows the claims word for word, so what it misses is what the run did not give it. The
-slow test has the three-branch network, trained on another world, in its place.
+A marker knows the claims word for word, so what it misses is what the run did not give it. That the
+three-branch network learns such claims is tested beside it (tests/unit/detectors).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
 import torch
 
-from detectors.datasets.whole import AsDetector
 from detectors.detector import Detector
 from detectors.text.ocr import default_engine
-from detectors.three_branch import ThreeBranchDetector
-from detectors.train_three_branch import fit
 from hoaxwatch.simulate import Simulated, simulate
 from storage.database import connect
 from streams import local
 from streams.settings import read_settings
 from tests.integration.test_whole_posts import Marker
-from tests.unit.detectors.test_overlaid_claims import QUICK, instagram, told
 
 pytest.importorskip("rapidocr")
 
@@ -82,21 +77,3 @@ def test_words_on_pictures_reach_the_detector_and_without_ocr_they_do_not(
     assert absent == {root for root in missing if root.startswith("DVpoison")}
     blind, _ = flagged(database, world, judge, ocr=False)
     assert not blind & hidden
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_the_three_branch_network_finds_what_captions_hide(database: str, world: Simulated) -> None:
-    posts, labels = told(instagram(seed=3, n_posts=6000))
-    numbers = np.random.default_rng(0).permutation(len(posts))
-    train, validation = numbers[len(posts) // 5 :], numbers[: len(posts) // 5]
-    model = fit(posts, np.array(labels), train, validation, numbers.tolist(), QUICK)
-    reads = frozenset(("hashtags", "pictures"))
-    detector = AsDetector(ThreeBranchDetector(model), reads, default_engine)
-    detector.threshold = 0.5
-    found, missing = flagged(database, world, detector, ocr=True)
-    hidden = hidden_in(world, set(missing))
-    blind, _ = flagged(database, world, detector, ocr=False)
-    assert len(hidden) >= 8
-    assert len(found & hidden) >= 0.7 * len(hidden)
-    assert len(blind & hidden) <= 0.4 * len(hidden)
