@@ -146,7 +146,7 @@ class OfPosts:
         found = read_stored(connection, contents, detector.name, detector.version)
         waiting = []
         for content, stored in zip(contents, found, strict=True):
-            one = self._with_stored(content, stored)
+            one = self.with_stored(content, stored)
             if stored.judged != (one.input_hash, one.read_hash):
                 waiting.append(one)
         return self._with_words(connection, waiting)
@@ -167,7 +167,7 @@ class OfPosts:
             for one in contents
         ]
 
-    def _with_stored(self, content: Content, stored: StoredPost) -> StoredContent:
+    def with_stored(self, content: Content, stored: StoredPost) -> StoredContent:
         """The content with what its detector reads, and the hash of that: so of nothing else."""
         reads = self._detector.reads
         tags = content.hashtags if "hashtags" in reads else ()
@@ -217,7 +217,7 @@ class OfPosts:
     def look(self, connection: Connection, content: Content) -> WholePost:
         """A content as its detector reads it."""
         (found,) = read_stored(connection, [content], "", "")
-        (one,) = self._with_words(connection, [self._with_stored(content, found)])
+        (one,) = self._with_words(connection, [self.with_stored(content, found)])
         return self._look(one)
 
     def _look(self, content: StoredContent) -> WholePost:
