@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 
 from storage.rows import UNKNOWN_TIME
 from storage.writes import DELETION_LOCK, contents_from, storable
-from streams.records import Author, Content, Media
+from streams.records import Author, Content
 
 
 class Counted(NamedTuple):
@@ -19,6 +19,14 @@ class Counted(NamedTuple):
 
     value: int
     seen_at: datetime | None
+
+
+class StoredMedia(NamedTuple):
+    """A picture or video. sha256: of its file, if it was fetched."""
+
+    url: str
+    kind: str
+    sha256: bytes | None = None
 
 
 class StoredPost(NamedTuple):
@@ -32,7 +40,7 @@ class StoredPost(NamedTuple):
     posted_at: datetime | None
     author: Author | None
     counters: Mapping[str, Counted]
-    media: tuple[Media, ...]
+    media: tuple[StoredMedia, ...]
     judged: tuple[bytes, bytes | None] | None
 
 
@@ -43,7 +51,7 @@ SELECT k.n, p.posted_at, p.author_id,
        (p.likes).value, nullif((p.likes).observed_at, '{UNKNOWN_TIME}'),
        (p.shares).value, nullif((p.shares).observed_at, '{UNKNOWN_TIME}'),
        (a.followers).value, nullif((a.followers).observed_at, '{UNKNOWN_TIME}'),
-       m.urls, m.kinds, v.input_hash, v.read_hash
+       m.urls, m.kinds, m.digests, v.input_hash, v.read_hash
 FROM unnest(%(platforms)s::text[], %(root_ids)s::text[]) WITH ORDINALITY AS k (platform, root_id, n)
 LEFT JOIN LATERAL (
     SELECT * FROM hoaxwatch.posts p
@@ -54,8 +62,12 @@ LEFT JOIN LATERAL (
     WHERE a.platform = p.platform AND a.author_id = p.author_id OFFSET 0
 ) a ON true
 LEFT JOIN LATERAL (
-    SELECT array_agg(m.url ORDER BY m.url) AS urls, array_agg(m.kind ORDER BY m.url) AS kinds
-    FROM hoaxwatch.media m WHERE m.platform = k.platform AND m.root_id = k.root_id OFFSET 0
+    SELECT array_agg(m.url ORDER BY m.url) AS urls, array_agg(m.kind ORDER BY m.url) AS kinds,
+           array_agg(f.sha256 ORDER BY m.url) AS digests
+    FROM hoaxwatch.media m LEFT JOIN hoaxwatch.media_files f
+      ON f.platform = m.platform AND f.root_id = m.root_id
+     AND f.url_hash = sha256(convert_to(m.url, 'UTF8'))
+    WHERE m.platform = k.platform AND m.root_id = k.root_id OFFSET 0
 ) m ON true
 LEFT JOIN LATERAL (
     SELECT * FROM hoaxwatch.verdicts v
@@ -99,11 +111,12 @@ def _stored(row: Sequence[Any]) -> StoredPost:
         for name, i in (("likes", 7), ("shares", 9), ("followers", 11))
         if row[i] is not None
     }
-    media = zip(row[13] or (), row[14] or (), strict=True)
-    judged = None if row[15] is None else (bytes(row[15]), row[16] and bytes(row[16]))
-    return StoredPost(
-        posted_at, author, counters, tuple(Media(kind=kind, url=url) for url, kind in media), judged
+    media = tuple(
+        StoredMedia(url, kind, digest and bytes(digest))
+        for url, kind, digest in zip(*(column or () for column in row[13:16]), strict=True)
     )
+    judged = None if row[16] is None else (bytes(row[16]), row[17] and bytes(row[17]))
+    return StoredPost(posted_at, author, counters, media, judged)
 
 
 class PictureWords(NamedTuple):

@@ -31,6 +31,7 @@ from detectors.text.ocr import Ocr, OcrUnavailable
 from storage.database import Connection
 from storage.whole_posts import (
     PictureWords,
+    StoredMedia,
     StoredPost,
     read_stored,
     read_words,
@@ -38,8 +39,8 @@ from storage.whole_posts import (
 )
 from streams import steps
 from streams.errors import UsageError
-from streams.picture_files import PictureFolder
-from streams.records import Content, Media, Parts, Verdict
+from streams.picture_files import PictureFolders
+from streams.records import Content, Parts, Verdict
 from streams.settings import Settings
 
 #: Pictures of one post that are looked at; Instagram takes 20.
@@ -68,7 +69,8 @@ def judging_of(detector: Detector, settings: Settings) -> Judging:
     """How this detector judges. Raises UsageError for a media folder that is none, and where words
     in pictures are to be read without OCR."""
     if isinstance(detector, ReadsPosts):
-        return OfPosts(cast(PostJudge, detector), settings.media, settings.ocr)
+        pictures = PictureFolders(settings.media, settings.pictures_folder())
+        return OfPosts(cast(PostJudge, detector), pictures, settings.ocr)
     return OfWords(detector)
 
 
@@ -114,13 +116,13 @@ class StoredContent(Content, frozen=True, kw_only=True):
 
 
 class OfPosts:
-    """Whole posts decide; see the module. media: the folder of their pictures, None: none are
-    here. with_ocr: whether words in pictures are read if the detector reads them."""
+    """Whole posts decide; see the module. with_ocr: whether words in pictures are read if the
+    detector reads them, and any pictures are here."""
 
-    def __init__(self, detector: PostJudge, media: Path | None, with_ocr: bool) -> None:
+    def __init__(self, detector: PostJudge, pictures: PictureFolders, with_ocr: bool) -> None:
         self._detector = detector
-        self._media = None if media is None else PictureFolder(media)
-        make = detector.make_ocr if with_ocr and media is not None else None
+        self._pictures = pictures
+        make = detector.make_ocr if with_ocr and pictures.folders else None
         try:
             self._engine = "" if make is None else make().key
         except OcrUnavailable as error:
@@ -190,12 +192,11 @@ class OfPosts:
             }
         )
 
-    def _files(self, media: Sequence[Media]) -> tuple[File, ...]:
+    def _files(self, media: Sequence[StoredMedia]) -> tuple[File, ...]:
         found = []
         for item in media[:MAX_PICTURES]:
-            path = None if self._media is None else self._media.find_picture(item.url)
-            digest = b"" if self._media is None or path is None else self._media.digest(path)
-            found.append(File(path, digest))
+            path = self._pictures.find_picture(item.url, item.sha256)
+            found.append(File(path, b"" if path is None else self._pictures.digest(path)))
         return tuple(found)
 
     def score(self, contents: Sequence[Content]) -> list[Verdict]:

@@ -18,14 +18,15 @@ from streams.errors import UsageError
 _LONGEST_NAME = 255
 
 
-class PictureFolder:
-    """The folder of pictures that `media` names."""
+class PictureFolders:
+    """The folders in which pictures are looked for, in this order."""
 
-    def __init__(self, folder: Path) -> None:
-        """Raises UsageError if it is no folder."""
-        if not folder.is_dir():
-            raise UsageError(f"--media {folder} is no folder; give the one that holds the pictures")
-        self.folder = folder
+    def __init__(self, media: Path | None, fetched: Path) -> None:
+        """media: as the user names it. fetched: where `hoaxwatch media fetch` puts them, if it ever
+        did. Raises UsageError if media is no folder."""
+        if media is not None and not media.is_dir():
+            raise UsageError(f"--media {media} is no folder; give the one that holds the pictures")
+        self.folders = [f for f in (media, fetched) if f is not None and f.is_dir()]
         self._digests: dict[tuple[Path, int, int], bytes] = {}
 
     def find_picture(self, url: str, digest: bytes | None = None) -> Path | None:
@@ -39,12 +40,12 @@ class PictureFolder:
         return None
 
     def _candidates(self, url: str, digest: bytes | None) -> Iterator[Path]:
-        if digest is not None:
-            name = digest.hex()
-            yield self.folder / name[:2] / name
         named = file_name(url)
-        if named is not None:
-            yield self.folder / named
+        for folder in self.folders:
+            if digest is not None:
+                yield folder / digest.hex()[:2] / digest.hex()
+            if named is not None:
+                yield folder / named
 
     def digest(self, path: Path) -> bytes:
         """The sha256 of a file; worked out again only if its size or time changed. Of one that is

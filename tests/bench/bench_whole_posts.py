@@ -31,9 +31,10 @@ from detectors.training import Task, run
 from hoaxwatch.simulate.pictures import draw
 from hoaxwatch.simulate.postings import Posting
 from hoaxwatch.simulate.world import make_world
-from storage.whole_posts import Counted, StoredPost
+from storage.whole_posts import Counted, StoredMedia, StoredPost
 from streams.judging import OfPosts, StoredContent, attributes_of
-from streams.records import Author, Content, Media, Verdict, content_hash
+from streams.picture_files import PictureFolders
+from streams.records import Author, Content, Verdict, content_hash
 from tests.bench.measure import print_result, seconds_of
 from tests.encoders import save_tiny
 from tests.made_up_sets import sentence
@@ -76,7 +77,7 @@ def train(folder: Path, pictures: Sequence[Path]) -> dict[str, Path]:
 
 def stored_of(posting: Posting) -> tuple[Content, StoredPost]:
     wording = posting.wordings[0]
-    media = tuple(Media(kind="image", url=f"https://x.example/{p.name}") for p in posting.pictures)
+    media = tuple(StoredMedia(f"https://x.example/{p.name}", "image") for p in posting.pictures)
     content = Content(
         platform="instagram",
         root_id=posting.post_id,
@@ -116,7 +117,7 @@ def measure(
     """Both ways, and whether they agree."""
     detector: Any = load_detector(name, weights=weights)
     engine = default_engine() if detector.make_ocr is not None else None
-    judging = OfPosts(detector, folder, True)
+    judging = OfPosts(detector, PictureFolders(folder, folder), True)
     waiting: list[StoredContent] = [judging.with_stored(*post) for post in posts]
     judging.score(waiting[:2])  # loading is not measured
     if engine is not None:

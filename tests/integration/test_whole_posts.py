@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from storage.database import connect
 from streams import local, steps
 from streams.errors import UsageError
 from streams.metrics import Metrics
-from streams.picture_files import PictureFolder
+from streams.picture_files import PictureFolders
 from streams.records import Author, Content, Deletion, Media, Post, Verdict, encode_reading
 from streams.settings import Settings, read_settings
 from streams.workers import Classifier, Taken
@@ -216,7 +217,27 @@ def test_without_ocr_it_says_what_to_do(database: str, tmp_path: Path) -> None:
 
 def test_a_media_folder_that_is_none_is_said(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is no folder"):
-        PictureFolder(tmp_path / "absent")
+        PictureFolders(tmp_path / "absent", tmp_path)
+
+
+def test_a_picture_that_was_fetched_is_found_by_its_sha256(database: str, tmp_path: Path) -> None:
+    data = encoded(photo(), "JPEG")
+    digest = sha256(data).digest()
+    settings = settings_with(media_folder=tmp_path)
+    run(database, [pictured(1, "%2e%2e")], Marker(), settings)
+    assert verdicts(database)["1"][1]["missing"] == {"image": "no_file"}
+    with connect(database) as connection:
+        connection.execute(
+            "INSERT INTO hoaxwatch.media_files SELECT platform, root_id,"
+            " sha256(convert_to(url, 'UTF8')), url, %s, 'JPEG', 9, now(), NULL, false, 1"
+            " FROM hoaxwatch.media",
+            (digest,),
+        )
+    path = tmp_path / digest.hex()[:2] / digest.hex()
+    path.parent.mkdir()
+    path.write_bytes(data)
+    run(database, [], Marker(), settings)
+    assert verdicts(database)["1"][1]["missing"] == {}
 
 
 def hostile(folder: Path) -> dict[str, str]:
