@@ -32,8 +32,8 @@ test: venv ## all tests this machine can run, and which were skipped and why (AR
 faults: venv ## the fault tests in their long form (half an hour; ARGS=-k database)
 	@HOAXWATCH_TEST_LONG=1 $(RUN) pytest -ra tests/faults $(ARGS)
 
-month: venv ## the invented month of 40,000 posts against its truth, three seeds (half an hour)
-	@HOAXWATCH_TEST_MONTH=1 $(RUN) pytest -ra tests/integration/test_simulated_month.py $(ARGS)
+month: venv ## the invented month of 40,000 posts against its truth, three seeds; a month of a study (half an hour)
+	@HOAXWATCH_TEST_MONTH=1 $(RUN) pytest -ra tests/integration/test_simulated_month.py tests/integration/test_study.py $(ARGS)
 
 lint: venv ## style, types, the direction of imports, installed packages
 	.venv/bin/ruff check .

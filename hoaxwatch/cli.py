@@ -20,14 +20,17 @@ from hoaxwatch.commands import (
     datasets,
     demo,
     doctor,
+    errata,
     evaluate,
     follow,
     forget,
     graph,
     labels,
+    media,
     models,
     pipeline,
     quarantine,
+    reprocess,
     serve,
     simulate,
     study,
@@ -48,7 +51,6 @@ app = typer.Typer(
 app.command("run")(pipeline.run)
 app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)
-app.command("trends")(ask.trends)
 app.command("clusters")(ask.clusters)
 app.command("bursts")(bursts.bursts)
 app.command("report")(ask.report)
@@ -58,6 +60,7 @@ app.command("study")(study.study)
 app.command("trace")(ask.trace)
 app.command("train")(train.train)
 app.command("remap")(pipeline.remap)
+app.command("reprocess")(reprocess.reprocess)
 app.command("forget")(forget.forget)
 app.command("formats")(pipeline.formats)
 app.command("sources")(pipeline.sources)
@@ -69,13 +72,16 @@ app.command("ingest")(brokers.ingest)
 app.command("worker")(worker.worker)
 app.command("lag")(brokers.lag)
 app.command("stress")(brokers.stress)
+app.add_typer(ask.trends_app, name="trends")
 app.add_typer(brokers.topics_app, name="topics")
 app.add_typer(follow.app, name="follow")
 app.add_typer(claims.app, name="claims")
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(evaluate.app, name="evaluate")
+app.add_typer(errata.app, name="errata")
 app.add_typer(graph.app, name="graph")
 app.add_typer(labels.app, name="labels")
+app.add_typer(media.app, name="media")
 app.add_typer(models.app, name="models")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(track.app, name="track")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -247,6 +248,12 @@ class Settings(BaseSettings):
         le=1_000_000,
         description="Posts per hashtag and pull of x_search at most (posts).",
     )
+    x_archive_since: date | None = Field(
+        default=None, description="First day that x_archive is asked for (UTC)."
+    )
+    x_archive_until: date | None = Field(
+        default=None, description="Day before which it is (UTC), as the command's --until."
+    )
     instagram_token: SecretStr | None = Field(
         default=None,
         description="Token of the Instagram Graph API. Rather in the environment than in a file.",
@@ -265,6 +272,42 @@ class Settings(BaseSettings):
         ge=1,
         le=100_000,
         description="Posts per hashtag and pull of instagram at most (posts).",
+    )
+    mastodon_url: str = Field(
+        default="https://mastodon.social",
+        description="A server of Mastodon: what it knows of can be followed.",
+    )
+    mastodon_token: SecretStr | None = Field(
+        default=None,
+        description="Token of an account there, where the server wants one to stream. Rather in "
+        "the environment than in a file.",
+    )
+    media_folder: Path | None = Field(
+        default=None,
+        description="Folder of fetched pictures, one per project. Default: beside the embedded "
+        "databases, under media.",
+    )
+    media_max_bytes: int = Field(
+        default=20_000_000, ge=1000, description="A larger picture is not fetched (bytes)."
+    )
+    media_seconds: float = Field(
+        default=20.0, gt=0, le=600, description="A picture that takes longer is left (seconds)."
+    )
+    media_per_host: int = Field(
+        default=2, ge=1, le=16, description="Pictures fetched at a time from one host (pictures)."
+    )
+    media_pause_seconds: float = Field(
+        default=0.2, ge=0, le=60, description="Between two requests to one host (seconds)."
+    )
+    media_keep_days: int = Field(
+        default=90,
+        ge=1,
+        description="`hoaxwatch media retention` removes pictures fetched longer ago (days).",
+    )
+    media_private_addresses: bool = Field(
+        default=False,
+        description="Also ask addresses of this machine and its network: only for tests, and for a "
+        "mirror of your own.",
     )
     quiet_seconds: float = Field(
         default=1800.0,
@@ -344,6 +387,12 @@ class Settings(BaseSettings):
         """Where `hoaxwatch ingest` keeps cursors and what the broker has not taken yet."""
         return self.home_folder() / "ingest" / f"{self.kafka_prefix}{self.project}"
 
+    def pictures_folder(self) -> Path:
+        """Where fetched pictures of the project are."""
+        if self.media_folder is not None:
+            return self.media_folder.expanduser().absolute()
+        return self.home_folder() / "media" / self.project
+
     def home_folder(self) -> Path:
         """The folder of everything that hoaxwatch keeps on this machine."""
         if self.home is not None:
@@ -392,7 +441,7 @@ def _said(problem: Any) -> str:
 
 
 _SECRETS = {
-    *("x_bearer_token", "instagram_token"),
+    *("x_bearer_token", "instagram_token", "mastodon_token"),
     *("database", "tombstone_key", "kafka_password"),
     *("alert_webhook", "alert_webhook_secret", "web_token"),
 }

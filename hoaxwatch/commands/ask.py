@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -33,7 +33,7 @@ from hoaxwatch.show import (
     shorten,
     show_rows,
 )
-from storage import reads, tracking
+from storage import errata, history, reads, tracking
 from storage.database import Connection
 from storage.reads import TrendRow
 from storage.tracking import CoveredDay
@@ -53,6 +53,8 @@ _COUNTS = [
     Column("originals", lambda row: number(row["originals"]), is_number=True),
     Column("shares", lambda row: number(row["shares"]), is_number=True),
 ]
+_DAY = Column("day (UTC)", lambda row: f"{row['bucket_start']:%Y-%m-%d}")
+_ACCOUNTS = Column("accounts", lambda row: number(row["authors"]), is_number=True)
 _JUDGED = [
     Column("judged", lambda row: number(row["judged"]), is_number=True),
     Column("false", lambda row: number(row["likely_false"]), is_number=True),
@@ -60,7 +62,12 @@ _JUDGED = [
 ]
 
 
+trends_app = typer.Typer(invoke_without_command=True)
+
+
+@trends_app.callback()
 def trends(
+    context: typer.Context,
     hashtag: Annotated[
         str | None, typer.Option("--hashtag", "-t", help="One hashtag; default: a list of all.")
     ] = None,
@@ -79,6 +86,9 @@ def trends(
     ] = None,
     since: options.Since = None,
     until: options.Until = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="What was believed at the end of this day (UTC).")
+    ] = None,
     tz: options.Tz = None,
     project: options.Project = None,
     database: options.Database = None,
@@ -94,36 +104,36 @@ def trends(
     posts that were flagged is shown as it would be if the detector made no errors (Rogan and
     Gladen), with an interval that knows how well its errors are known.
     """
+    if context.invoked_subcommand is not None:
+        return
     if by not in ("day", "hour"):
         raise UsageError(f"--by {by!r} is not a bucket; there are day and hour")
     if adjusted is not None and hashtag is None:
         raise UsageError("--adjusted goes with --hashtag: it is of a day or an hour")
+    if adjusted is not None and as_of is not None:
+        raise UsageError("--adjusted is of what is known today; leave out --as-of")
     settings = settings_of(project, database, tz)
     zone = settings.timezone
     start, end = parse_span(since, until, zone)
     output = output_of(as_json, as_csv)
     errors = None if adjusted is None else _errors_of(adjusted)
     with connected(settings) as connection:
+        believed: date | None = None
+        if as_of is not None:
+            if by != "day" or (hashtag is not None and zone != "UTC"):
+                raise UsageError("--as-of knows UTC days only; leave out --by hour and --tz")
+            believed = _believed(connection, as_of)
         if hashtag is None:
-            found = reads.read_hashtags(connection, limit, start, end, rising=rising)
-            written = reads.read_display_forms(connection, [row.hashtag for row in found])
-            columns = [
-                Column(
-                    "hashtag",
-                    lambda row: shorten(
-                        show_topic(row["hashtag"], written.get(row["hashtag"])), 24
-                    ),
-                ),
-                *_COUNTS,
-                *_JUDGED[:2],
-                Column("share", lambda row: percent(row["expected_share"]), True),
-                Column("busiest day", lambda row: f"{row['busiest_day']:%Y-%m-%d}"),
-                Column("rise", lambda row: f"{row['rise']:+,.0f}", is_number=True),
-            ]
-            title = "Hashtags by rise" if rising else "Hashtags by posts"
-            show_rows(found, output, columns, title, _NOTHING)
+            show_hashtags(connection, output, limit, start, end, believed, rising=rising)
             return
         tag = options.parse_topic(hashtag)
+        if believed is not None:
+            rows = history.read_trends_as_of(connection, believed, tag, start, end)
+            title = f"{show_topic(tag)} by day, as believed on {believed}"
+            empty = f"nothing was known of {show_topic(tag)} on {believed}"
+            columns = [_DAY, *_COUNTS, _ACCOUNTS, *_JUDGED]
+            show_rows(rows, output, columns, title, empty)
+            return
         if by == "day" and zone != "UTC":
             rows = reads.read_days(connection, tag, zone, start, end)
             local = ZoneInfo(zone)
@@ -141,20 +151,14 @@ def trends(
             shown = [with_adjusted(as_mapping(row), draws, errors) for row in shown]
             judged = [*_JUDGED, Column("adjusted (95 %)", adjusted_in_words, is_number=True)]
         if covered and zone == "UTC":
-            columns = [
-                Column("day (UTC)", lambda row: f"{row['bucket_start']:%Y-%m-%d}"),
-                Column("collected", collected),
-                *_COUNTS,
-                Column("accounts", lambda row: number(row["authors"]), is_number=True),
-                *judged,
-            ]
+            columns = [_DAY, Column("collected", collected), *_COUNTS, _ACCOUNTS, *judged]
             show_rows(shown, output, columns, f"#{tag} by day", _NOTHING)
             return
         shape = "%Y-%m-%d" if by == "day" else "%Y-%m-%d %H:00"
         columns = [
             Column(f"{by} ({zone})", lambda row: f"{row['bucket_start']:{shape}}"),
             *_COUNTS,
-            Column("accounts", lambda row: number(row["authors"]), is_number=True),
+            _ACCOUNTS,
             *judged,
         ]
         empty = f"no post with {show_topic(tag)}; hoaxwatch trends lists the hashtags"
@@ -201,6 +205,86 @@ def adjusted_in_words(row: Mapping[str, Any]) -> str:
             if name.startswith("adjusted")
         }
     )
+
+
+def _believed(connection: Connection, as_of: str) -> date:
+    """The day of --as-of, of which something is known. Says which snapshot stands for it, if it has
+    none of its own."""
+    day = options.parse_day(as_of, "--as-of")
+    first, snapshot = history.read_first(connection), history.read_latest(connection, day)
+    if day > history.day_before(datetime.now(UTC)):
+        raise UsageError(f"--as-of {as_of}: that day is not over; leave it out to see the tables")
+    if first is None:
+        raise UsageError(
+            "no snapshot was taken yet: hoaxwatch trends snapshot takes one a day, and so do "
+            "run, daily and worker track"
+        )
+    if snapshot is None:
+        raise UsageError(
+            f"--as-of {as_of}: the first snapshot is of {first.snapshot_day:%Y-%m-%d}; what was "
+            "believed before is not known"
+        )
+    if snapshot.snapshot_day < day:
+        notes.print(
+            f"{day:%Y-%m-%d} has no snapshot: this is what was so at the end of "
+            f"{snapshot.snapshot_day:%Y-%m-%d}"
+        )
+    return day.date()
+
+
+def show_hashtags(
+    connection: Connection,
+    output: Output,
+    limit: int,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    believed: date | None = None,
+    *,
+    rising: bool = False,
+) -> None:
+    """Prints the hashtags with most posts in a period, or with the greatest rise; `believed`: as
+    the tables had them at the end of that day."""
+    found = reads.read_hashtags(connection, limit, since, until, rising=rising, as_of=believed)
+    written = reads.read_display_forms(connection, [row.hashtag for row in found])
+    columns = [
+        Column(
+            "hashtag",
+            lambda row: shorten(show_topic(row["hashtag"], written.get(row["hashtag"])), 24),
+        ),
+        *_COUNTS,
+        *_JUDGED[:2],
+        Column("share", lambda row: percent(row["expected_share"]), True),
+        Column("busiest day", lambda row: f"{row['busiest_day']:%Y-%m-%d}"),
+        Column("rise", lambda row: f"{row['rise']:+,.0f}", is_number=True),
+    ]
+    title = "Hashtags by rise" if rising else "Hashtags by posts"
+    title += "" if believed is None else f", as believed on {believed}"
+    show_rows(found, output, columns, title, _NOTHING)
+
+
+@trends_app.command()
+def snapshot(
+    project: options.Project = None,
+    database: options.Database = None,
+    as_json: options.Json = False,
+) -> None:
+    """Write down what the tables say, as what was believed at the end of yesterday (UTC).
+
+    Once a day, best soon after midnight; again on the same day it changes nothing. `run`, `daily`
+    and `worker track` do it by themselves, before they store anything of a new day.
+    """
+    with connected(settings_of(project, database)) as connection:
+        taken = history.take_snapshot(connection, datetime.now(UTC))
+        latest = history.read_latest(connection)
+    if as_json:
+        print_json({"is_new": taken is not None, "snapshot": latest and latest._asdict()})
+    elif latest is None:
+        notes.print(_NOTHING)
+    else:
+        told = f"{number(latest.n_rows)} days of hashtags, {number(latest.n_changed)} not as before"
+        was = "snapshot" if taken else f"had its snapshot at {minute(latest.taken_at)}"
+        line = f"{latest.snapshot_day:%Y-%m-%d} {was}: {told}"
+        notes.print(line, markup=False, soft_wrap=True)
 
 
 def with_coverage(rows: Sequence[TrendRow], covered: Sequence[CoveredDay]) -> list[dict[str, Any]]:
@@ -401,6 +485,9 @@ def trace(
     settings = settings_of(project, database)
     with connected(settings) as connection:
         found = reads.read_trace(connection, post_id)
+        for post in found:
+            wrong = errata.read_errata_of_post(connection, post["platform"], post_id)
+            post["errata"] = [erratum._asdict() for erratum in wrong]
     if not found:
         raise UsageError(
             f"no post {post_id} is stored in this project; it may be in quarantine "
@@ -461,6 +548,10 @@ def trace_lines(post: dict[str, Any]) -> list[str]:
         lines += [f"    {weight:+.2f}  {feature}" for feature, weight in post["evidence"] or []]
     else:
         lines.append(f"  judged    {post['state']}: {post['reason'] or 'waits for a run'} ({by})")
+    lines += [
+        f"  erratum   {minute(wrong['reported_at'])}, about the {wrong['kind']}: {wrong['reason']}"
+        for wrong in post["errata"]
+    ]
     lines += [f"  {claim_line(claim)}" for claim in post["claims"][:SHOWN_CLAIMS]]
     if len(post["claims"]) > SHOWN_CLAIMS:
         lines.append(f"    and {number(len(post['claims']) - SHOWN_CLAIMS)} more: --json")

@@ -12,8 +12,9 @@ from hoaxwatch.commands import options
 from hoaxwatch.evidence import detector_of
 from hoaxwatch.show import notes, number, print_json
 from storage import reads
-from storage.database import connect, open_database
+from storage.database import connect, database_errors, open_database
 from streams import local
+from streams.media import sweep
 from streams.records import Deletion
 from streams.settings import read_settings
 
@@ -39,8 +40,8 @@ def forget(
     database: options.Database = None,
     as_json: options.Json = False,
 ) -> None:
-    """Remove a post, or an account with all its posts, for good: texts, raw records, verdicts, and
-    all shares of them. Every table is as if they had never been.
+    """Remove a post, or an account with all its posts, for good: texts, raw records, verdicts,
+    fetched pictures, and all shares of them. Every table is as if they had never been.
 
     A keyed hash of the id stays, so that it does not come back with the next file. Files, exports
     and reports of yours are not touched.
@@ -63,6 +64,8 @@ def forget(
             notes.print(f"{name}: {what} will be removed, for good", markup=False)
             typer.confirm("Go on?", abort=True, err=True)
         local.forget(dsn, deletion, detector, settings)
+        with database_errors(dsn), connect(dsn) as connection:
+            sweep(connection, settings.pictures_folder())
     if as_json:
         print_json({"kind": kind.value, "name": name, "posts": n_posts, "shares": n_shares})
     elif n_posts or n_shares:

@@ -120,6 +120,12 @@ def run(
     source: options.Source = None,
     seconds: options.For = None,
     speed: options.Speed = "1x",
+    since: Annotated[
+        str | None, typer.Option("--since", help="Of --source x_archive: from this day on (UTC).")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", help="Of --source x_archive: before this day (UTC).")
+    ] = None,
     detector: options.Detector = None,
     engine: options.Engine = None,
     encoder: options.Encoder = None,
@@ -141,8 +147,12 @@ def run(
         engine=engine,
         encoder=encoder,
         weights=weights,
+        x_archive_since=since,
+        x_archive_until=until,
     )
     files, source = source_named(files or [], source)
+    if (since or until) and source != "x_archive":
+        raise UsageError("--since and --until are for --source x_archive; leave them out")
     named = options.format_of(format, columns)
     if source is not None:
         result = run_source(settings, source, files, named, speed, seconds)

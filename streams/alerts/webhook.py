@@ -6,17 +6,15 @@ import hmac
 import http.client
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
-from socket import SHUT_RDWR
-from threading import Timer
 from urllib.parse import urlsplit
 
 import msgspec
 
 from storage.outbox import Alert
 from streams.errors import UsageError
+from streams.fetching import Deadline
 
 #: Pauses before the second try and the third, while the alert is held; later ones come by the
 #: outbox.
@@ -102,7 +100,7 @@ class WebhookSink:
         }
         make = http.client.HTTPSConnection if self._is_tls else http.client.HTTPConnection
         connection = make(self._host, self._port, timeout=self._timeout_seconds)
-        deadline = _Deadline(connection, self._timeout_seconds)
+        deadline = Deadline(connection, self._timeout_seconds)
         try:
             with deadline:
                 connection.request("POST", self._path, body, headers)
@@ -120,26 +118,3 @@ class WebhookSink:
             raise SinkFailed(shown) from None
         if not 200 <= status < 300:
             raise SinkFailed(f"answer {status}")
-
-
-class _Deadline:
-    """Ends an exchange that takes too long, also one that goes on byte by byte: a time limit of the
-    socket holds for each byte anew."""
-
-    def __init__(self, connection: http.client.HTTPConnection, seconds: float) -> None:
-        self._connection = connection
-        self._timer = Timer(seconds, self._end)
-        self.has_passed = False
-
-    def _end(self) -> None:
-        self.has_passed = True
-        if self._connection.sock is not None:
-            with suppress(OSError):
-                self._connection.sock.shutdown(SHUT_RDWR)
-
-    def __enter__(self) -> None:
-        self._timer.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-        self._connection.close()

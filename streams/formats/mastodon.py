@@ -87,7 +87,7 @@ def sniff(head: bytes) -> float:
 def read(stream: io.BufferedIOBase, source: str) -> Iterator[Reading]:
     """Each status as one Post after those inside it, each event as one Reading."""
     ahead = Ahead(stream)
-    parser = _Parser()
+    parser = Parser()
     if is_streamed(ahead.head):
         yield from _read_streamed(ahead, source, parser)
     else:
@@ -96,7 +96,7 @@ def read(stream: io.BufferedIOBase, source: str) -> Iterator[Reading]:
 
 def remap(raw: bytes, source: str) -> Iterator[Reading]:
     """What the `raw` of a Post or Problem is today."""
-    yield from parse_json(raw, source, "raw", _Parser().parse_record)
+    yield from parse_json(raw, source, "raw", Parser().parse_record)
 
 
 def is_streamed(head: bytes) -> bool:
@@ -251,8 +251,8 @@ def example() -> bytes:
     return b"\n".join((*map(encode_json, (boost, update, deletion)), b""))
 
 
-class _Parser:
-    """Reads the records of one file, and knows which server was asked once a status told it."""
+class Parser:
+    """Reads the records of one file or server, and knows which server it is once a status told."""
 
     def __init__(self) -> None:
         self._server: str | None = None
@@ -276,13 +276,13 @@ class _Parser:
             if isinstance(record.get(key), list)
         ]
         if not lists:
-            yield from self._parse_item(record, source, position)
+            yield from self.parse_item(record, source, position)
             return
         is_empty = True
         for key in lists:
             for i, item in enumerate(record[key]):
                 own = {**item, **retrieved} if isinstance(item, dict) else item
-                yield from self._parse_item(own, source, f"{position}, {key}[{i}]")
+                yield from self.parse_item(own, source, f"{position}, {key}[{i}]")
                 is_empty = False
         if is_empty:
             yield NotAPost(what="empty page")
@@ -293,9 +293,9 @@ class _Parser:
         if event in ("update", "status.update"):
             if isinstance(payload, str):
                 raw = payload.encode(errors="surrogatepass")
-                yield from parse_json(raw, source, f"{position}, payload", self._parse_item)
+                yield from parse_json(raw, source, f"{position}, payload", self.parse_item)
             else:
-                yield from self._parse_item(payload, source, f"{position}, payload")
+                yield from self.parse_item(payload, source, f"{position}, payload")
         elif event == "delete":
             yield self._parse_deletion(payload, record, source, position)
         else:
@@ -314,7 +314,8 @@ class _Parser:
             return problem_of(reason, record, source, position)
         return Deletion(platform=PLATFORM, kind="post", deleted_id=deleted_id, reason="delete")
 
-    def _parse_item(self, item: object, source: str, position: str) -> Iterator[Reading]:
+    def parse_item(self, item: object, source: str, position: str) -> Iterator[Reading]:
+        """What stands where a status may stand."""
         if not isinstance(item, dict):
             yield problem_of("not a JSON object", item, source, position)
         elif "created_at" in item and ("content" in item or "reblog" in item):
@@ -359,7 +360,7 @@ class _Parser:
         return post
 
 
-def _read_streamed(stream: io.BufferedIOBase, source: str, parser: _Parser) -> Iterator[Reading]:
+def _read_streamed(stream: io.BufferedIOBase, source: str, parser: Parser) -> Iterator[Reading]:
     """The events of a stream kept as text; lines that begin with ":" keep it open."""
     event = "update"
     for number, line in enumerate(split_lines(stream), 1):
@@ -376,7 +377,7 @@ def _read_streamed(stream: io.BufferedIOBase, source: str, parser: _Parser) -> I
                 record = {"event": event, "payload": data}
                 yield from parser.parse_record(record, source, position)
             else:
-                yield from parse_json(value.strip(), source, position, parser._parse_item)
+                yield from parse_json(value.strip(), source, position, parser.parse_item)
             event = "update"
         elif line.strip() and name not in (b"", b"id", b"retry"):
             reason = "neither event, data nor a word to keep the stream open"

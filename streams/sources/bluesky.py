@@ -12,17 +12,14 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from urllib.parse import quote, urlencode
 
-from websockets.exceptions import InvalidStatus, InvalidURI, WebSocketException
-from websockets.sync.client import ClientConnection, connect
-
 from storage.tracking import NO_MARK, Mark, Tracked
-from streams.errors import UsageError
 from streams.formats.bluesky import POST, REPOST, parse_record
 from streams.formats.json_records import object_of, parse_json, text_of
 from streams.records import Reading
 from streams.settings import Settings
-from streams.sources.following import Backoff, Interrupted, Outage, Stretch, retry_after, ticks
+from streams.sources.following import Backoff, Interrupted, Outage, Stretch, ticks
 from streams.sources.keeping import WAIT_SECONDS, Keeping
+from streams.sources.sockets import connected, receive
 from streams.sources.source import TICK_SECONDS, Say, Sighting
 
 NAME = "bluesky"
@@ -35,7 +32,6 @@ AHEAD_US = 60_000_000
 #: The whole network is never silent so long before the first event (seconds): what is missing then
 #: is not kept there any more.
 GAP_SECONDS = 60.0
-LARGEST_EVENT_BYTES = 4 << 20
 
 
 def open_source(settings: Settings, keeping: Keeping, say: Say) -> Bluesky:
@@ -89,11 +85,11 @@ class Bluesky:
     def _connection(self) -> Iterator[Sighting]:
         """What one connection gives; ends with Interrupted."""
         self._stretch, self._since, self._resumed_us = None, None, self._at_us
-        with _connected(self._address()) as socket:
+        with connected(self._address(), "bluesky_url", "Jetstream") as socket:
             self._stretch = Stretch(NAME, self._keeping, datetime.now(UTC))
             heard_at = ticked_at = time.monotonic()
             while True:
-                message = _receive(socket)
+                message = receive(socket)
                 now = time.monotonic()
                 if message is not None:
                     heard_at = now
@@ -158,45 +154,3 @@ def _begin(resumed_us: int, first_us: int) -> datetime:
     """From when on a connection covers: from where the last one stopped, unless it begins later."""
     has_gap = first_us - resumed_us > GAP_SECONDS * 1_000_000
     return datetime.fromtimestamp((first_us if has_gap else resumed_us) / 1_000_000, UTC)
-
-
-def _connected(address: str) -> ClientConnection:
-    """A connection. Raises Interrupted, UsageError."""
-    host = address.partition("?")[0]
-    try:
-        return connect(
-            address,
-            compression=None,
-            max_size=LARGEST_EVENT_BYTES,
-            open_timeout=10,
-            close_timeout=1,
-        )
-    except InvalidURI:
-        raise UsageError(
-            f"bluesky_url {host} is no address of a Jetstream; it looks like wss://host/subscribe"
-        ) from None
-    except InvalidStatus as error:
-        status = error.response.status_code
-        if status == 429 or status >= 500:
-            wait = retry_after(error.response.headers.get("Retry-After"))
-            raise Interrupted(f"{host} answered {status}", wait) from None
-        raise UsageError(
-            f"{host} answered {status} and serves no Jetstream; set bluesky_url to one that does"
-        ) from None
-    except (OSError, WebSocketException) as error:
-        raise Interrupted(f"{host} cannot be reached: {_in_words(error)}") from None
-
-
-def _receive(socket: ClientConnection) -> bytes | None:
-    """The next message; None if none is whole within TICK_SECONDS. Raises Interrupted."""
-    try:
-        message = socket.recv(timeout=TICK_SECONDS)
-    except TimeoutError:
-        return None
-    except (OSError, WebSocketException) as error:
-        raise Interrupted(f"the connection ended: {_in_words(error)}") from None
-    return message.encode(errors="surrogatepass") if isinstance(message, str) else message
-
-
-def _in_words(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -20,6 +20,7 @@ from streams.formats.instagram_graph import parse_record
 from streams.formats.json_records import (
     Json,
     count_of,
+    decode_json,
     encode_json,
     object_of,
     objects_of,
@@ -196,13 +197,13 @@ class Instagram:
         headers = {"Authorization": f"Bearer {self._token}"}
         try:
             answer = self._http.get(path, params=asked, headers=headers)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise Interrupted(f"{self._http.base_url} cannot be reached: {reason}") from None
         self._now = _date_of(answer) or datetime.now(UTC)
         try:
-            told = object_of(msgspec.json.decode(answer.content))
-        except msgspec.DecodeError:
+            told = object_of(decode_json(answer.content)[0])
+        except (ValueError, RecursionError):
             raise Interrupted(f"Instagram answered {answer.status_code} without JSON") from None
         if answer.status_code == 200:
             self._backoff.reset()

@@ -17,7 +17,9 @@ SOURCES = {
     "bluesky": "streams.sources.bluesky",
     "x": "streams.sources.x_stream",
     "x_search": "streams.sources.x_search",
+    "x_archive": "streams.sources.x_archive",
     "instagram": "streams.sources.instagram",
+    "mastodon": "streams.sources.mastodon",
 }
 
 

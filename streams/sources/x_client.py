@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
-import msgspec
 import requests
 import tweepy
 from requests.adapters import HTTPAdapter
 
 from storage.tracking import Tracked
 from streams.errors import UsageError
-from streams.formats.json_records import Json, count_of, object_of, objects_of, text_of
+from streams.formats.json_records import Json, count_of, decode_json, object_of, objects_of, text_of
 from streams.formats.platform_x import SNOWFLAKE_EPOCH, snowflake_time
 from streams.settings import Settings
 from streams.sources.following import Backoff, Interrupted, ticks
@@ -27,6 +28,10 @@ from streams.sources.source import Say, Sighting
 BUILT_IN = "https://api.twitter.com"
 #: X finds what was posted in the last seconds a little later (seconds).
 SETTLE_SECONDS = 30.0
+#: The archive is asked once a second at most.
+ARCHIVE_SECONDS = 1.0
+#: If X's clock and ours differ by more, ours is wrong. X's tells whole seconds only.
+CLOCK_OFF = timedelta(seconds=60)
 #: Recent search goes back so far.
 KEPT_BY_X = timedelta(days=7) - timedelta(minutes=5)
 
@@ -129,12 +134,23 @@ class HostAdapter(HTTPAdapter):
     def __init__(self, host: str, silence_seconds: float) -> None:
         super().__init__()
         self._host, self._silence_seconds = host.rstrip("/"), silence_seconds
+        #: The Date of the latest answer, if our clock is wrong.
+        self.told_at: datetime | None = None
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
         """As its base."""
         request.url = (request.url or "").replace(BUILT_IN, self._host, 1)
         kwargs["timeout"] = (10.0, self._silence_seconds)
-        return super().send(request, *args, **kwargs)
+        answer = super().send(request, *args, **kwargs)
+        self._note_clock(answer.headers.get("Date"))
+        return answer
+
+    def _note_clock(self, told: str | None) -> None:
+        try:
+            moment = parsedate_to_datetime(told or "").astimezone(UTC)
+        except ValueError:
+            return
+        self.told_at = moment if abs(moment - datetime.now(UTC)) > CLOCK_OFF else None
 
 
 class XClient:
@@ -160,7 +176,8 @@ class XClient:
         self._token = settings.x_bearer_token.get_secret_value()
         self._free_at = 0.0
         self._api = tweepy.Client(self._token, return_type=requests.Response)
-        self.mount(self._api.session)
+        self._host = HostAdapter(settings.x_url, settings.source_silence_seconds)
+        self._api.session.mount(BUILT_IN, self._host)
 
     @property
     def token(self) -> str:
@@ -172,12 +189,32 @@ class XClient:
         silence = self.settings.source_silence_seconds
         session.mount(BUILT_IN, HostAdapter(self.settings.x_url, silence))
 
+    def look_at_clock(self) -> None:
+        """Asks X for nothing but the Date of its answer, which costs nothing; unanswered, ours is
+        taken to be right."""
+        with suppress(requests.RequestException, OSError):
+            self._api.session.head(BUILT_IN)
+
+    def now(self) -> datetime:
+        """The time, by X's clock if ours is wrong."""
+        return self._host.told_at or datetime.now(UTC)
+
     def search(
-        self, query: str, since_id: str, until_id: str | None, at_most: int, token: str | None
+        self,
+        query: str,
+        since_id: str,
+        until_id: str | None,
+        at_most: int,
+        token: str | None,
+        *,
+        is_archive: bool = False,
     ) -> Generator[Sighting, None, Json]:
-        """One page of recent search, newest first, with when it came; waits as often as needed."""
+        """One page of recent search or of the archive, newest first, with when it came; waits as
+        often as needed."""
+        api = self._api
+        call = api.search_all_tweets if is_archive else api.search_recent_tweets
         answer = yield from self.ask(
-            lambda: self._api.search_recent_tweets(
+            lambda: call(
                 query,
                 since_id=since_id,
                 until_id=until_id,
@@ -186,6 +223,8 @@ class XClient:
                 **self.fields,
             )
         )
+        if is_archive:
+            self._free_at = max(self._free_at, datetime.now(UTC).timestamp() + ARCHIVE_SECONDS)
         return self._paid(answer)
 
     def count(self, query: str) -> Generator[Sighting, None, int]:
@@ -200,13 +239,13 @@ class XClient:
             yield from ticks(self._free_at - datetime.now(UTC).timestamp())
             try:
                 answer = call()
-                told = object_of(msgspec.json.decode(answer.content))
+                told = object_of(decode_json(answer.content)[0])
             except tweepy.HTTPException as error:
                 failure = self.failed(error.response.status_code, error.response)
-            except msgspec.DecodeError:
-                failure = Interrupted("X answered with half a page")
             except (requests.RequestException, OSError) as error:
                 failure = Interrupted(f"{self.settings.x_url} cannot be reached: {short(error)}")
+            except (ValueError, RecursionError):
+                failure = Interrupted("X answered with half a page")
             else:
                 self.backoff.reset()
                 self._obey(answer)
@@ -235,7 +274,7 @@ class XClient:
             self._free_at = float(reset) + 1
 
     def _paid(self, page: Json) -> Json:
-        now = datetime.now(UTC)
+        now = self.now()
         self.purse.pay(page, now)
         return page | {"__twarc": {"retrieved_at": now.isoformat()}}
 
@@ -264,8 +303,8 @@ def queries_of(hashtags: Sequence[Tracked], most_chars: int = 512) -> list[str]:
 
 def _detail_of(response: Any) -> str:
     try:
-        told = object_of(msgspec.json.decode(response.content))
-    except (msgspec.DecodeError, AttributeError, RuntimeError, requests.RequestException):
+        told = object_of(decode_json(response.content)[0])
+    except (ValueError, AttributeError, RuntimeError, requests.RequestException):
         return ""
     first = object_of(next(iter(objects_of(told.get("errors"))), {}))
     said = text_of(told.get("detail")) or text_of(first.get("message")) or ""

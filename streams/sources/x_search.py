@@ -7,7 +7,7 @@ money is spent; then its row says that more was there, and covers only what came
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import NamedTuple
 
 import msgspec
@@ -60,12 +60,13 @@ class XSearch:
         state = msgspec.json.decode(cursor or "{}", type=State)
         purse = self._client.purse
         purse.month, purse.spent = state.month, state.spent
+        self._client.look_at_clock()
         for row in self._keeping.rows:
             yield from self._pull(row, state)
         self._say(f"x_search: about ${purse.spent:.2f} of ${purse.limit:.2f} spent this month")
 
     def _pull(self, row: Tracked, state: State) -> Iterator[Sighting]:
-        purse, began = self._client.purse, datetime.now(UTC)
+        purse, began = self._client.purse, self._client.now()
         # what is newer may be found later: the next pass asks for it
         until = began - timedelta(seconds=SETTLE_SECONDS)
         oldest = max(row.tracked_from, began - KEPT_BY_X)

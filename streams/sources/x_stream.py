@@ -18,7 +18,14 @@ import requests
 import tweepy
 
 from storage.tracking import Mark, Tracked
-from streams.formats.json_records import Json, object_of, objects_of, parse_json, text_of
+from streams.formats.json_records import (
+    Json,
+    decode_json,
+    object_of,
+    objects_of,
+    parse_json,
+    text_of,
+)
 from streams.formats.twitter_v2 import parse_record
 from streams.settings import Settings
 from streams.sources.following import Backoff, Interrupted, Outage, Stretch, ticks
@@ -299,7 +306,8 @@ class XStream:
 
 
 def _decode(line: bytes) -> Json | None:
+    """The object of a line; None: it is none."""
     try:
-        return object_of(msgspec.json.decode(line))
-    except msgspec.DecodeError:
+        return object_of(decode_json(line)[0]) or None
+    except (ValueError, RecursionError):
         return None

@@ -1,6 +1,7 @@
 """Following a Jetstream at a rate: how far the tables lag behind, beside keeping everything.
 
-    python -m tests.bench.bench_jetstream --rate 2000 --seconds 60
+    python -m tests.bench.bench_jetstream 60 --rate 2000
+    python -m tests.bench.bench_jetstream 600 --only tracked     # ten minutes of what is promised
 
 A server on loopback sends posts and reposts at the rate; 2 % carry the tracked hashtag. Lag is how
 much older than now the newest event is whose mark is committed, looked at twice a second. The
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import resource
 import statistics
 import time
 from datetime import UTC, datetime
@@ -112,6 +114,7 @@ def follow(dsn: str, rate: float, seconds: float, tags: list[str]) -> dict[str, 
         "sent": n_sent,
         "events_per_second": round(n_sent / took, 1),
         "kept": result.n_records,
+        "most_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         "lag_seconds": {
             "median": round(statistics.median(lags), 2),
             "p95": round(statistics.quantiles(lags, n=20)[-1], 2),
@@ -124,12 +127,15 @@ def main() -> None:
     """Both runs, one JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=float, default=2000)
-    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("seconds", type=float, nargs="?", default=60)
+    parser.add_argument("--only", choices=("tracked", "everything"))
     options = parser.parse_args()
     found = {}
     every = ["snow", *(f"tag{number}" for number in range(997))]
     with _embedded18() as server:
         for name, tags in (("tracked", ["snow"]), ("everything", every)):
+            if options.only not in (None, name):
+                continue
             with server.new_database() as dsn:
                 found[name] = follow(dsn, options.rate, options.seconds, tags)
     print_result("bench_jetstream", found)

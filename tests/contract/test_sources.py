@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,18 +15,21 @@ from storage.tracking import Tracked
 from streams.formats.registry import load_format
 from streams.records import Reading
 from streams.settings import read_settings
-from streams.sources import bluesky, following, x_stream
+from streams.sources import bluesky, following, mastodon, sockets, x_client, x_stream
 from streams.sources.bluesky import Bluesky
 from streams.sources.files import FileSource
 from streams.sources.following import Backoff
 from streams.sources.instagram import Instagram
 from streams.sources.keeping import Keeping
+from streams.sources.mastodon import Mastodon
 from streams.sources.registry import SOURCES, load_source
 from streams.sources.replay import Replay
 from streams.sources.source import Sighting, Source
+from streams.sources.x_archive import XArchive
 from streams.sources.x_search import XSearch
 from streams.sources.x_stream import XStream
 from tests.fakes import graph, jetstream, x
+from tests.fakes import mastodon as mastodon_fake
 
 HASHTAGS = [Tracked("snow", "Snow", datetime(2026, 3, 1, tzinfo=UTC))]
 _RETRIEVED = re.compile(r'"__twarc":\{[^}]*\}|observed_at=[^)]*\)')
@@ -36,7 +40,8 @@ Make = Callable[[tuple[int, ...]], Source]
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(x_stream, "SETTLE_SECONDS", 0.05)
-    for module in (bluesky, following, x_stream):
+    monkeypatch.setattr(x_client, "ARCHIVE_SECONDS", 0.0)
+    for module in (bluesky, following, mastodon, sockets, x_stream):
         monkeypatch.setattr(module, "TICK_SECONDS", 0.02)
 
 
@@ -73,6 +78,21 @@ def a_search_of_x(folder: Path) -> Iterator[Make]:
 
 
 @contextmanager
+def an_archive_of_x(folder: Path) -> Iterator[Make]:
+    fake = x.X(x.make_posts(60, hours=50), [x.Trouble(), x.Trouble(503)], n_posted=60)
+    with x.running(fake):
+        today = datetime.now(UTC).date()
+        settings = read_settings(
+            x_bearer_token="good",
+            x_url=fake.url,
+            x_budget_usd=100,
+            x_archive_since=today - timedelta(days=3),
+            x_archive_until=today,
+        )
+        yield lambda kept: XArchive(settings, Keeping(HASHTAGS, kept), print, Backoff(0.01))
+
+
+@contextmanager
 def a_stream_of_x(folder: Path) -> Iterator[Make]:
     fake = x.X(x.make_posts(40), stream_troubles=[x.Trouble(end="cut", after=7)])
     with x.running(fake):
@@ -92,13 +112,23 @@ def an_instagram(folder: Path) -> Iterator[Make]:
         yield lambda kept: Instagram(settings, Keeping(HASHTAGS, kept), print, Backoff(0.01))
 
 
+@contextmanager
+def a_mastodon(folder: Path) -> Iterator[Make]:
+    plan: list[tuple[str, Any]] = [("post", ("Snow", "tea")[n % 4 == 3]) for n in range(24)]
+    with mastodon_fake.running(mastodon_fake.Mastodon(plan, [mastodon_fake.Mood()])) as fake:
+        settings = read_settings(mastodon_url=fake.url)
+        yield lambda kept: Mastodon(settings, Keeping(HASHTAGS, kept), print, Backoff(0.01))
+
+
 CASES: dict[str, Callable[[Path], AbstractContextManager[Make]]] = {
     "file": a_file,
     "replay": a_replay,
     "bluesky": a_jetstream,
     "instagram": an_instagram,
+    "mastodon": a_mastodon,
     "x": a_stream_of_x,
     "x_search": a_search_of_x,
+    "x_archive": an_archive_of_x,
 }
 
 

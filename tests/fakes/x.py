@@ -54,6 +54,11 @@ class X:
     n_posted: int = 0
     most_streams: int = 0
     stays_open: float = 0.3
+    #: Of accounts more than their names, and what posts attach.
+    users: dict[str, Json] = field(default_factory=dict)
+    media: dict[str, Json] = field(default_factory=dict)
+    #: A clock of its own; None: that of this machine.
+    now: datetime | None = None
     url: str = ""
     open_streams: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -74,6 +79,8 @@ class X:
     def found(self, query: str, since_id: str | None, until_id: str | None) -> list[Json]:
         """What was posted by now and has one of the hashtags, newest first."""
         tags = {tag.casefold() for tag in re.findall(r"#(\w+)", query)}
+        if self.now is not None:
+            until_id = min(until_id or id_at(self.now), id_at(self.now), key=int)
         return [
             post
             for post in self.posts[: self.n_posted][::-1]
@@ -84,10 +91,17 @@ class X:
     def page_of(self, posts: Sequence[Json]) -> Json:
         """Posts with their authors, and the originals of shares."""
         by_id = {post["id"]: post for post in self.posts}
-        originals = [by_id[r["id"]] for p in posts for r in p.get("referenced_tweets", ())]
+        named = {r["id"]: r for p in posts for r in p.get("referenced_tweets", ())}
+        originals = [by_id[x_id] for x_id in named if x_id in by_id]
         authors = {p["author_id"] for p in [*posts, *originals]}
-        users = [{"id": a, "username": f"u{a}", "name": a} for a in sorted(authors)]
-        return {"data": list(posts), "includes": {"tweets": originals, "users": users}}
+        users = [
+            self.users.get(a) or {"id": a, "username": f"u{a}", "name": a} for a in sorted(authors)
+        ]
+        includes: Json = {"tweets": originals, "users": users}
+        keys = {k for p in posts for k in p.get("attachments", {}).get("media_keys", ())}
+        if held := [self.media[key] for key in sorted(keys) if key in self.media]:
+            includes["media"] = held
+        return {"data": list(posts), "includes": includes}
 
 
 def tags_of(post: Json) -> set[str]:
@@ -128,6 +142,16 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         """Nothing."""
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The Date of each answer, by the fake's clock."""
+        now = self.fake.now
+        return super().date_time_string(now.timestamp() if now else timestamp)
+
+    def do_HEAD(self) -> None:
+        self.send_response(404)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
@@ -142,7 +166,7 @@ class _Handler(BaseHTTPRequestHandler):
     def get(self, path: str, query: dict[str, str]) -> None:
         """What goes well."""
         fake = self.fake
-        if path == "/2/tweets/search/recent":
+        if path in ("/2/tweets/search/recent", "/2/tweets/search/all"):
             found = fake.found(query["query"], query.get("since_id"), query.get("until_id"))
             first = int(query.get("next_token", "0"))
             size = min(int(query["max_results"]), fake.page_size)

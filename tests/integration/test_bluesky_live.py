@@ -30,7 +30,7 @@ from streams.formats.registry import read_file
 from streams.ingest import Published, publish
 from streams.records import Problem, Reading, decode_reading
 from streams.settings import Settings, read_settings
-from streams.sources import bluesky, following
+from streams.sources import bluesky, following, sockets
 from streams.sources.bluesky import REWIND_US, Bluesky
 from streams.sources.following import Backoff
 from streams.sources.keeping import Keeping
@@ -60,8 +60,8 @@ MOODS = [
 
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bluesky, "TICK_SECONDS", 0.05)
-    monkeypatch.setattr(following, "TICK_SECONDS", 0.05)
+    for module in (bluesky, following, sockets):
+        monkeypatch.setattr(module, "TICK_SECONDS", 0.05)
 
 
 @pytest.fixture

@@ -1,13 +1,16 @@
-"""A study, day by day through a fake Instagram: straight, and killed on every third day."""
+"""A study: the simulator's month, day by day through a fake Instagram and a fake X; straight, and
+killed on every third day."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +23,7 @@ from storage import labels
 from storage.database import connect
 from storage.labels import Label
 from streams.sources import following
+from tests.fakes import x
 from tests.fakes.graph import Graph, Trouble, running
 from tests.house.repository import ROOT
 from tests.tables import assert_same, read_tables
@@ -27,35 +31,84 @@ from tests.tables import assert_same, read_tables
 if TYPE_CHECKING:
     from tests.conftest import Server
 
-N_DAYS = 30 if os.environ.get("HOAXWATCH_TEST_MONTH") == "1" else 4
+N_DAYS = 30 if os.environ.get("HOAXWATCH_TEST_MONTH") == "1" else 7
 ONE_DAY = timedelta(days=1)
 
 
-def world_media(folder: Path) -> tuple[dict[str, list[Any]], datetime]:
-    """The media of the simulator's Instagram by its most used hashtags; its first day."""
+@dataclass(frozen=True)
+class Played:
+    """What the fakes hold: Instagram's media by hashtag; X's posts, oldest first, with their
+    accounts and pictures. `hashtags` are the most used of both, `start` is the first day."""
+
+    media: dict[str, list[Any]]
+    posts: list[Any]
+    users: dict[str, Any]
+    attached: dict[str, Any]
+    hashtags: list[str]
+    start: datetime
+
+
+def play_of(folder: Path) -> Played:
+    """The simulator's world of so many days."""
     world = simulate(folder, 1, N_DAYS, 400 * N_DAYS, with_pictures=False, with_tables=False)
-    found: dict[str, dict[str, Any]] = {}
-    for path in world.paths:
-        if path.name.startswith("ig_") and "_week" in path.name and "top" not in path.name:
+    media = media_of(world.paths)
+    posts: dict[str, Any] = {}
+    users: dict[str, Any] = {}
+    attached: dict[str, Any] = {}
+    for page in pages_of(world.paths, "x_search_week"):
+        includes = page["includes"]
+        for post in [*page["data"], *includes.get("tweets", ())]:
+            posts.setdefault(post["id"], post)
+        users |= {user["id"]: user for user in includes["users"]}
+        attached |= {item["media_key"]: item for item in includes.get("media", ())}
+    for post in posts.values():
+        post.setdefault("entities", {}).setdefault("hashtags", [])
+        shared = [r["id"] for r in post.get("referenced_tweets", ()) if r["type"] == "retweeted"]
+        originals = [posts[x_id] for x_id in shared if x_id in posts]
+        post["of_tags"] = sorted(
+            {t.casefold() for o in originals for t in re.findall(r"#(\w+)", o["text"])}
+        )
+    used: dict[str, int] = {}
+    for post in posts.values():
+        for tag in x.tags_of(post):
+            used[tag] = used.get(tag, 0) + 1
+    most = sorted(used, key=lambda tag: (-used[tag], tag))[:2]
+    first = min(datetime.fromisoformat(m["timestamp"]) for of in media.values() for m in of)
+    start = first.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    ordered = sorted(posts.values(), key=lambda post: int(post["id"]))
+    return Played(media, ordered, users, attached, [*media, *most], start)
+
+
+def pages_of(paths: list[Path], begins: str) -> Iterator[Any]:
+    """The pages of posts in files whose names begin so."""
+    for path in paths:
+        if path.name.startswith(begins):
             for line in path.read_text("utf-8").splitlines():
-                for media in json.loads(line)["data"] if line.startswith('{"data"') else ():
-                    found[media["permalink"]] = {
-                        k: v for k, v in media.items() if k != "retrieved_at"
-                    }
+                if line.startswith('{"data":['):
+                    yield json.loads(line)
+
+
+def media_of(paths: list[Path]) -> dict[str, list[Any]]:
+    """The media of the simulator's Instagram by its three most used hashtags, newest first."""
+    found = {
+        media["permalink"]: {k: v for k, v in media.items() if k != "retrieved_at"}
+        for path in paths
+        if path.name.startswith("ig_") and "_week" in path.name and "top" not in path.name
+        for page in pages_of([path], "ig_")
+        for media in page["data"]
+    }
     by_tag: dict[str, list[Any]] = {}
     for media in sorted(found.values(), key=lambda m: m["timestamp"], reverse=True):
         words = {w.strip("#.,!?").casefold() for w in media["caption"].split() if w[0] == "#"}
         for word in sorted(words):
             by_tag.setdefault(word, []).append(media)
     most = sorted(by_tag, key=lambda tag: (-len(by_tag[tag]), tag))[:3]
-    first = min(datetime.fromisoformat(m["timestamp"]) for tag in most for m in by_tag[tag])
-    start = first.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return {tag: by_tag[tag] for tag in most}, start
+    return {tag: by_tag[tag] for tag in most}
 
 
 @pytest.fixture(scope="module")
-def media(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, list[Any]], datetime]:
-    return world_media(tmp_path_factory.mktemp("world"))
+def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
+    return play_of(tmp_path_factory.mktemp("world"))
 
 
 @pytest.fixture(autouse=True)
@@ -65,41 +118,51 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def play(
-    media: dict[str, list[Any]],
-    start: datetime,
+    played: Played,
     dsn: str,
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
     *,
     with_deaths: bool,
 ) -> int:
-    """One call a day; on every third one that is killed before it. Returns how many were killed."""
+    """One call a day; on every third one that is killed before it, in turn before and after the
+    first commit of either source. Returns how many were killed."""
     file = folder / "hashtags.txt"
-    file.write_text("\n".join(f"#{tag}" for tag in media))
+    file.write_text("\n".join(f"#{tag}" for tag in played.hashtags))
+    start = played.start
     last = start + (N_DAYS - 1) * ONE_DAY
-    command = ["study", "--hashtags", str(file), "--source", "instagram", "--cap", "4"]
+    command = ["study", "--hashtags", str(file), "--cap", "4"]
+    sources = ["--source", "instagram", "--source", "x_search"]
     command += ["--from", f"{start:%Y-%m-%d}", "--to", f"{last:%Y-%m-%d}", "--beside", "null"]
     command += ["--out", str(folder / "out")]
     n_deaths = 0
     troubles = [Trouble(503), Trouble(400, 4)] if with_deaths else []
-    with running(Graph(media, start, troubles)) as fake:
+    x_troubles = [x.Trouble(503), x.Trouble(half=True)] if with_deaths else []
+    on_x = x.X(played.posts, x_troubles, n_posted=len(played.posts))
+    on_x.users, on_x.media = played.users, played.attached
+    with running(Graph(played.media, start, troubles)) as fake, x.running(on_x):
         told = {
             "HOAXWATCH_DATABASE": dsn,
             "HOAXWATCH_DETECTOR": "tfidf",
             "HOAXWATCH_INSTAGRAM_TOKEN": "good",
             "HOAXWATCH_INSTAGRAM_USER_ID": "17",
             "HOAXWATCH_INSTAGRAM_URL": fake.url,
+            "HOAXWATCH_X_BEARER_TOKEN": "good",
+            "HOAXWATCH_X_URL": on_x.url,
+            "HOAXWATCH_X_BUDGET_USD": "1000",
             "HOAXWATCH_CLUSTER_MIN_USERS": "20",
         }
         for name, value in told.items():
             monkeypatch.setenv(name, value)
         for day in range(N_DAYS):
-            fake.now = start + (day + 1) * ONE_DAY
+            fake.now = on_x.now = start + (day + 1) * ONE_DAY
             if with_deaths and day % 3 == 2:
-                point = ("live.before_commit", "live.after_commit")[day % 2]
+                number = day // 3
+                point = ("live.before_commit", "live.after_commit")[number % 2]
+                first = sources[2:] + sources[:2] if (number + 1) // 2 % 2 else sources
                 (marks := folder / f"day{day}").mkdir()
                 done = subprocess.run(
-                    [sys.executable, "-m", "hoaxwatch", *command],
+                    [sys.executable, "-m", "hoaxwatch", *command, *first],
                     env={
                         **os.environ,
                         "HOAXWATCH_FAIL_POINTS": point,
@@ -111,9 +174,9 @@ def play(
                     timeout=120,
                 )
                 n_deaths += done.returncode == -signal.SIGKILL
-            assert run_command(command) == 0
+            assert run_command([*command, *sources]) == 0
         label_some(dsn)
-        assert run_command(command) == 0
+        assert run_command([*command, *sources]) == 0
     return n_deaths
 
 
@@ -136,26 +199,25 @@ def reports(folder: Path) -> dict[str, str]:
 
 
 def test_a_study_with_deaths_is_the_same_as_one_without(
-    media: tuple[dict[str, list[Any]], datetime],
+    played: Played,
     one_server: Server,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    by_tag, start = media
     with one_server.new_database() as straight, one_server.new_database() as killed:
         for name in ("straight", "killed"):
             (tmp_path / name).mkdir()
-        assert not play(
-            by_tag, start, straight, tmp_path / "straight", monkeypatch, with_deaths=False
-        )
-        n_deaths = play(by_tag, start, killed, tmp_path / "killed", monkeypatch, with_deaths=True)
+        assert not play(played, straight, tmp_path / "straight", monkeypatch, with_deaths=False)
+        n_deaths = play(played, killed, tmp_path / "killed", monkeypatch, with_deaths=True)
         assert n_deaths == N_DAYS // 3
-        assert_same(read_tables(killed), read_tables(straight))
+        tables = read_tables(straight)
+        assert_same(read_tables(killed), tables)
+        assert {row[0] for row in tables["posts"]} == {"instagram", "x"}
     told = reports(tmp_path / "straight")
     assert set(told) == {"study.csv", "study.md", "study.html", "manifest.json"}
     assert reports(tmp_path / "killed") == told
     manifest = json.loads(told["manifest.json"])
-    assert manifest["hashtags"] == sorted(by_tag)
+    assert manifest["hashtags"] == sorted(played.hashtags)
     assert [d["name"] for d in manifest["detectors"]] == ["tfidf", "null"]
     none, counts = (manifest["counts"][name] for name in sorted(manifest["counts"]))
     assert counts["found"] == none["found"] > 10
@@ -167,12 +229,12 @@ def test_a_study_with_deaths_is_the_same_as_one_without(
 
 
 def test_a_day_that_is_asked_for_again_brings_the_same_report(
-    media: tuple[dict[str, list[Any]], datetime],
+    played: Played,
     one_server: Server,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    by_tag, start = media
+    by_tag, start = played.media, played.start
     with one_server.new_database() as dsn, running(Graph(by_tag, start + ONE_DAY)) as fake:
         monkeypatch.setenv("HOAXWATCH_DATABASE", dsn)
         monkeypatch.setenv("HOAXWATCH_DETECTOR", "null")

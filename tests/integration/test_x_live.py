@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from datetime import time as time_of_day
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +19,12 @@ from storage.tracking import Pull
 from streams import local
 from streams.errors import UsageError
 from streams.settings import Settings, read_settings
-from streams.sources import following, x_search, x_stream
+from streams.sources import following, x_archive, x_client, x_search, x_stream
 from streams.sources.following import Backoff
 from streams.sources.keeping import Keeping
 from streams.sources.source import Source
+from streams.sources.x_archive import XArchive
+from streams.sources.x_client import id_at
 from streams.sources.x_search import XSearch
 from streams.sources.x_stream import XStream
 from tests.fakes.x import Trouble, X, make_posts, running, tags_of
@@ -296,3 +299,68 @@ def test_a_stream_stops_when_the_money_is_spent(
     assert 3 < len(stored(tracked)) < 40
     assert "spent; raise x_budget_usd" in said[-1]
     fake.sent_all.set()
+
+
+def archive(fake: X, dsn: str, said: list[str] | None = None, **more: Any) -> None:
+    today = datetime.now(UTC).date()
+    settings = settings_of(
+        fake,
+        **{
+            "x_archive_since": today - timedelta(days=3),
+            "x_archive_until": today + timedelta(days=1),
+            **more,
+        },
+    )
+    source = source_of(XArchive, settings, dsn, said)
+    local.follow(dsn, source, FaultDetector(), settings, Event())
+
+
+def test_the_archive_goes_on_where_caps_money_and_refusals_left_it(
+    tracked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is asked for twice, and what was not reached yet is not covered."""
+    monkeypatch.setattr(x_client, "ARCHIVE_SECONDS", 0.0)
+    monkeypatch.setattr(x_archive, "SETTLE_SECONDS", 0.0)
+    said: list[str] = []
+    until = datetime.now(UTC).date()
+    span = {"x_archive_until": until, "x_archive_since": until - timedelta(days=3)}
+    posts = make_posts(300, hours=60)
+    fake = X(posts, [Trouble(), Trouble(503), Trouble(half=True)], n_posted=300)
+    with running(fake):
+        everything = {
+            x_id: kind
+            for x_id, kind in about(fake, "snow").items()
+            if int(id_at(datetime.combine(until, time_of_day(), UTC))) > int(x_id)
+        }
+        archive(fake, tracked, said, x_most_posts=30, **span)
+        assert sorted(stored(tracked), key=int) == sorted(everything, key=int)[-30:]
+        (first,) = pulls_of(tracked)
+        assert first.is_capped
+        assert first.covered_from > datetime.combine(until, time_of_day(), UTC) - timedelta(days=2)
+        fake.troubles = [Trouble(), Trouble(402, detail="no credits")]
+        with pytest.raises(UsageError, match="wants money first"):
+            archive(fake, tracked, said, **span)
+        assert len(stored(tracked)) == 40
+        n_asked = len(fake.asked)
+        archive(fake, tracked, said, x_budget_usd=0.1, **span)
+        assert len(fake.asked) == n_asked  # the month's money is spent already
+        archive(fake, tracked, said, **span)
+        assert stored(tracked) == everything
+        n_asked = len(fake.asked)
+        archive(fake, tracked, said, **span)
+        assert len(fake.asked) == n_asked
+    assert any("is not whole" in line for line in said)
+    with connect(tracked) as connection:
+        days = tracking.read_coverage(connection, "snow")
+    assert sum(day.covered_seconds for day in days) == pytest.approx(3 * 86_400, abs=2)
+
+
+def test_the_archive_wants_days(tracked: str, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["run", "--database", tracked, "--detector", "null"]
+    assert cli.run([*command, "--source", "x_archive"]) == 2
+    assert "give --since" in capsys.readouterr().err
+    days = ["--since", "2019-11-30", "--until", "2019-11-01"]
+    assert cli.run([*command, "--source", "x_archive", *days]) == 2
+    assert "is no span" in capsys.readouterr().err
+    assert cli.run([*command, "--source", "x_search", *days]) == 2
+    assert "are for --source x_archive" in capsys.readouterr().err
