@@ -332,6 +332,13 @@ def factify(
     images: Annotated[
         Path | None, typer.Option("--images", help="The folder of its pictures.")
     ] = None,
+    cross: Annotated[
+        bool,
+        typer.Option("--cross-encoder", help="Also one network that reads both texts: minutes."),
+    ] = False,
+    unseen: Annotated[
+        bool, typer.Option("--unseen", help="Invented test pairs tell of other events.")
+    ] = False,
 ) -> None:
     """Measure Factify's ten baselines on its files, or on invented pairs; prints JSON.
 
@@ -345,7 +352,7 @@ def factify(
     if (generated is None) == (train is None or test is None):
         raise UsageError("give --generated N, or --train FILE and --test FILE")
     try:
-        print_json(measure(generated, train, test, images))
+        print_json(measure(generated, train, test, images, cross=cross, unseen=unseen))
     except (BadFile, EncoderUnavailable) as error:
         raise UsageError(str(error)) from None
     except OSError as error:
