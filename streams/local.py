@@ -24,7 +24,7 @@ from typing import Any, Protocol
 from detectors.cascades import Checkpoints, load_cascade_detector
 from detectors.detector import Detector
 from detectors.fusion import read_fusion, shipped_fusion
-from storage import reads, recount, tracking, writes
+from storage import reads, recount, snowball, tracking, writes
 from storage.database import (
     RECORDED_TABLES,
     RECOUNTED_TABLES,
@@ -227,7 +227,8 @@ def _run(
         def refresh() -> None:
             steps.track(connection, track_options(settings))
             if source is not None:  # it may go on for weeks
-                source.track(tracking.read_tracked(connection))
+                hashtags = tracking.read_tracked(connection)
+                source.track(snowball.read_asked(connection, source.name, hashtags))
                 result.claims.update(steps.match_claims(connection, matcher, settings.batch_posts))
                 sweep(connection, policies, datetime.now(UTC))
 
