@@ -269,6 +269,7 @@ def slices_of(post: LabelledPost) -> dict[str, str]:
         ("language", post.lang),
         ("event", post.event),
         ("source", post.source),
+        ("platform", post.platform),
         ("month", None if post.posted_at is None else f"{post.posted_at:%Y-%m}"),
     ]
     age = post.attributes.get("account_age_days")

@@ -28,9 +28,9 @@ from detectors.trained import (
     BrokenWeights,
     Opinion,
     config_problem,
+    opinion_of,
     read_checked,
     read_checked_config,
-    sigmoid,
     verdict_of,
 )
 from streams.records import Content, Verdict, content_hash
@@ -219,7 +219,7 @@ class BertDetector:
         true, false = pair
         if (true > 0) == (false > 0):
             return Opinion(reason="unsure_logits")
-        return Opinion(score=round(sigmoid(self._logit(pair)), 6))
+        return opinion_of((false - true) / 2, self._config.calibration)
 
     def _logit(self, pair: tuple[float, float]) -> float:
         true, false = pair
@@ -338,6 +338,22 @@ def merge(encoder: Encoder, adapter: dict[str, Tensor], path: Path) -> Model:
     if not all(bool((reach > 0).all()) for reach in reaches.values()):
         raise _broken(path, "holds a reach that is not above 0")
     return Model(merged, head_weight.float(), head_bias.float(), reaches)
+
+
+def read_model(folder: Path) -> tuple[Config, Model]:
+    """What a weights folder holds, merged with the encoder it names. Raises: DetectorUnusable."""
+    from detectors.encoder import read_encoder
+
+    config = read_config(folder)
+    encoder = read_encoder(config.encoder.name)
+    if encoder.sha256 != config.encoder.sha256:
+        raise _broken(
+            folder / _CONFIG,
+            f"names encoder {config.encoder.name!r} with sha256 {config.encoder.sha256[:12]}..., "
+            f"here it has {encoder.sha256[:12]}...",
+        )
+    adapter = read_adapter(folder, config.weights_sha256)
+    return config, merge(encoder, adapter, folder / _ADAPTER)
 
 
 def write_weights(folder: Path, adapter: dict[str, Tensor]) -> str:

@@ -30,9 +30,9 @@ from detectors.trained import (
     BrokenWeights,
     Opinion,
     config_problem,
+    opinion_of,
     read_checked,
     read_checked_config,
-    sigmoid,
     verdict_of,
 )
 from streams.records import Content, Verdict
@@ -93,10 +93,10 @@ class TfidfDetector:
         contributions = feature_contributions(self._model, tokens + bigrams(tokens))
         if not contributions:
             return Opinion(reason="no_known_words")
-        slope, offset = self._config.calibration.slope, self._config.calibration.offset
-        logit = slope * (fsum(contributions.values()) + self._model.intercept) + offset
-        return Opinion(
-            score=round(sigmoid(logit), 6), evidence=strongest(contributions, slope, N_EVIDENCE)
+        calibration = self._config.calibration
+        logit = fsum(contributions.values()) + self._model.intercept
+        return opinion_of(
+            logit, calibration, strongest(contributions, calibration.slope, N_EVIDENCE)
         )
 
 

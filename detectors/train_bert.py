@@ -89,13 +89,14 @@ from detectors.train_tfidf import (
     calm_threshold,
     fit_calibration,
     measures,
+    outside_band,
     positives,
     read_examples,
     rounded,
     sizes,
 )
 from detectors.trained import Calibration
-from detectors.training import Learnt, Task, changed, learn, platt, positive_of
+from detectors.training import Learnt, Task, calibrate, changed, learn, positive_of
 from streams.records import Content
 
 TRIED = "tried.json"
@@ -722,12 +723,13 @@ def train_posts(task: Task) -> dict[str, Any]:
         resume=task.resume,
         about=f"bert {settings} {learner.encoder.sha256} {len(training)}",
     )
-    calibration = platt(positive, learner.logits(adapter, lessons[1].states))
+    calibration = calibrate(positive, learner.logits(adapter, lessons[1].states), task)
     taught = Taught(adapter, calibration, 0.5)
     reach = reaches(learner, adapter, [post.text for post in training[::40]])
     write_model(task.out, learner, taught, reach, task.trained_on, task.languages)
     scores = calibrated(learner.logits(adapter, lessons[1].states), calibration)
     threshold = best_threshold(positive, scores)
+    kept = outside_band(scores, calibration)
     write_config(task.out, msgspec.structs.replace(read_config(task.out), threshold=threshold))
     return {
         "settings": settings._asdict(),
@@ -735,7 +737,8 @@ def train_posts(task: Task) -> dict[str, Any]:
         "losses": learnt.losses,
         "validation_losses": learnt.validation,
         "threshold": threshold,
-        "validation": measures(positive, scores, threshold),
+        "calibration": msgspec.to_builtins(calibration),
+        "validation": measures(positive[kept], scores[kept], threshold),
     }
 
 

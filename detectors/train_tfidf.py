@@ -18,6 +18,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+import msgspec
 import numpy as np
 
 from detectors.datasets import DATASETS, read_dataset
@@ -41,7 +42,7 @@ from detectors.text.normalise import PREPROCESSING, features
 from detectors.tfidf import FORMAT, Config, TfidfDetector, write_config, write_weights
 from detectors.tfidf_card import model_card
 from detectors.trained import Calibration
-from detectors.training import Task, changed, platt, positive_of
+from detectors.training import Task, calibrate, changed, positive_of
 
 #: At most this share of the calm set may be flagged, as measured on the half kept for the report.
 MAX_CALM_SHARE = 0.02
@@ -171,7 +172,17 @@ def fit_calibration(positive: Bools, logits: Floats) -> Calibration:
 def calibrated(logits: Floats, calibration: Calibration) -> Floats:
     """Probabilities of the positive class, (n,)."""
     scores: Floats = 1.0 / (1.0 + np.exp(-(calibration.slope * logits + calibration.offset)))
+    if calibration.knots:
+        at, height = np.array(calibration.knots).T
+        scores = np.interp(scores, at, height)
     return scores
+
+
+def outside_band(scores: Floats, calibration: Calibration) -> Bools:
+    """Which scores are an opinion, (n,): all where there is no band."""
+    low, high = calibration.abstain or (1.0, 1.0)
+    kept: Bools = (scores <= low) | (scores >= high)
+    return kept
 
 
 def calm_threshold(scores: Floats, share: float) -> float:
@@ -461,14 +472,16 @@ def train_posts(task: Task) -> dict[str, Any]:
     ]
     fitted = fit(examples, settings)
     logits = fitted.logits([features(post.text) for post in validation])
-    calibration = platt(positive, logits)
+    calibration = calibrate(positive, logits, task)
     scores = calibrated(logits, calibration)
     threshold = best_threshold(positive, scores)
+    kept = outside_band(scores, calibration)
     write_model(task.out, fitted, calibration, threshold, task.trained_on, task.languages)
     return {
         "settings": settings._asdict(),
         "threshold": threshold,
-        "validation": measures(positive, scores, threshold),
+        "calibration": msgspec.to_builtins(calibration),
+        "validation": measures(positive[kept], scores[kept], threshold),
     }
 
 

@@ -34,9 +34,9 @@ from detectors.metadata import (
 )
 from detectors.text.tweets import FORMS, Form, prepare
 from detectors.train_bert import Learner, Maps, by_length, named, shuffled_by_length
-from detectors.train_tfidf import best_threshold, calibrated, measures
+from detectors.train_tfidf import best_threshold, calibrated, measures, outside_band
 from detectors.trained import Calibration
-from detectors.training import CannotTrain, Learnt, Task, changed, learn, platt
+from detectors.training import CannotTrain, Learnt, Task, calibrate, changed, learn
 from detectors.tweet_metadata import (
     FORMAT,
     PREPARATION,
@@ -155,9 +155,10 @@ def train_posts(task: Task) -> dict[str, Any]:
     is_false = [name in false for name in classes]
     logits = false_logits(learner, maps, network, lessons[1], is_false)
     positive = np.array([is_false[k] for k in lessons[1].classes.tolist()], dtype=np.bool_)
-    calibration = platt(positive, logits)
+    calibration = calibrate(positive, logits, task)
     scores = calibrated(logits, calibration)
     threshold = best_threshold(positive, scores)
+    kept = outside_band(scores, calibration)
     config = msgspec.structs.replace(config, calibration=calibration, threshold=threshold)
     write_model(task.out, config, network, named(maps))
     return {
@@ -168,7 +169,8 @@ def train_posts(task: Task) -> dict[str, Any]:
         "threshold": threshold,
         "known": {column.name: column.n_known for column in columns},
         "counter_ages": counter_ages(training),
-        "validation": measures(positive, scores, threshold),
+        "calibration": msgspec.to_builtins(calibration),
+        "validation": measures(positive[kept], scores[kept], threshold),
     }
 
 

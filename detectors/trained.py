@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from hashlib import sha256
-from math import exp
+from itertools import pairwise
+from math import exp, inf
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -20,14 +22,20 @@ class BrokenWeights(DetectorUnusable):
     """The weights folder is not what training wrote: never guess with it."""
 
 
-class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Platt scaling: calibrated logit = slope * logit + offset. slope > 0.
 
-    Source: Platt, "Probabilistic outputs for support vector machines", 1999.
+    knots: then, if there are any, the score is read off the line through these points (Platt's
+    score, share that is likely false), which isotonic regression gave; it rises in both.
+    abstain: scores strictly between these two are no opinion; () for none.
+    Source: Platt, "Probabilistic outputs for support vector machines", 1999; Zadrozny, Elkan,
+    "Transforming classifier scores into accurate multiclass probability estimates", KDD 2002.
     """
 
     slope: float
     offset: float
+    knots: tuple[tuple[float, float], ...] = ()
+    abstain: tuple[float, ...] = ()
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -79,6 +87,38 @@ def sigmoid(logit: float) -> float:
     return odds / (1.0 + odds)
 
 
+def on_line(score: float, knots: Sequence[tuple[float, float]]) -> float:
+    """The height of the line through the knots at a score; flat before the first and behind the
+    last.
+
+    >>> [round(on_line(x, [(0.2, 0.1), (0.4, 0.5)]), 6) for x in (0.0, 0.3, 0.9)]
+    [0.1, 0.3, 0.5]
+    """
+    at = bisect_right(knots, (score, inf))
+    if at in (0, len(knots)):
+        return knots[min(at, len(knots) - 1)][1]
+    (left, low), (right, high) = knots[at - 1 : at + 1]
+    return low + (high - low) * (score - left) / (right - left)
+
+
+def opinion_of(
+    logit: float, calibration: Calibration, evidence: tuple[tuple[str, float], ...] = ()
+) -> Opinion:
+    """The opinion that a logit is, not yet calibrated: a score, or none within the band.
+
+    >>> opinion_of(0.0, Calibration(1.0, 0.0)).score
+    0.5
+    >>> opinion_of(0.0, Calibration(1.0, 0.0, abstain=(0.4, 0.6))).reason
+    'unsure_band'
+    """
+    score = sigmoid(calibration.slope * logit + calibration.offset)
+    if calibration.knots:
+        score = on_line(score, calibration.knots)
+    if calibration.abstain and calibration.abstain[0] < score < calibration.abstain[1]:
+        return Opinion(reason="unsure_band")
+    return Opinion(score=round(score, 6), evidence=evidence)
+
+
 class Basics(Protocol):
     """What every `config.json` says of how scores are to be read."""
 
@@ -103,6 +143,13 @@ def slope_problem(calibration: Calibration) -> str | None:
     """What is wrong with a calibration, if anything."""
     if not calibration.slope > 0:
         return f"has slope {calibration.slope}: it would turn the labels round"
+    rises = all(a[0] < b[0] and a[1] <= b[1] for a, b in pairwise(calibration.knots))
+    if not rises or not all(0 <= value <= 1 for knot in calibration.knots for value in knot):
+        return "has knots that do not rise from 0 to 1: it would turn scores round"
+    if calibration.abstain and not (
+        len(calibration.abstain) == 2 and 0 <= calibration.abstain[0] < calibration.abstain[1] <= 1
+    ):
+        return f"abstains between {calibration.abstain}: two scores are wanted, the lesser first"
     return None
 
 

@@ -3,7 +3,7 @@
 TRAINERS    name -> "module:function" that takes a Task; add one line per detector
 learn       the loop: warm-up and decay, early stopping on validation loss, a checkpoint after
             each epoch from which it goes on with the same numbers as if it had not been stopped
-platt       calibration on validation texts
+calibrate   on validation texts: Platt's, or isotonic regression behind it
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
+import msgspec
 import numpy as np
 
 from detectors.datasets.labelled import LabelledPost
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CHECKPOINT = "checkpoint.safetensors"
+CALIBRATIONS = ("platt", "isotonic")
+#: With fewer validation posts isotonic regression is worse than Platt scaling.
+#: Source: Niculescu-Mizil, Caruana, "Predicting good probabilities", ICML 2005, section 5.
+MIN_ISOTONIC = 1000
 #: Share of the steps in which the learning rate rises.
 WARM_UP = 0.06
 
@@ -41,7 +46,8 @@ class Task(NamedTuple):
 
     posts: with their splits; `train` may hold variants that balance the classes. data: where they
     come from, for trainers that read a folder. small: settings for a CPU instead of the paper's.
-    changes: settings by name, as `--set` says them.
+    changes: settings by name, as `--set` says them. calibration: one of CALIBRATIONS. abstain: the
+    two scores between which the detector has no opinion, or ().
     """
 
     posts: Sequence[LabelledPost]
@@ -55,6 +61,8 @@ class Task(NamedTuple):
     resume: bool = False
     languages: tuple[str, ...] = ("en",)
     trained_on: str = ""
+    calibration: str = "platt"
+    abstain: tuple[float, ...] = ()
 
     def part(self, split: str) -> list[LabelledPost]:
         """The posts of a split. Raises: CannotTrain for an empty one, or one with one class."""
@@ -70,19 +78,23 @@ class Task(NamedTuple):
 
 class Trainer(NamedTuple):
     """reads: a file of labelled posts, or the folder of a public set. function: "module:name" of
-    what takes a Task, writes its folder, and returns what there is to say about the training."""
+    what takes a Task, writes its folder, and returns what there is to say about the training.
+    calibrates: whether it calibrates as a task asks for (`calibrate`)."""
 
     reads: Literal["posts", "folder"]
     function: str
+    calibrates: bool = False
 
 
 TRAINERS: dict[str, Trainer] = {
     "att_xdsf": Trainer("posts", "detectors.train_networks:train_att_xdsf_posts"),
-    "bert": Trainer("posts", "detectors.train_bert:train_posts"),
+    "bert": Trainer("posts", "detectors.train_bert:train_posts", calibrates=True),
     "cascade_gcn": Trainer("folder", "detectors.train_cascade_gcn:train_folder"),
-    "tfidf": Trainer("posts", "detectors.train_tfidf:train_posts"),
+    "tfidf": Trainer("posts", "detectors.train_tfidf:train_posts", calibrates=True),
     "three_branch": Trainer("posts", "detectors.train_networks:train_three_branch_posts"),
-    "tweet_metadata": Trainer("posts", "detectors.train_tweet_metadata:train_posts"),
+    "tweet_metadata": Trainer(
+        "posts", "detectors.train_tweet_metadata:train_posts", calibrates=True
+    ),
 }
 
 
@@ -97,7 +109,11 @@ def trainer_of(name: str) -> Trainer:
 
 def run(name: str, task: Task) -> dict[str, Any]:
     """Trains a detector; what its trainer says about it. Raises: CannotTrain."""
-    module, _, attribute = trainer_of(name).function.partition(":")
+    trainer = trainer_of(name)
+    if not trainer.calibrates and (task.calibration != "platt" or task.abstain):
+        able = ", ".join(sorted(other for other, one in TRAINERS.items() if one.calibrates))
+        raise CannotTrain(f"{name} takes no --calibration and no --abstain; {able} do")
+    module, _, attribute = trainer.function.partition(":")
     train: Callable[[Task], dict[str, Any]] = getattr(import_module(module), attribute)
     return train(task)
 
@@ -316,3 +332,47 @@ def platt(positive: Bools, logits: Floats) -> Calibration:
             "look whether the labels mean what they say"
         )
     return Calibration(slope=slope, offset=round(float(fitted.intercept_[0]), 6))
+
+
+def calibrate(positive: Bools, logits: Floats, task: Task) -> Calibration:
+    """What a task asks for, fitted on validation posts: Platt scaling, or isotonic regression of
+    its scores. With fewer than MIN_ISOTONIC posts it stays at Platt's, and says so.
+    Raises: CannotTrain."""
+    found = platt(positive, logits)
+    if task.calibration == "isotonic":
+        if len(positive) < MIN_ISOTONIC:
+            task.say(
+                f"isotonic calibration wants {MIN_ISOTONIC:,} validation posts, there are "
+                f"{len(positive):,}: Platt scaling is used"
+            )
+        else:
+            scores = 1 / (1 + np.exp(-(found.slope * logits + found.offset)))
+            found = msgspec.structs.replace(found, knots=isotonic(positive, scores))
+    if task.abstain:
+        found = msgspec.structs.replace(found, abstain=task.abstain)
+    return found
+
+
+def isotonic(positive: Bools, scores: Floats) -> tuple[tuple[float, float], ...]:
+    """Knots of a rising line from scores to the share that is positive: where isotonic regression
+    gives a stretch of scores one value, its middle has that value.
+
+    Values stay within 1 / (n + 2) and (n + 1) / (n + 2) of a stretch of n posts: none of n is not
+    never. Source: Barlow et al., Statistical Inference under Order Restrictions, 1972 (pool
+    adjacent violators).
+
+    >>> isotonic(np.array([0, 1, 0, 1, 1], dtype=bool), np.array([0.1, 0.3, 0.4, 0.8, 0.9]))
+    ((0.1, 0.333333), (0.35, 0.5), (0.85, 0.75))
+    """
+    from sklearn.isotonic import IsotonicRegression
+
+    fitted = IsotonicRegression(y_min=0.0, y_max=1.0).fit_transform(scores, positive)
+    knots: list[tuple[float, float]] = []
+    for value in np.unique(fitted):
+        own = scores[fitted == value]
+        least = 1 / (len(own) + 2)
+        at, height = float(own.mean()), min(max(float(value), least), 1 - least)
+        if knots:  # a short stretch at the end is drawn to one half farther than its neighbour
+            height = max(height, knots[-1][1])
+        knots.append((round(at, 6), round(height, 6)))
+    return tuple({at: (at, height) for at, height in knots}.values())

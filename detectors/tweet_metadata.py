@@ -52,9 +52,10 @@ from detectors.trained import (
     BrokenWeights,
     Calibration,
     Opinion,
+    opinion_of,
     read_bytes,
     read_checked,
-    sigmoid,
+    slope_problem,
     verdict_of,
 )
 from streams.records import Content, Verdict
@@ -228,8 +229,7 @@ class TweetMetadataDetector:
         if reason is not None:
             return Opinion(reason=reason)
         logit = false_logit(self.probabilities(text, values), self._false)
-        calibration = self._config.calibration
-        return Opinion(score=round(sigmoid(calibration.slope * logit + calibration.offset), 6))
+        return opinion_of(logit, self._config.calibration)
 
     def probabilities(self, text: str, values: Values) -> list[float]:
         """Of each class, in order; not calibrated."""
@@ -290,8 +290,10 @@ def read_config(folder: Path) -> Config:
             f"has classes {list(config.classes)}: of two the second is the likely false one, or "
             "every score would be of the other",
         )
-    if not 0 < config.threshold < 1 or not config.calibration.slope > 0:
-        raise _broken(path, "has a threshold or a slope that no training writes")
+    if not 0 < config.threshold < 1:
+        raise _broken(path, "has a threshold that no training writes")
+    if said := slope_problem(config.calibration):
+        raise _broken(path, said)
     return config
 
 

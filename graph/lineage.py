@@ -8,14 +8,17 @@ attach to a name stays with it.
 
     names = name_clusters("tag:x", "2023-04-25", clusters, previous=yesterday)
     events = find_events(yesterday, dict(zip(names, clusters)))
+
+Whether a cluster grew or shrank takes more than two windows to say: `SizeWatch`.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import chain, islice
 from typing import Literal, NamedTuple
 
 Kind = Literal["born", "grew", "shrank", "merged", "split", "died"]
@@ -23,7 +26,7 @@ Kind = Literal["born", "grew", "shrank", "merged", "split", "died"]
 
 @dataclass(frozen=True, kw_only=True)
 class LineageRules:
-    """When two clusters are the same one, and when its size has changed."""
+    """When two clusters are the same one, and when it has grown or shrunk."""
 
     #: Jaccard overlap from which two clusters are related (Greene, Doyle, Cunningham, ASONAM 2010,
     #: match that way). Of two equally large clusters 46 % of the members must be common at 0.3:
@@ -38,10 +41,14 @@ class LineageRules:
     #: its accounts that the other window knows at all are in one cluster there, and those are at
     #: least this part of it: many accounts are silent in a window, and the rest went together.
     moved_from: float = 0.25
-    #: Size against the window before from which a cluster grew, and down to which it shrank: the
-    #: inverse, so that the two mirror. By chance alone a count of 16 varies by a quarter.
-    grew_from: float = 1.25
-    shrank_to: float = 0.8
+    #: A cluster grew if so many came, against its regulars, and shrank if that share of them left
+    #: (`SizeWatch`). How many are seen says little: in the invented world it varies by a quarter
+    #: from window to window where nobody comes or goes, so we ask who. Chosen on seeds 1 to 6.
+    came_from: float = 0.4
+    left_from: float = 0.45
+    #: Fewer than so many who come or leave are no change: clusters of a dozen borrow their
+    #: neighbours' accounts now and then.
+    min_changed: int = 8
     #: Whoever names the clusters of a window leaves smaller ones out: of three accounts one more
     #: or less is another cluster.
     min_users: int = 5
@@ -177,18 +184,18 @@ def find_events(
     after: Mapping[str, Collection[str]],
     rules: LineageRules = DEFAULT_RULES,
 ) -> list[LineageEvent]:
-    """What happened between two windows whose clusters have names; sorted by name.
+    """Which names began and ended between two windows; sorted by name.
 
-    A name in both grew or shrank, or nothing is said. A name that is gone merged into the cluster
-    it is best related to, or where its accounts went (`LineageRules.moved_from`), or it died. A
-    name that is new split from the one it is best related to, or from where its accounts were, or
-    it was born.
+    A name that is gone merged into the cluster it is best related to, or where its accounts went
+    (`LineageRules.moved_from`), or it died. A name that is new split from the one it is best
+    related to, or from where its accounts were, or it was born. Of names in both nothing is said
+    here: see `SizeWatch`.
 
     Cost: O(members log members).
 
     >>> before = {"x": "abcdefgh", "y": "uvw"}
     >>> [(e.kind, e.name, e.other) for e in find_events(before, {"x": "abcde", "z": "fgh"})]
-    [('shrank', 'x', None), ('died', 'y', None), ('split', 'z', 'x')]
+    [('died', 'y', None), ('split', 'z', 'x')]
     """
     names = sorted(after)
     relations = relate_clusters(before, [after[name] for name in names], rules)
@@ -204,25 +211,18 @@ def find_events(
             if moved is not None:
                 found[name] = moved
     events = []
-    for name in sorted({*before, *after}):
+    for name in sorted(before.keys() ^ after.keys()):
         n_before, n_after = len(set(before.get(name, ()))), len(set(after.get(name, ())))
-        other = None
-        kind: Kind | None = None
-        if name in before and name in after:
-            if n_after >= rules.grew_from * n_before:
-                kind = "grew"
-            elif n_after <= rules.shrank_to * n_before:
-                kind = "shrank"
-        elif name in before:
+        kind: Kind
+        if name in before:
             other = heir.get(name)
             kind = "merged" if other else "died"
         else:
             other = origin.get(name)
             kind = "split" if other else "born"
-        if kind:
-            events.append(
-                LineageEvent(kind=kind, name=name, other=other, n_before=n_before, n_after=n_after)
-            )
+        events.append(
+            LineageEvent(kind=kind, name=name, other=other, n_before=n_before, n_after=n_after)
+        )
     return events
 
 
@@ -244,6 +244,101 @@ def _where_most_went(
     return name if is_enough else None
 
 
+class SizeWatch:
+    """Says when a lineage grew or shrank: who came and who left, not how many were seen.
+
+    See one window after the other, without gaps. With m windows as what is recent (those that begin
+    within one length, at least two) and the 2 m windows before them as what was:
+
+        regulars(x) = accounts in x in at least half of the windows that were
+        came(x)     = accounts in x now that are in the topic since a recent window, and were in no
+                      cluster of it for 2 m windows before that
+        left(x)     = regulars of x that no cluster of the topic has had in any recent window
+
+        grew    if |came| >= came_from * |regulars|
+        shrank  if |left| >= left_from * |regulars|
+
+    Accounts that go from one cluster to another neither come nor leave: that is a merge or a split.
+    Nor do those who are only silent for a window. If both hold, others came for those who left,
+    and the greater number decides. A change is told once, in the window in which it
+    can first be known: newcomers at once or a window later, the departed when a whole length has
+    passed without them. A lineage younger than 3 m windows tells nothing.
+
+    What is told of a window depends on it and the `n_windows` - 1 before it alone.
+
+    Cost: O(members) per window.
+
+    >>> watch = SizeWatch(length_in_steps=1)
+    >>> group, more = {f"a{i}" for i in range(20)}, {f"b{i}" for i in range(10)}
+    >>> for _ in range(6):
+    ...     assert watch.see({"x": group}) == []
+    >>> [(e.kind, e.n_before, e.n_after) for e in watch.see({"x": group | more})]
+    [('grew', 20, 30)]
+    """
+
+    def __init__(self, length_in_steps: int, rules: LineageRules = DEFAULT_RULES) -> None:
+        self.rules = rules
+        self.n_recent = max(2, length_in_steps)
+        self.n_former = 2 * self.n_recent
+        #: How many windows, the present one with them, decide what is told.
+        self.n_windows = self.n_former + 2 * self.n_recent
+        self._now = 0
+        self._windows: deque[dict[str, frozenset[str]]] = deque(
+            maxlen=self.n_former + self.n_recent
+        )
+        self._last: dict[str, int] = {}
+        self._came: dict[str, int] = {}
+        #: (kind, lineage) -> the last window of which it held.
+        self._held: dict[tuple[Kind, str], int] = {}
+
+    def see(self, named: Mapping[str, Collection[str]]) -> list[LineageEvent]:
+        """What is told of the next window, given its lineages with their members; by name."""
+        self._now += 1
+        self._windows.append({name: frozenset(members) for name, members in named.items()})
+        for members in self._windows[-1].values():
+            for account in members:
+                if self._now - self._last.get(account, -self.n_windows) > self.n_former:
+                    self._came[account] = self._now
+                self._last[account] = self._now
+        if self._now % self.n_windows == 0:  # so that memory is bounded by the windows
+            held = self._now - self.n_windows
+            self._last = {who: at for who, at in self._last.items() if at > held}
+            self._came = {who: at for who, at in self._came.items() if who in self._last}
+        if len(self._windows) < self.n_former + self.n_recent:
+            return []
+        return [event for name in sorted(named) for event in self._changes(name)]
+
+    def _changes(self, name: str) -> Iterator[LineageEvent]:
+        if not all(name in window for window in self._windows):
+            return
+        since = self._now - self.n_recent
+        n_came = sum(self._came[account] > since for account in self._windows[-1][name])
+        former = [window[name] for window in islice(self._windows, self.n_former)]
+        if n_came < self.rules.min_changed and not self._may_shrink(former):
+            return
+        times = Counter(chain.from_iterable(former))
+        regulars = [account for account, n in times.items() if 2 * n >= self.n_former]
+        n_left = sum(self._last[account] <= since for account in regulars)
+        n = len(regulars)
+        grew = self._begins("grew", name, n_came, self.rules.came_from * n)
+        shrank = self._begins("shrank", name, n_left, self.rules.left_from * n)
+        if grew and not (shrank and n_left > n_came):
+            yield LineageEvent(kind="grew", name=name, other=None, n_before=n, n_after=n + n_came)
+        elif shrank:
+            yield LineageEvent(kind="shrank", name=name, other=None, n_before=n, n_after=n - n_left)
+
+    def _may_shrink(self, former: Sequence[Collection[str]]) -> bool:
+        """Whether there can be so many regulars at all: of small clusters nobody asks who left."""
+        return 2 * sum(map(len, former)) >= self.rules.min_changed * self.n_former
+
+    def _begins(self, kind: Kind, name: str, n_changed: int, limit: float) -> bool:
+        if n_changed < max(limit, self.rules.min_changed):
+            return False
+        before = self._held.get((kind, name), -self.n_windows)
+        self._held[kind, name] = self._now
+        return self._now - before > self.n_recent
+
+
 class NamedWindow(NamedTuple):
     """A window whose clusters have names, and what happened since the one before."""
 
@@ -257,22 +352,27 @@ def follow_lineages(
     topic: str,
     windows: Sequence[tuple[str, Sequence[Collection[str]]]],
     rules: LineageRules = DEFAULT_RULES,
+    *,
+    length_in_steps: int = 1,
 ) -> list[NamedWindow]:
     """Names and events of successive windows, given as (window, clusters) in the order of time.
 
     A lineage that pauses for a window has died; what comes after has a name of its own.
+    length_in_steps: how many windows begin within the length of one.
 
     Cost: O(members log members) in all.
 
     >>> told = follow_lineages("tag:t", [("1", ["abcd"]), ("2", ["abcdef"]), ("3", [])])
     >>> [[event.kind for event in window.events] for window in told]
-    [['born'], ['grew'], ['died']]
+    [['born'], [], ['died']]
     """
     told = []
+    watch = SizeWatch(length_in_steps, rules)
     before: dict[str, Collection[str]] = {}
     for window, clusters in windows:
         names = name_clusters(topic, window, clusters, previous=before, rules=rules)
         after = dict(zip(names, clusters, strict=True))
-        told.append(NamedWindow(window, names, find_events(before, after, rules)))
+        events = [*find_events(before, after, rules), *watch.see(after)]
+        told.append(NamedWindow(window, names, events))
         before = after
     return told

@@ -20,6 +20,7 @@ from hoaxwatch.commands import (
     datasets,
     demo,
     doctor,
+    errata,
     evaluate,
     follow,
     forget,
@@ -29,6 +30,7 @@ from hoaxwatch.commands import (
     models,
     pipeline,
     quarantine,
+    reprocess,
     serve,
     simulate,
     study,
@@ -49,7 +51,6 @@ app = typer.Typer(
 app.command("run")(pipeline.run)
 app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)
-app.command("trends")(ask.trends)
 app.command("clusters")(ask.clusters)
 app.command("bursts")(bursts.bursts)
 app.command("report")(ask.report)
@@ -59,6 +60,7 @@ app.command("study")(study.study)
 app.command("trace")(ask.trace)
 app.command("train")(train.train)
 app.command("remap")(pipeline.remap)
+app.command("reprocess")(reprocess.reprocess)
 app.command("forget")(forget.forget)
 app.command("formats")(pipeline.formats)
 app.command("sources")(pipeline.sources)
@@ -70,11 +72,13 @@ app.command("ingest")(brokers.ingest)
 app.command("worker")(worker.worker)
 app.command("lag")(brokers.lag)
 app.command("stress")(brokers.stress)
+app.add_typer(ask.trends_app, name="trends")
 app.add_typer(brokers.topics_app, name="topics")
 app.add_typer(follow.app, name="follow")
 app.add_typer(claims.app, name="claims")
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(evaluate.app, name="evaluate")
+app.add_typer(errata.app, name="errata")
 app.add_typer(graph.app, name="graph")
 app.add_typer(labels.app, name="labels")
 app.add_typer(media.app, name="media")

@@ -19,6 +19,7 @@ from markupsafe import Markup, escape
 
 from graph.virality import Interval, wilson_interval
 from hoaxwatch import pictures
+from storage.errata import Erratum
 from storage.study import StudyPost
 from storage.tracking import CoveredDay
 
@@ -208,13 +209,23 @@ _NOTES = (
 )
 
 
-def as_markdown(title: str, tables: Mapping[str, Sequence[StudyDay]]) -> str:
-    """The report as Markdown."""
+def erratum_line(erratum: Erratum) -> str:
+    """What was wrong, in one line that may be published."""
+    words = " ".join(erratum.reason.split())
+    return f"{erratum.reported_at:%Y-%m-%d}, {erratum.kind} {erratum.name}: {words}"
+
+
+def as_markdown(
+    title: str, tables: Mapping[str, Sequence[StudyDay]], errata: Sequence[Erratum] = ()
+) -> str:
+    """The report as Markdown. errata: what was flagged wrongly."""
     parts = [f"# {title}", _NOTES]
     for judge, days in tables.items():
         lines = ["| " + " | ".join(_HEADINGS) + " |", "|" + "---|" * len(_HEADINGS)]
         lines += ["| " + " | ".join(_cells(day)) + " |" for day in (*days, pool(days))]
         parts += [f"## {judge}", "\n".join(lines), _summary(days)]
+    if errata:
+        parts += ["## Errata", "\n".join(f"- {erratum_line(erratum)}" for erratum in errata)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -228,8 +239,11 @@ _STYLE = (
 )
 
 
-def as_html(title: str, tables: Mapping[str, Sequence[StudyDay]]) -> str:
-    """The report as one page: per detector a curve (found, and red detected) and the table."""
+def as_html(
+    title: str, tables: Mapping[str, Sequence[StudyDay]], errata: Sequence[Erratum] = ()
+) -> str:
+    """The report as one page: per detector a curve (found, and red detected) and the table; then
+    what was flagged wrongly."""
     parts = [Markup("<h1>{}</h1><p>{}</p>").format(title, _NOTES)]
     for judge, days in tables.items():
         starts = [day.day for day in days if day.day is not None]
@@ -251,6 +265,9 @@ def as_html(title: str, tables: Mapping[str, Sequence[StudyDay]]) -> str:
                 judge, pictures.draw_curve(curve), head, body, _summary(days)
             )
         )
+    if errata:
+        items = (Markup("<li>{}</li>").format(erratum_line(erratum)) for erratum in errata)
+        parts.append(Markup("<h2>Errata</h2><ul>{}</ul>").format(Markup("").join(items)))
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta http-equiv="Content-Security-Policy" '

@@ -83,12 +83,13 @@ def read_span(
     """The first and the end of the last whole hour of what was collected, in event time.
 
     The newest hour that has a post may still go on: it is not whole. Old posts that came along
-    inside new ones do not count as collected.
+    inside new ones do not count as collected, nor do days of which posts are not kept any more.
     """
     row = connection.execute(
         "SELECT date_trunc('hour', min(posted_at)), date_trunc('hour', max(posted_at))"
         " FROM hoaxwatch.posts WHERE seen_as = 'collected'"
-        " AND posted_at >= (SELECT max(posted_at) FROM hoaxwatch.posts) - %s::interval",
+        " AND posted_at >= (SELECT max(posted_at) FROM hoaxwatch.posts) - %s::interval"
+        " AND posted_at >= (SELECT coalesce(max(floor), '-infinity') FROM hoaxwatch.retention)",
         (lookback,),
     ).fetchone()
     assert row is not None

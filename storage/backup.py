@@ -46,6 +46,9 @@ WHERE c.relnamespace = 'hoaxwatch'::regnamespace AND c.relkind IN ('r', 'p')
 GROUP BY c.relname ORDER BY c.relname
 """
 
+#: Tables that have rows as soon as a database is migrated; those of the dump take their place.
+_FILLED = ("pseudonym_key",)
+
 _IDENTITIES = """
 SELECT table_name, column_name FROM information_schema.columns
 WHERE table_schema = 'hoaxwatch' AND is_identity = 'YES'
@@ -163,6 +166,10 @@ def restore(
             for month in manifest["payload_months"]:
                 add_payload_partitions(connection, datetime.fromisoformat(month))
             for table, columns in manifest["columns"].items():
+                if table in _FILLED:
+                    connection.execute(
+                        sql.SQL("DELETE FROM hoaxwatch.{}").format(sql.Identifier(table))
+                    )
                 _read_table(connection, archive, table, columns)
                 n_rows += manifest["rows"][table]
                 watch(n_rows)

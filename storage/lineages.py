@@ -104,6 +104,28 @@ def read_sizes(
     return dict(rows.fetchall())
 
 
+def read_members(
+    cursor: psycopg.Cursor[Any],
+    hashtag: str,
+    algorithm: str,
+    starts: Sequence[datetime],
+    length: timedelta,
+) -> dict[datetime, dict[str, list[str]]]:
+    """Window start -> lineage -> accounts; a window without lineages is left out."""
+    found: dict[datetime, dict[str, list[str]]] = {}
+    rows = cursor.execute(
+        "SELECT k.window_start, c.lineage, array_agg(m.platform || ':' || m.author_id)"
+        " FROM hoaxwatch.clusterings k JOIN hoaxwatch.clusters c USING (clustering_id)"
+        " JOIN hoaxwatch.cluster_members m USING (clustering_id, cluster)"
+        " WHERE k.hashtag = %s AND k.algorithm = %s AND k.window_start = ANY (%s)"
+        " AND k.window_end - k.window_start = %s AND c.lineage IS NOT NULL GROUP BY 1, 2",
+        (hashtag, algorithm, list(starts), length),
+    )
+    for start, lineage, members in rows:
+        found.setdefault(start, {})[lineage] = members
+    return found
+
+
 _RENAME = """
 UPDATE hoaxwatch.clusters c
 SET lineage = n.lineage, n_before = n.n_before, growth = n.growth, emerging = n.emerging

@@ -205,21 +205,37 @@ FROM hoaxwatch.content c
 LEFT JOIN hoaxwatch.verdicts v
        ON v.platform = c.platform AND v.root_id = c.root_id
       AND v.detector = %(detector)s AND v.version = %(version)s AND v.input_hash = c.input_hash
-WHERE v.state IS NULL AND (c.platform, c.root_id) > (%(platform)s, %(root_id)s)
+WHERE v.state IS NULL AND (c.platform, c.root_id) > (%(platform)s, %(root_id)s) {posted}
 ORDER BY c.platform, c.root_id LIMIT %(limit)s
 """
 
 
+_POSTED = """
+AND EXISTS (SELECT FROM hoaxwatch.posts p WHERE p.platform = c.platform AND p.root_id = c.root_id
+            AND p.posted_at >= coalesce(%(since)s, '-infinity'::timestamptz)
+            AND p.posted_at < coalesce(%(until)s, 'infinity'::timestamptz))
+"""
+
+
 def read_pending(
-    connection: psycopg.Connection, detector: str, version: str, page: int
+    connection: psycopg.Connection,
+    detector: str,
+    version: str,
+    page: int,
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> Iterator[list[Content]]:
-    """Contents that this detector has not judged, in pages of at most `page`."""
+    """Contents that this detector has not judged, in pages of at most `page`; of a period those
+    with a post in it."""
     after = ("", "")
+    query = _PENDING.format(posted=_POSTED if since or until else "")
     while True:
         found = contents_from(
             connection.execute(
-                _PENDING,
+                query.encode(),
                 {
+                    "since": since,
+                    "until": until,
                     "detector": detector,
                     "version": version,
                     "platform": after[0],
@@ -258,7 +274,7 @@ def read_trends(
 # post counts as 0. It is worked out for those that are shown; where it orders them, for all.
 _HASHTAGS = """
 WITH days AS (
-    SELECT * FROM hoaxwatch.hashtag_trends WHERE grain = 'day'
+    SELECT * FROM {trends} t WHERE grain = 'day'
     AND bucket_start >= coalesce(%(since)s, '-infinity'::timestamptz)
     AND bucket_start < coalesce(%(until)s, 'infinity'::timestamptz)
     {only}
@@ -276,7 +292,7 @@ WITH days AS (
     -- the 4th smallest of seven values of which 7 - count are 0
     SELECT b.hashtag,
            coalesce((array_agg(d.posts ORDER BY d.posts))[count(d.posts)::int - 3], 0) AS median
-    FROM busiest b LEFT JOIN hoaxwatch.hashtag_trends d
+    FROM busiest b LEFT JOIN {trends} d
          ON d.hashtag = b.hashtag AND d.grain = 'day'
         AND d.bucket_start < b.day AND d.bucket_start >= b.day - interval '168 hours'
     GROUP BY b.hashtag
@@ -288,6 +304,8 @@ FROM sums s JOIN busiest b USING (hashtag) JOIN before e USING (hashtag)
 ORDER BY {order} LIMIT %(limit)s
 """
 
+_AS_OF = "(SELECT 'day' AS grain, day AS bucket_start, * FROM mart.trends_as_of(%(as_of)s))"
+
 
 def read_hashtags(
     connection: psycopg.Connection,
@@ -298,18 +316,20 @@ def read_hashtags(
     rising: bool = False,
     hashtag: str | None = None,
     among: Sequence[str] | None = None,
+    as_of: date | None = None,
 ) -> list[HashtagRow]:
     """The hashtags with most posts in a period, or with the greatest rise; with `hashtag`, it; with
-    `among`, these."""
+    `among`, these; with `as_of`, as the tables had them at the end of that day."""
     order = "rise DESC, s.hashtag" if rising else "s.posts DESC, s.hashtag"
     most = "" if rising else "ORDER BY 2 DESC, 1 LIMIT %(limit)s"
     # not coalesce, as elsewhere: with it the planner expects one row and takes 100 times as long
     only = "" if hashtag is None else "AND hashtag = %(hashtag)s"
     only += "" if among is None else " AND hashtag = ANY (%(among)s)"
-    given = {"since": since, "until": until, "hashtag": hashtag, "limit": limit}
+    trends = "hoaxwatch.hashtag_trends" if as_of is None else _AS_OF
+    given = {"since": since, "until": until, "hashtag": hashtag, "limit": limit, "as_of": as_of}
     cursor = connection.cursor(row_factory=class_row(HashtagRow))
     return cursor.execute(
-        _HASHTAGS.format(order=order, only=only, most=most).encode(),
+        _HASHTAGS.format(trends=trends, order=order, only=only, most=most).encode(),
         given | {"among": None if among is None else list(among)},
     ).fetchall()
 
@@ -365,6 +385,30 @@ def read_days(
     return cursor.execute(
         query.encode(), {"hashtags": [hashtag], "zone": zone, "since": since, "until": until}
     ).fetchall()
+
+
+def read_draws(
+    connection: psycopg.Connection,
+    hashtag: str,
+    grain: Grain,
+    zone: str = "UTC",
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> dict[datetime, float]:
+    """As how many independent posts the judged ones of each bucket count, since shares of one
+    content are judged once: (sum n)^2 / sum n^2 over contents that n posts carry.
+
+    Source: Kish, Survey Sampling, 1965, 8.2.
+    """
+    cut = f"date_trunc('{'day' if grain == 'day' else 'hour'}', p.posted_at, %(zone)s)"
+    query = (
+        _PERIOD_FACTS.format(bucket=cut)
+        + "SELECT bucket_start, (sum(n) ^ 2 / sum(n ^ 2))::float8 FROM ("
+        " SELECT bucket_start, count(*) AS n FROM facts WHERE probability IS NOT NULL"
+        " GROUP BY bucket_start, platform, root_id) c GROUP BY bucket_start"
+    )
+    given = {"hashtags": [hashtag], "zone": zone, "since": since, "until": until}
+    return dict(connection.execute(query.encode(), given).fetchall())
 
 
 def read_display_forms(connection: psycopg.Connection, hashtags: Sequence[str]) -> dict[str, str]:

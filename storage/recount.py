@@ -39,6 +39,8 @@ WITH gone AS (
     DELETE FROM hoaxwatch.dirty_buckets WHERE shard = ANY (%s) RETURNING hashtag, hour
 )
 INSERT INTO taken SELECT DISTINCT hashtag, hour, date_trunc('day', hour) FROM gone
+-- posts of days before are removed: what was counted of them stays
+WHERE hour >= (SELECT coalesce(max(floor), '-infinity') FROM hoaxwatch.retention)
 """
 
 _GATHER = """
@@ -227,7 +229,8 @@ def prepare(connection: psycopg.Connection) -> None:
 
 
 def take_dirty(cursor: psycopg.Cursor[Any], shards: Sequence[int]) -> dict[str, list[datetime]]:
-    """Takes the dirty buckets of these shards for this transaction: hashtag -> hours.
+    """Takes the dirty buckets of these shards for this transaction: hashtag -> hours. Those of days
+    of which posts are not kept any more (`storage.retention`) are dropped.
 
     Whoever wants one of the shards too waits until this transaction ends.
     """

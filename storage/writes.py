@@ -27,6 +27,12 @@ QUARANTINE_ID = "left(md5(source || E'\\n' || position || E'\\n' || payload_hash
 #: What PostgreSQL says when a value of one post cannot be stored, whatever its neighbours.
 BAD_VALUE = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded, UnicodeEncodeError)
 
+#: What is known of a content goes with it. The content itself is the last.
+CONTENT_TABLES = (
+    *("content_hashtags", "content_links", "media", "verdicts"),
+    *("cascade_verdicts", "combined_scores", "claim_checks", "claim_matches", "labels", "content"),
+)
+
 #: Whoever deletes holds it alone; whoever stores posts or verdicts shares it. Else a transaction
 #: that does not see the other's rows yet could bring back what goes, or leave a verdict about it.
 DELETION_LOCK = 0x676F6E65
@@ -458,10 +464,21 @@ def read_pending_of_batch(
     return contents_from(cursor.execute(_PENDING_OF_BATCH, (detector, version)))
 
 
+# Whoever brings another policy into force waits until this transaction ends, or it for them.
+_COUNTS = """
+SELECT FROM hoaxwatch.verdict_policy WHERE active AND detector = %s AND version = %s FOR SHARE
+"""
+
+
 def upsert_verdicts(
-    connection: psycopg.Connection, verdicts: Sequence[Verdict], scored_at: datetime
+    connection: psycopg.Connection,
+    verdicts: Sequence[Verdict],
+    scored_at: datetime,
+    *,
+    beside: bool = False,
 ) -> Counter[str]:
-    """Stores verdicts in one transaction and marks the buckets they change.
+    """Stores verdicts in one transaction and marks the buckets they change. `beside`: of a detector
+    whose verdicts do not count, so that there is nothing to mark while that is so.
 
     Returns how many were stored as scored and as abstained. A verdict about words that do not
     stand any more is dropped: the content is pending again and somebody scores it. Of several about
@@ -492,7 +509,9 @@ def upsert_verdicts(
             ),
         )
         scored, abstained = _one(cursor.execute(_MERGE_VERDICTS))
-        cursor.execute(_MARK_TOUCHED)
+        judges = {(v.detector, v.version) for v in verdicts}
+        if not beside or any(cursor.execute(_COUNTS, judge).fetchone() for judge in judges):
+            cursor.execute(_MARK_TOUCHED)
     return Counter(scored=scored, abstained=abstained)
 
 
@@ -583,9 +602,12 @@ def _deletable_names(post: Post) -> list[tuple[str, str, str]]:
     return names
 
 
-def apply_deletions(cursor: psycopg.Cursor[Any], deletions: Sequence[Deletion], key: str) -> None:
+def apply_deletions(
+    cursor: psycopg.Cursor[Any], deletions: Sequence[Deletion], key: str
+) -> list[str]:
     """Remembers each deletion by hash and removes what is stored: the post with its shares, or all
-    posts of the author with theirs; content, payloads and verdicts go with them.
+    posts of the author with theirs; content, payloads and verdicts go with them. Returns the
+    hashtags of what is gone.
 
     The originals of a deleted author get tombstones too: shares of them may still come. What only
     the deleted posts told must be told again before the transaction ends: see `retelling`.
@@ -603,6 +625,11 @@ def apply_deletions(cursor: psycopg.Cursor[Any], deletions: Sequence[Deletion], 
             for (post_id,) in written:
                 of_author = Deletion(platform=deletion.platform, kind="post", deleted_id=post_id)
                 _add_tombstone(cursor, of_author, key)
+            cursor.execute(
+                "UPDATE hoaxwatch.errata SET subject_id = NULL"
+                " WHERE (kind, platform, subject_id) = ('account', %s, %s)",
+                (deletion.platform, deletion.deleted_id),
+            )
         column = "post_id" if deletion.kind == "post" else "author_id"
         cursor.execute(
             f"INSERT INTO stage_doomed SELECT platform, post_id FROM hoaxwatch.posts"
@@ -620,12 +647,13 @@ def apply_deletions(cursor: psycopg.Cursor[Any], deletions: Sequence[Deletion], 
         " JOIN stage_doomed d ON p.platform = d.platform AND p.root_id = d.post_id"
         " WHERE p.post_id <> d.post_id"
     )
-    cursor.execute(
+    marked = cursor.execute(
         "INSERT INTO hoaxwatch.dirty_buckets"
         " SELECT DISTINCT h.hashtag, date_trunc('hour', p.posted_at) FROM stage_doomed"
         " JOIN hoaxwatch.posts p USING (platform, post_id)"
-        " JOIN hoaxwatch.content_hashtags h USING (platform, root_id)"
+        " JOIN hoaxwatch.content_hashtags h USING (platform, root_id) RETURNING hashtag"
     )
+    hashtags = sorted({hashtag for (hashtag,) in marked})
     retelling.note_tellers(cursor)
     forgotten = [f"{d.platform}:{d.deleted_id}" for d in deletions if d.kind == "author"]
     cursor.execute(
@@ -646,22 +674,18 @@ def apply_deletions(cursor: psycopg.Cursor[Any], deletions: Sequence[Deletion], 
     for table, column in (
         ("payloads", "post_id"),
         ("posts", "post_id"),
-        ("content_hashtags", "root_id"),
-        ("content_links", "root_id"),
-        ("media", "root_id"),
-        ("verdicts", "root_id"),
-        ("cascade_verdicts", "root_id"),
-        ("combined_scores", "root_id"),
-        ("claim_checks", "root_id"),
-        ("claim_matches", "root_id"),
-        ("labels", "root_id"),
-        ("content", "root_id"),
+        *((table, "root_id") for table in CONTENT_TABLES),
     ):
         cursor.execute(
             f"DELETE FROM hoaxwatch.{table} t USING stage_doomed d"
             f" WHERE t.platform = d.platform AND t.{column} = d.post_id"
         )
+    cursor.execute(
+        "UPDATE hoaxwatch.errata e SET subject_id = NULL FROM stage_doomed d"
+        " WHERE e.kind = 'post' AND e.platform = d.platform AND e.subject_id = d.post_id"
+    )
     retelling.forget_told(cursor)
+    return hashtags
 
 
 def _add_tombstone(cursor: psycopg.Cursor[Any], deletion: Deletion, key: str) -> None:

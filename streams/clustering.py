@@ -38,12 +38,15 @@ class TrackOptions:
     cluster_min_users: int = 20
     stability_runs: int = 4
     seed: int = 1
+    #: Windows that begin before it stay as they are: posts of them are not kept any more.
+    not_before: datetime | None = None
 
 
 def windows_of(hashtag: str, hours: Sequence[datetime], options: TrackOptions) -> list[Window]:
-    """The windows of a hashtag that overlap these hours."""
+    """The windows of a hashtag that overlap these hours, but for those that stay as they are."""
     planned = plan_windows(hours, options.window_hours, options.window_step_hours)
-    return [(hashtag, start, end) for start, end in planned]
+    floor = options.not_before
+    return [(hashtag, *window) for window in planned if floor is None or window[0] >= floor]
 
 
 def cluster_hashtags(
@@ -66,7 +69,7 @@ def cluster_hashtags(
             windows = windows_of(hashtag, taken[hashtag], options)
             for rows in _cluster_windows(of_hashtag, windows, options, policy_id):
                 found.append(rows)
-                if len(found) >= 100:
+                if len(found) >= 20:
                     yield found
                     found = []
     yield found

@@ -26,6 +26,7 @@ FAIL_POINTS = (
     "claims.after_page",
     "live.before_commit",
     "live.after_commit",
+    "reprocess.after_page",
     "media.after_file",
 )
 

@@ -15,7 +15,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from graph.emerging import ClusterFacts, score_emerging
-from graph.lineage import LineageEvent, find_events, is_large_enough, name_clusters
+from graph.lineage import (
+    LineageEvent,
+    SizeWatch,
+    find_events,
+    is_large_enough,
+    name_clusters,
+)
 from storage import lineages
 from storage.database import Cursor
 from storage.lineages import EventLine, Heir, Labelled, StoredWindow
@@ -109,14 +115,20 @@ class _Walk:
         #: The window before, and its lineages with their accounts.
         self.start: datetime | None = None
         self.named: Members = {}
+        #: The window that `watch` saw last.
+        self.seen: datetime | None = None
         #: Window start -> lineage -> accounts, of the last windows.
         self.sizes: dict[datetime, dict[str, int]] = {}
         #: Names that windows of this walk have.
         self.alive: set[str] = set()
         #: Former name of a labelled lineage -> name now -> accounts in common.
         self.heirs: dict[str, Counter[str]] = {}
-        #: Growth is counted against the window one length earlier: so far a window has effects.
-        self.reach = max(touched.length, touched.step)
+        self.watch = self._new_watch()
+        #: Lineages of the windows that this walk has been to, as far back as `watch` looks.
+        self.visited: dict[datetime, Members] = {}
+        #: How far back a window is looked at: growth is counted against the window one length
+        #: earlier, and who came and left against several.
+        self.reach = max(touched.length, (self.watch.n_windows - 1) * touched.step)
         #: Stored windows up to here may have other names or growth than is stored.
         self.horizon: datetime | None = None
         #: The last stored window that was passed by, since nothing changes there.
@@ -227,12 +239,45 @@ class _Walk:
             self.sizes[earlier] = lineages.read_sizes(
                 *(self.cursor, self.touched.hashtag, self.algorithm, earlier, self.touched.length)
             )
+        self.events += [(window.start, event) for event in self._see(window.start, after)]
         self.alive.update(names)
         self._note_heirs(window.start, after)
         self.start, self.named = window.start, after
         name_of = dict(zip(numbers, names, strict=True))
         sizes = self.sizes.get(earlier, {})
         return [_named(line, name_of.get(line.cluster), sizes) for line in window.clusters]
+
+    def _new_watch(self) -> SizeWatch:
+        return SizeWatch(-(-self.touched.length // self.touched.step))
+
+    def _see(self, start: datetime, named: Members) -> list[LineageEvent]:
+        """Who grew and who shrank."""
+        step = self.touched.step
+        if start - step != self.seen:  # after a pause, or after stored windows were passed by
+            self.watch = self._new_watch()
+            for members in self._windows_before(start):
+                self.watch.see(members)
+        self.seen = start
+        self.visited = {at: m for at, m in self.visited.items() if start - at < self.reach}
+        self.visited[start] = named
+        return self.watch.see(named)
+
+    def _windows_before(self, start: datetime) -> list[Members]:
+        """The windows without a gap before this one, as many as `watch` looks at."""
+        step, stored = self.touched.step, set(self.stored)
+        starts = []
+        for back in range(1, self.watch.n_windows):
+            at = start - back * step
+            if at not in self.visited and at not in stored:
+                break
+            starts.append(at)
+        unread = [at for at in starts if at not in self.visited]
+        if unread:
+            read = lineages.read_members(
+                *(self.cursor, self.touched.hashtag, self.algorithm, unread, self.touched.length)
+            )
+            self.visited |= {at: read.get(at, {}) for at in unread}
+        return [self.visited[at] for at in reversed(starts)]
 
     def _end_all(self, at: datetime) -> None:
         """A pause ends every lineage."""

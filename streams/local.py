@@ -24,7 +24,7 @@ from typing import Any, Protocol
 from detectors.cascades import Checkpoints, load_cascade_detector
 from detectors.detector import Detector
 from detectors.fusion import read_fusion, shipped_fusion
-from storage import reads, recount, snowball, tracking, writes
+from storage import history, reads, recount, retention, snowball, tracking, writes
 from storage.database import (
     RECORDED_TABLES,
     RECOUNTED_TABLES,
@@ -33,6 +33,7 @@ from storage.database import (
     connect,
     database_errors,
 )
+from storage.reprocessing import Candidate
 from storage.tracking import NO_MARK, Mark
 from streams import quarantine, steps
 from streams.alerts.policies import read_policies
@@ -40,7 +41,7 @@ from streams.alerts.telling import sweep
 from streams.channel import BrokenOff, Channel
 from streams.claims import ClaimMatcher
 from streams.clustering import TrackOptions
-from streams.errors import UsageError
+from streams.errors import Unavailable, UsageError
 from streams.faults import fail_point
 from streams.formats.registry import read_file, sniff_format, source_of
 from streams.quarantine import Replayed
@@ -223,8 +224,10 @@ def _run(
         result.run_id = writes.start_run(connection, manifest, datetime.now(UTC))
         writes.commit_later(connection)
         matcher = ClaimMatcher()
+        history.take_snapshot(connection, datetime.now(UTC))  # before anything is new
 
         def refresh() -> None:
+            history.take_snapshot(connection, datetime.now(UTC))
             steps.track(connection, track_options(settings))
             if source is not None:  # it may go on for weeks
                 hashtags = tracking.read_tracked(connection)
@@ -295,10 +298,71 @@ def forget(dsn: str, deletion: Deletion, detector: Detector, settings: Settings)
         _catch_up(connection, detector, settings)
 
 
-def judge_beside(dsn: str, detector: Detector, settings: Settings) -> Counter[str]:
-    """Has another detector judge what it has not seen yet; whose verdicts count stays as it is."""
+def judge_beside(
+    dsn: str,
+    detector: Detector,
+    settings: Settings,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    watch: Callable[[int], None] = lambda n_contents: None,
+) -> Counter[str]:
+    """Has another detector judge what it has not seen yet (of a period: contents with a post in
+    it); whose verdicts count stays as it is. A page is one transaction: killed in the middle, the
+    next call does the rest. `watch` is told after each page how many contents it had."""
+    verdicts: Counter[str] = Counter()
     with database_errors(dsn), _working_connection(dsn) as connection:
-        return _judge_leftovers(connection, detector, settings, Quiet())
+        pages = reads.read_pending(
+            connection, detector.name, detector.version, settings.batch_posts, since, until
+        )
+        for contents in pages:
+            judged = steps.classify(detector, contents)
+            verdicts += steps.judge(connection, judged, datetime.now(UTC), beside=True)
+            watch(len(contents))
+            fail_point("reprocess.after_page")
+    return verdicts
+
+
+def candidate_of(detector: Detector, settings: Settings) -> Candidate:
+    """The policy by which this detector's verdicts would count."""
+    threshold = detector.threshold if settings.threshold is None else settings.threshold
+    return Candidate(detector.name, detector.version, threshold, settings.abstain_below)
+
+
+def adopt(dsn: str, detector: Detector, settings: Settings) -> bool:
+    """Has the verdicts of this detector count, and brings every table up to date; whether that is
+    new. Killed in the middle, the next call does the rest."""
+    with database_errors(dsn), _working_connection(dsn) as connection:
+        is_new = writes.activate_policy(
+            connection, *candidate_of(detector, settings), datetime.now(UTC)
+        )
+        _catch_up(connection, detector, settings)
+    return is_new
+
+
+#: So often is counted what waits for it, before new posts of old days are too many to be caught up
+#: with.
+_CATCH_UPS = 10
+
+
+def keep_from(
+    dsn: str,
+    floor: datetime,
+    settings: Settings,
+    watch: Callable[[int], None] = lambda n_posts: None,
+) -> int:
+    """Keeps posts from this start of a UTC day on: counts what waits, takes nothing older from then
+    on, and removes what is wholly older; returns how many posts went. Killed in the middle, the
+    next call does the rest. `watch` is told how many went so far. Raises Unavailable if others
+    bring old posts faster than they are counted."""
+    with database_errors(dsn), _working_connection(dsn) as connection:
+        for _ in range(_CATCH_UPS):
+            steps.track(connection, track_options(settings))
+            if retention.raise_floor(connection, floor, datetime.now(UTC)):
+                return retention.remove_outdated(connection, lambda: datetime.now(UTC), watch)
+    raise Unavailable(
+        "posts of days before come in faster than they are counted; stop what reads them and try "
+        "again"
+    )
 
 
 def count_again(dsn: str, settings: Settings) -> None:
@@ -325,14 +389,7 @@ def _catch_up(connection: Connection, detector: Detector, settings: Settings) ->
 def _session(dsn: str, detector: Detector, settings: Settings) -> Iterator[Connection]:
     """A working connection to a project in which the verdicts of this detector count."""
     with database_errors(dsn), _rare_collections(), _working_connection(dsn) as connection:
-        writes.activate_policy(
-            connection,
-            detector.name,
-            detector.version,
-            detector.threshold if settings.threshold is None else settings.threshold,
-            settings.abstain_below,
-            datetime.now(UTC),
-        )
+        writes.activate_policy(connection, *candidate_of(detector, settings), datetime.now(UTC))
         yield connection
 
 

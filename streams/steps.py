@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from detectors.cascades import CascadeDetector, Checkpoints, SharedPost, cascade_states
 from detectors.detector import Detector
 from detectors.fusion import Fused, Fusion, fuse
-from storage import cascades, claims, lineages, positions, recount, writes
+from storage import cascades, claims, history, lineages, positions, recount, retention, writes
 from storage.cascades import JudgedState, RootKey
 from storage.claims import ClaimCheck, Pending
 from storage.database import Connection, Cursor
@@ -147,19 +147,21 @@ def _record_at_once(
     while True:
         with connection.transaction(), connection.cursor() as cursor:
             if deletions:
-                writes.apply_deletions(cursor, deletions, tombstone_key)
+                hashtags = writes.apply_deletions(cursor, deletions, tombstone_key)
                 for posts in tell_again(cursor):
                     writes.upsert_posts(cursor, rows_of(posts, batch.received_at))
                     result.pending += writes.read_pending_of_batch(
                         cursor, detector.name, detector.version
                     )
+                history.drop_unused(cursor, hashtags)
             kept, n_deleted, implied = writes.without_deleted(cursor, batch.posts, tombstone_key)
             if implied:
                 deletions += implied
                 continue
-            result.outcomes["expired"] = n_deleted
-            if kept:
-                rows = rows_of(kept, batch.received_at) if n_deleted else batch.rows
+            current, n_old = retention.without_outdated(cursor, kept)
+            result.outcomes["expired"] = n_deleted + n_old
+            if current:
+                rows = rows_of(current, batch.received_at) if n_deleted + n_old else batch.rows
                 result.outcomes.update(writes.upsert_posts(cursor, rows))
                 result.pending += writes.read_pending_of_batch(
                     cursor, detector.name, detector.version
@@ -184,9 +186,12 @@ def classify(detector: Detector, contents: Sequence[Content]) -> list[Verdict]:
     return verdicts
 
 
-def judge(connection: Connection, verdicts: Sequence[Verdict], now: datetime) -> Counter[str]:
-    """Stores verdicts in one transaction; returns how many were scored and abstained."""
-    return writes.upsert_verdicts(connection, verdicts, now)
+def judge(
+    connection: Connection, verdicts: Sequence[Verdict], now: datetime, *, beside: bool = False
+) -> Counter[str]:
+    """Stores verdicts in one transaction, `beside` those that count; returns how many were scored
+    and abstained."""
+    return writes.upsert_verdicts(connection, verdicts, now, beside=beside)
 
 
 def compare(
@@ -335,7 +340,7 @@ class Owned:
 ALL_SHARDS = range(recount.N_SHARDS)
 
 #: Lists of about a hundred windows that are found before the first is stored.
-FOUND_AHEAD = 3
+FOUND_AHEAD = 2
 
 
 def track(connection: Connection, options: TrackOptions, owned: Owned | None = None) -> Tracked:
@@ -352,6 +357,7 @@ def track(connection: Connection, options: TrackOptions, owned: Owned | None = N
         if not taken:
             return Tracked()
         policy_id = recount.active_policy(cursor)
+        options = replace(options, not_before=retention.read_floor(cursor))
         clustered = cluster_hashtags(connection, taken, options, policy_id)
         # we find clusters while the server counts and stores: neither needs the other
         with beside(clustered, size=FOUND_AHEAD) as found:
@@ -397,7 +403,8 @@ def _named(
     events += _finish(naming)
     for hashtag in sorted(unseen):  # nothing is left of their touched windows
         touched = _touched(hashtag, taken[hashtag], options, True)
-        events += _finish(Naming(cursor, touched, labelled))
+        if touched.starts:
+            events += _finish(Naming(cursor, touched, labelled))
     lineages.add_events(cursor, events)
 
 

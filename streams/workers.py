@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeVar
 import structlog
 
 from detectors.detector import Detector
-from storage import positions, recount, writes
+from storage import history, positions, recount, writes
 from storage.database import Connection, connect, database_errors, limit_waits
 from storage.positions import OverlapsRecorded, Span, spans_of
 from streams import steps
@@ -476,7 +476,8 @@ class Tracker:
 
 class Jobs:
     """What is done for the whole project now and then, by one of the workers that could: cascades
-    that changed are judged, and posts are compared with claims that were loaded after them.
+    that changed are judged, posts are compared with claims that were loaded after them, and when a
+    day is over, what the tables say is written down.
 
     What it stores depends on what is stored, so it is no matter which worker does it, or how often.
     """
@@ -508,6 +509,9 @@ class Jobs:
         with positions.jobs_lease(connection) as is_ours:
             if not is_ours:
                 return done
+            snapshot = history.take_snapshot(connection, datetime.now(UTC))
+            if snapshot is not None:
+                done["snapshot_rows"] = snapshot.n_changed
             if self._scoring is not None:
                 judged = steps.score_cascades(connection, self._scoring)
                 done.update({f"cascades_{state}": n for state, n in judged.items()})

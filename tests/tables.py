@@ -17,13 +17,27 @@ NOT_COMPARED = {
     *("stream_positions", "stream_outcomes", "offsets_in_work", "track_owner"),
     # when live sources were asked
     *("collections", "source_cursors", "source_kept"),
+    # what was believed, at which end of a day of ours
+    *("snapshots", "trend_snapshots"),
+    # when room was made
+    "retention",
+    # a random number
+    "pseudonym_key",
     # what was sent
     *("alert_deliveries", "alert_digests"),
 }
 #: Numbers that are given in order of arrival.
 ARRIVAL = {("alerts", "alert_id")}
 WALL_CLOCK = {
-    *("received_at", "scored_at", "created_at", "labelled_at", "followed_at", "fetched_at"),
+    *(
+        "received_at",
+        "scored_at",
+        "created_at",
+        "labelled_at",
+        "followed_at",
+        "reported_at",
+        "fetched_at",
+    ),
     # of claims, in which transaction each was loaded
     *("loaded_at", "replaced_at", "withdrawn_at", "load_number"),
 }

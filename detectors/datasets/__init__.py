@@ -6,13 +6,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from detectors.datasets import (
+    coaid,
     constraint,
     covid19_rumour,
+    fakenewsnet,
     horne2017,
     isot,
+    kaggle_fake_news,
     liar,
     mediaeval2016,
     shorttext,
+    troll_tweets,
+    viral_tweets_2016,
     weibo_2017,
 )
 from detectors.datasets.labelled import LabelledPost, LabelledText
@@ -31,6 +36,14 @@ DATASETS: dict[str, Callable[[Path], Iterator[LabelledText]]] = {
 POST_DATASETS: dict[str, Callable[[Path], Iterator[LabelledPost]]] = {
     mediaeval2016.NAME: mediaeval2016.read,
     weibo_2017.NAME: weibo_2017.read,
+    fakenewsnet.NAME: fakenewsnet.read_headlines,
+    fakenewsnet.ARTICLES: fakenewsnet.read_articles,
+    fakenewsnet.TWEETS: fakenewsnet.read_tweets,
+    troll_tweets.RUSSIAN: troll_tweets.read_russian,
+    troll_tweets.NBC: troll_tweets.read_nbc,
+    kaggle_fake_news.NAME: kaggle_fake_news.read,
+    viral_tweets_2016.NAME: viral_tweets_2016.read,
+    coaid.NAME: coaid.read,
 }
 
 

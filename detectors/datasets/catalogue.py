@@ -11,10 +11,15 @@ from detectors.datasets import (
     DATASETS,
     POST_DATASETS,
     UnknownDataset,
+    coaid,
     factify,
+    fakenewsnet,
+    kaggle_fake_news,
     mediaeval2016,
     mediaeval2020,
+    troll_tweets,
     twitter15,
+    viral_tweets_2016,
     weibo_2017,
 )
 from detectors.datasets.labelled import LabelledPost, MissingDataset
@@ -32,6 +37,11 @@ class About(NamedTuple):
     labels: str
 
 
+#: Labelled posts in a platform's own files; read where the formats of files are known.
+INSTAGRAM = "instagram"
+
+_OF_FAKENEWSNET = "no licence file, asks to be cited; tweets and articles are their authors'"
+
 CATALOGUE: dict[str, About] = {
     **{name: About("texts", "text", *about) for name, about in ABOUT.items()},
     mediaeval2016.NAME: About(
@@ -47,6 +57,69 @@ CATALOGUE: dict[str, About] = {
         "Weibo (Jin et al. 2017): Chinese posts of 2012-2016 with sixteen figures, no pictures",
         "not stated in our copy: ask its publisher",
         "fake by Weibo's own service, real by Xinhua's",
+    ),
+    fakenewsnet.NAME: About(
+        "posts",
+        "fakenewsnet",
+        "FakeNewsNet (Shu et al. 2020): headlines that PolitiFact and GossipCop checked",
+        _OF_FAKENEWSNET,
+        "fake or real by the file; GossipCop's real ones are nearly all of one site",
+    ),
+    fakenewsnet.ARTICLES: About(
+        "posts",
+        "fakenewsnet",
+        "FakeNewsNet: the articles, as its downloader writes them",
+        _OF_FAKENEWSNET,
+        "fake or real by the folder",
+    ),
+    fakenewsnet.TWEETS: About(
+        "posts",
+        "fakenewsnet",
+        "FakeNewsNet: the tweets that link to them; divide them by event, the story",
+        _OF_FAKENEWSNET,
+        "that of the story, whatever the tweet says of it",
+    ),
+    troll_tweets.RUSSIAN: About(
+        "posts",
+        "ira_2016",
+        "Russian troll tweets (Linvill and Warren 2018, FiveThirtyEight): English, no retweets",
+        "not stated in our copy: ask its publisher",
+        "all likely_false, by the account: one class, to be joined with another set",
+    ),
+    troll_tweets.NBC: About(
+        "posts",
+        "nbc_trolls",
+        "Russian troll tweets that NBC News put together, 2018: no retweets",
+        "not stated; asks to be credited",
+        "all likely_false, by the account: one class, to be joined with another set",
+    ),
+    kaggle_fake_news.NAME: About(
+        "posts",
+        "kaggle_fake_news",
+        "Kaggle's Fake News (UTK Machine Learning Club, 2018): whole articles",
+        "the competition's rules",
+        "1 = unreliable, 0 = reliable; the newspaper's name is taken out of titles",
+    ),
+    viral_tweets_2016.NAME: About(
+        "posts",
+        "viral_tweets_2016",
+        "viral tweets about the US election of 2016 (Amador et al. 2017), as CSV",
+        "Zenodo 1048826 names it",
+        "fake news or not where both sets of people agree; others dropped",
+    ),
+    coaid.NAME: About(
+        "posts",
+        "coaid",
+        "CoAID (Cui and Lee 2020): news and claims about COVID-19",
+        "no licence file; asks to be cited",
+        "fake or real by the file",
+    ),
+    INSTAGRAM: About(
+        "posts",
+        None,
+        "one's own posts of Instagram (instaloader, Graph API, ...) with labels.csv: post,label",
+        "the platform's terms; posts are their authors'",
+        "what most of the people say who labelled a post; a tie is left out",
     ),
     twitter15.NAME: About(
         "cascades",

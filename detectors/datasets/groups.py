@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 import numpy as np
 
 from detectors.datasets.labelled import LabelledPost, Split
+from detectors.datasets.minhash import repetitions
 from detectors.datasets.near_duplicates import (
     character_shingles,
     near_duplicate_groups,
@@ -58,8 +59,30 @@ def groups_by_image(posts: Sequence[LabelledPost]) -> list[int]:
 
 def groups_by_text(posts: Sequence[LabelledPost]) -> list[int]:
     """Posts whose texts are near-duplicates are one group: by words, in Chinese by characters."""
-    shingles_of = character_shingles if {post.lang for post in posts} == {"zh"} else shingles
-    return near_duplicate_groups([post.text for post in posts], shingles_of)
+    return near_duplicate_groups([post.text for post in posts], _shingles_for(posts))
+
+
+def _shingles_for(posts: Sequence[LabelledPost]) -> Callable[[str], frozenset[str]]:
+    return character_shingles if {post.lang for post in posts} == {"zh"} else shingles
+
+
+def told_once(
+    posts: Sequence[LabelledPost], near: float, others: Sequence[LabelledPost] = ()
+) -> list[LabelledPost]:
+    """The posts without those that repeat one of the others, or one of themselves: share at least
+    `near` of all their shingles (Jaccard). Of several, one in a published test split stays, else
+    the first.
+
+    >>> told = LabelledPost("a", None, "1", "the moon is made of old cheese", "likely_false")
+    >>> [p.post_id for p in told_once([told, told._replace(post_id="2", split="test")], 0.8)]
+    ['2']
+    """
+    order = sorted(range(len(posts)), key=lambda i: -STRENGTH[posts[i].split or "train"])
+    everything = [*others, *(posts[i] for i in order)]
+    shingles_of = _shingles_for(everything)
+    repeats = repetitions([shingles_of(post.text) for post in everything], near)
+    kept = {i for i, repeat in zip(order, repeats[len(others) :], strict=True) if not repeat}
+    return [post for i, post in enumerate(posts) if i in kept]
 
 
 def grouped_folds(

@@ -6,7 +6,7 @@ import csv
 import lzma
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
 
@@ -38,6 +38,7 @@ class LabelledPost(NamedTuple):
 
     split: the published one, or None. label: one of `detectors.labels.LABELS`, or the set's own
     class. event: what the post is about, where the set says it. source: as of a LabelledText.
+    platform: as posts name theirs ("x", "weibo"); None for what is no post of one.
     image_ids: as the set names them; images: those of them whose file is there. A set may name
     pictures that it does not hold, and one picture may be in hundreds of posts.
     attributes: social attributes under our names (detectors.social) or, where we have none, the
@@ -57,6 +58,7 @@ class LabelledPost(NamedTuple):
     images: tuple[Path, ...] = ()
     attributes: Mapping[str, float | None] = {}
     source: str | None = None
+    platform: str | None = None
 
 
 def data_file(folder: Path, name: str) -> Path:
@@ -105,3 +107,50 @@ def long_rows(reader: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         if row is None:
             return
         yield row
+
+
+#: How sets write moments that are not in ISO form; all are UTC.
+_MOMENT_FORMATS = (
+    "%a %b %d %H:%M:%S %z %Y",
+    *("%m/%d/%Y %H:%M", "%m/%d/%Y %H:%M:%S", "%m/%d/%y %H:%M", "%m/%d/%Y"),
+)
+
+
+def parse_moment(written: object) -> datetime | None:
+    """A moment in ISO form, in Twitter's, as month/day/year, or in seconds since 1970; UTC where
+    it names no zone, None where it is none of them.
+
+    >>> [str(parse_moment(w)) for w in ("10/25/2016 0:05", "Tue Mar 11 23:59:22 +0000 2014")]
+    ['2016-10-25 00:05:00+00:00', '2014-03-11 23:59:22+00:00']
+    >>> str(parse_moment(1477353900.0)), parse_moment("last week"), parse_moment(None)
+    ('2016-10-25 00:05:00+00:00', None, None)
+    """
+    if isinstance(written, int | float):
+        try:
+            return datetime.fromtimestamp(written, UTC)
+        except (ValueError, OverflowError, OSError):
+            return None
+    if not isinstance(written, str):
+        return None
+    moment = None
+    try:
+        moment = datetime.fromisoformat(written.strip())
+    except ValueError:
+        for form in _MOMENT_FORMATS:
+            try:
+                moment = datetime.strptime(written.strip(), form)
+            except ValueError:
+                continue
+            break
+    if moment is None or moment.tzinfo:
+        return moment
+    return moment.replace(tzinfo=UTC)
+
+
+def headline_and_body(title: str | None, body: str | None) -> str:
+    """Both as one text, `title. body`; whichever is there if one is missing.
+
+    >>> headline_and_body(" Moon is cheese ", "He said so."), headline_and_body(None, " a ")
+    ('Moon is cheese. He said so.', 'a')
+    """
+    return ". ".join(part for part in ((title or "").strip(), (body or "").strip()) if part)

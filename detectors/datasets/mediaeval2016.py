@@ -91,6 +91,7 @@ def read(folder: Path) -> Iterator[LabelledPost]:
                 image_ids=ids,
                 images=tuple(images[name] for name in ids if name in images),
                 attributes={**of_post.get(post_id, {}), **of_user.get(post_id, {})},
+                platform="x",
             )
 
 

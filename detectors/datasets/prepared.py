@@ -41,8 +41,8 @@ _KEYS: dict[str, Callable[[LabelledPost], str | None]] = {
     "event": lambda post: post.event,
     "source": lambda post: post.source,
 }
-_PLAIN = ("text", "label", "split", "dataset", "post_id", "event", "author_id", "lang", "source")
-_COLUMNS = (*_PLAIN, "posted_at")
+_KNOWN = ("event", "author_id", "lang", "source", "platform")
+_COLUMNS = ("text", "label", "split", "dataset", "post_id", *_KNOWN, "posted_at")
 _SUFFIXES = (".jsonl", ".csv")
 
 
@@ -72,10 +72,19 @@ def read_posts_file(path: Path, words: Mapping[str, str] | None = None) -> list[
         raise BadData(f"{path} is not UTF-8 ({error.reason}): save it as UTF-8") from None
     if not posts:
         raise BadData(f"{path} holds no post: it wants one a line, with text and label")
+    return posts
+
+
+def read_posts_files(
+    paths: Sequence[Path], words: Mapping[str, str] | None = None
+) -> list[LabelledPost]:
+    """The posts of all these files. Raises: BadData, also where all have one label: sets of one
+    class are joined with others."""
+    posts = [post for path in paths for post in read_posts_file(path, words)]
     if len({post.label for post in posts}) == 1:
         raise BadData(
-            f"all {len(posts)} posts of {path} are labelled {posts[0].label!r}: two classes at "
-            "least are needed"
+            f"all {len(posts)} posts of {', '.join(map(str, paths))} are labelled "
+            f"{posts[0].label!r}: two classes at least are needed, so name another file as well"
         )
     return posts
 
@@ -167,9 +176,7 @@ def _post(
         isinstance(value, int | float) for value in attributes.values()
     ):
         raise BadData(f"{where}: attributes is to be an object of numbers")
-    rest = {
-        name: str(row[name]) for name in ("event", "author_id", "lang", "source") if name in row
-    }
+    rest = {name: str(row[name]) for name in _KNOWN if name in row}
     return LabelledPost(
         dataset=str(row.get("dataset", path.name)),
         split=split,

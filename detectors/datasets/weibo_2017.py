@@ -56,4 +56,5 @@ def read(folder: Path) -> Iterator[LabelledPost]:
                 label=_LABEL_OF[row["label"]],
                 lang="zh",
                 attributes={**attributes, "n_images": parse_number(row["n_images"])},
+                platform="weibo",
             )

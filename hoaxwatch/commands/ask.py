@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
@@ -22,6 +22,7 @@ from hoaxwatch.evidence import Explainer
 from hoaxwatch.show import (
     Column,
     Output,
+    as_mapping,
     minute,
     notes,
     number,
@@ -32,12 +33,15 @@ from hoaxwatch.show import (
     shorten,
     show_rows,
 )
-from storage import reads, tracking
+from storage import errata, history, reads, tracking
 from storage.database import Connection
 from storage.reads import TrendRow
 from storage.tracking import CoveredDay
 from streams.errors import UsageError
 from streams.settings import Settings
+
+if TYPE_CHECKING:
+    from detectors.prevalence import Errors
 
 #: Of the claims that a post repeats.
 SHOWN_CLAIMS = 3
@@ -49,6 +53,8 @@ _COUNTS = [
     Column("originals", lambda row: number(row["originals"]), is_number=True),
     Column("shares", lambda row: number(row["shares"]), is_number=True),
 ]
+_DAY = Column("day (UTC)", lambda row: f"{row['bucket_start']:%Y-%m-%d}")
+_ACCOUNTS = Column("accounts", lambda row: number(row["authors"]), is_number=True)
 _JUDGED = [
     Column("judged", lambda row: number(row["judged"]), is_number=True),
     Column("false", lambda row: number(row["likely_false"]), is_number=True),
@@ -56,7 +62,12 @@ _JUDGED = [
 ]
 
 
+trends_app = typer.Typer(invoke_without_command=True)
+
+
+@trends_app.callback()
 def trends(
+    context: typer.Context,
     hashtag: Annotated[
         str | None, typer.Option("--hashtag", "-t", help="One hashtag; default: a list of all.")
     ] = None,
@@ -65,8 +76,19 @@ def trends(
         bool, typer.Option("--rising", help="Sort the list by rise instead of posts.")
     ] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Rows of the list.")] = 20,
+    adjusted: Annotated[
+        str | None,
+        typer.Option(
+            "--adjusted",
+            help="Adjust the share that was flagged: bert, tfidf, a weights folder, or the "
+            "evaluation.json of the detector.",
+        ),
+    ] = None,
     since: options.Since = None,
     until: options.Until = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="What was believed at the end of this day (UTC).")
+    ] = None,
     tz: options.Tz = None,
     project: options.Project = None,
     database: options.Database = None,
@@ -78,35 +100,40 @@ def trends(
     A share carries the hashtags of its original. Hours are UTC, and so are the days of the list.
     Buckets without a post have no row, but days of a tracked hashtag have: a day that no live
     source collected is marked so, and what was not counted then is unknown. The expected share
-    is the mean probability over judged posts; each text is one draw.
+    is the mean probability over judged posts; each text is one draw. With --adjusted the share of
+    posts that were flagged is shown as it would be if the detector made no errors (Rogan and
+    Gladen), with an interval that knows how well its errors are known.
     """
+    if context.invoked_subcommand is not None:
+        return
     if by not in ("day", "hour"):
         raise UsageError(f"--by {by!r} is not a bucket; there are day and hour")
+    if adjusted is not None and hashtag is None:
+        raise UsageError("--adjusted goes with --hashtag: it is of a day or an hour")
+    if adjusted is not None and as_of is not None:
+        raise UsageError("--adjusted is of what is known today; leave out --as-of")
     settings = settings_of(project, database, tz)
     zone = settings.timezone
     start, end = parse_span(since, until, zone)
     output = output_of(as_json, as_csv)
+    errors = None if adjusted is None else _errors_of(adjusted)
     with connected(settings) as connection:
+        believed: date | None = None
+        if as_of is not None:
+            if by != "day" or (hashtag is not None and zone != "UTC"):
+                raise UsageError("--as-of knows UTC days only; leave out --by hour and --tz")
+            believed = _believed(connection, as_of)
         if hashtag is None:
-            found = reads.read_hashtags(connection, limit, start, end, rising=rising)
-            written = reads.read_display_forms(connection, [row.hashtag for row in found])
-            columns = [
-                Column(
-                    "hashtag",
-                    lambda row: shorten(
-                        show_topic(row["hashtag"], written.get(row["hashtag"])), 24
-                    ),
-                ),
-                *_COUNTS,
-                *_JUDGED[:2],
-                Column("share", lambda row: percent(row["expected_share"]), True),
-                Column("busiest day", lambda row: f"{row['busiest_day']:%Y-%m-%d}"),
-                Column("rise", lambda row: f"{row['rise']:+,.0f}", is_number=True),
-            ]
-            title = "Hashtags by rise" if rising else "Hashtags by posts"
-            show_rows(found, output, columns, title, _NOTHING)
+            show_hashtags(connection, output, limit, start, end, believed, rising=rising)
             return
         tag = options.parse_topic(hashtag)
+        if believed is not None:
+            rows = history.read_trends_as_of(connection, believed, tag, start, end)
+            title = f"{show_topic(tag)} by day, as believed on {believed}"
+            empty = f"nothing was known of {show_topic(tag)} on {believed}"
+            columns = [_DAY, *_COUNTS, _ACCOUNTS, *_JUDGED]
+            show_rows(rows, output, columns, title, empty)
+            return
         if by == "day" and zone != "UTC":
             rows = reads.read_days(connection, tag, zone, start, end)
             local = ZoneInfo(zone)
@@ -115,28 +142,149 @@ def trends(
             zone = "UTC"
             rows = reads.read_trends(connection, tag, by, start, end)
         covered = tracking.read_coverage(connection, tag, start, end) if by == "day" else []
+        judged = _JUDGED
+        shown: Sequence[Any] = rows
         if covered and zone == "UTC":
             shown = with_coverage(rows, covered)
-            columns = [
-                Column("day (UTC)", lambda row: f"{row['bucket_start']:%Y-%m-%d}"),
-                Column("collected", collected),
-                *_COUNTS,
-                Column("accounts", lambda row: number(row["authors"]), is_number=True),
-                *_JUDGED,
-            ]
+        if errors is not None:
+            draws = reads.read_draws(connection, tag, by, zone, start, end)
+            shown = [with_adjusted(as_mapping(row), draws, errors) for row in shown]
+            judged = [*_JUDGED, Column("adjusted (95 %)", adjusted_in_words, is_number=True)]
+        if covered and zone == "UTC":
+            columns = [_DAY, Column("collected", collected), *_COUNTS, _ACCOUNTS, *judged]
             show_rows(shown, output, columns, f"#{tag} by day", _NOTHING)
             return
         shape = "%Y-%m-%d" if by == "day" else "%Y-%m-%d %H:00"
         columns = [
             Column(f"{by} ({zone})", lambda row: f"{row['bucket_start']:{shape}}"),
             *_COUNTS,
-            Column("accounts", lambda row: number(row["authors"]), is_number=True),
-            *_JUDGED,
+            _ACCOUNTS,
+            *judged,
         ]
         empty = f"no post with {show_topic(tag)}; hoaxwatch trends lists the hashtags"
         if is_followed(tag):
             empty = f"no post with {tag}, or it is not followed: hoaxwatch follow list"
-        show_rows(rows, output, columns, f"{show_topic(tag)} by {by}", empty)
+        show_rows(shown, output, columns, f"{show_topic(tag)} by {by}", empty)
+
+
+def _errors_of(named: str) -> Errors:
+    from detectors.detector import DetectorUnusable
+    from detectors.model_folders import SHIPPED
+    from detectors.prevalence import read_errors
+
+    try:
+        return read_errors(SHIPPED / named if named in ("bert", "tfidf") else Path(named))
+    except DetectorUnusable as error:
+        raise UsageError(str(error)) from None
+
+
+def with_adjusted(
+    row: Mapping[str, Any], draws: Mapping[datetime, float], errors: Errors
+) -> dict[str, Any]:
+    """A bucket with the adjusted share of likely-false posts and its interval; None where nothing
+    was judged."""
+    from detectors.prevalence import adjusted_share
+
+    n = draws.get(row["bucket_start"], 0.0)
+    found = adjusted_share(row["likely_false"] / row["judged"], n, errors) if n else None
+    names = ("adjusted_share", "adjusted_low", "adjusted_high")
+    values = (None,) * 3 if found is None else (round(value, 6) for value in found)
+    return {**row, **dict(zip(names, values, strict=True))}
+
+
+def adjusted_in_words(row: Mapping[str, Any]) -> str:
+    """The adjusted share with its interval.
+
+    >>> adjusted_in_words({"adjusted_share": 0.25, "adjusted_low": 0.1, "adjusted_high": 0.4})
+    '25 % (10–40)'
+    """
+    return share(
+        {
+            name.replace("adjusted", "expected"): value
+            for name, value in row.items()
+            if name.startswith("adjusted")
+        }
+    )
+
+
+def _believed(connection: Connection, as_of: str) -> date:
+    """The day of --as-of, of which something is known. Says which snapshot stands for it, if it has
+    none of its own."""
+    day = options.parse_day(as_of, "--as-of")
+    first, snapshot = history.read_first(connection), history.read_latest(connection, day)
+    if day > history.day_before(datetime.now(UTC)):
+        raise UsageError(f"--as-of {as_of}: that day is not over; leave it out to see the tables")
+    if first is None:
+        raise UsageError(
+            "no snapshot was taken yet: hoaxwatch trends snapshot takes one a day, and so do "
+            "run, daily and worker track"
+        )
+    if snapshot is None:
+        raise UsageError(
+            f"--as-of {as_of}: the first snapshot is of {first.snapshot_day:%Y-%m-%d}; what was "
+            "believed before is not known"
+        )
+    if snapshot.snapshot_day < day:
+        notes.print(
+            f"{day:%Y-%m-%d} has no snapshot: this is what was so at the end of "
+            f"{snapshot.snapshot_day:%Y-%m-%d}"
+        )
+    return day.date()
+
+
+def show_hashtags(
+    connection: Connection,
+    output: Output,
+    limit: int,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    believed: date | None = None,
+    *,
+    rising: bool = False,
+) -> None:
+    """Prints the hashtags with most posts in a period, or with the greatest rise; `believed`: as
+    the tables had them at the end of that day."""
+    found = reads.read_hashtags(connection, limit, since, until, rising=rising, as_of=believed)
+    written = reads.read_display_forms(connection, [row.hashtag for row in found])
+    columns = [
+        Column(
+            "hashtag",
+            lambda row: shorten(show_topic(row["hashtag"], written.get(row["hashtag"])), 24),
+        ),
+        *_COUNTS,
+        *_JUDGED[:2],
+        Column("share", lambda row: percent(row["expected_share"]), True),
+        Column("busiest day", lambda row: f"{row['busiest_day']:%Y-%m-%d}"),
+        Column("rise", lambda row: f"{row['rise']:+,.0f}", is_number=True),
+    ]
+    title = "Hashtags by rise" if rising else "Hashtags by posts"
+    title += "" if believed is None else f", as believed on {believed}"
+    show_rows(found, output, columns, title, _NOTHING)
+
+
+@trends_app.command()
+def snapshot(
+    project: options.Project = None,
+    database: options.Database = None,
+    as_json: options.Json = False,
+) -> None:
+    """Write down what the tables say, as what was believed at the end of yesterday (UTC).
+
+    Once a day, best soon after midnight; again on the same day it changes nothing. `run`, `daily`
+    and `worker track` do it by themselves, before they store anything of a new day.
+    """
+    with connected(settings_of(project, database)) as connection:
+        taken = history.take_snapshot(connection, datetime.now(UTC))
+        latest = history.read_latest(connection)
+    if as_json:
+        print_json({"is_new": taken is not None, "snapshot": latest and latest._asdict()})
+    elif latest is None:
+        notes.print(_NOTHING)
+    else:
+        told = f"{number(latest.n_rows)} days of hashtags, {number(latest.n_changed)} not as before"
+        was = "snapshot" if taken else f"had its snapshot at {minute(latest.taken_at)}"
+        line = f"{latest.snapshot_day:%Y-%m-%d} {was}: {told}"
+        notes.print(line, markup=False, soft_wrap=True)
 
 
 def with_coverage(rows: Sequence[TrendRow], covered: Sequence[CoveredDay]) -> list[dict[str, Any]]:
@@ -337,6 +485,9 @@ def trace(
     settings = settings_of(project, database)
     with connected(settings) as connection:
         found = reads.read_trace(connection, post_id)
+        for post in found:
+            wrong = errata.read_errata_of_post(connection, post["platform"], post_id)
+            post["errata"] = [erratum._asdict() for erratum in wrong]
     if not found:
         raise UsageError(
             f"no post {post_id} is stored in this project; it may be in quarantine "
@@ -397,6 +548,10 @@ def trace_lines(post: dict[str, Any]) -> list[str]:
         lines += [f"    {weight:+.2f}  {feature}" for feature, weight in post["evidence"] or []]
     else:
         lines.append(f"  judged    {post['state']}: {post['reason'] or 'waits for a run'} ({by})")
+    lines += [
+        f"  erratum   {minute(wrong['reported_at'])}, about the {wrong['kind']}: {wrong['reason']}"
+        for wrong in post["errata"]
+    ]
     lines += [f"  {claim_line(claim)}" for claim in post["claims"][:SHOWN_CLAIMS]]
     if len(post["claims"]) > SHOWN_CLAIMS:
         lines.append(f"    and {number(len(post['claims']) - SHOWN_CLAIMS)} more: --json")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -11,10 +13,26 @@ import typer
 
 from hoaxwatch.commands import options
 from hoaxwatch.commands.options import connected, settings_of
-from hoaxwatch.show import counting, notes, number, print_json
-from storage import backup, embedded, reads
-from storage.database import embedded_folder, open_database, shown_dsn
+from hoaxwatch.show import (
+    Column,
+    counting,
+    notes,
+    number,
+    output_of,
+    print_json,
+    show_rows,
+)
+from storage import backup, embedded, reads, retention
+from storage.database import (
+    connect,
+    database_errors,
+    embedded_folder,
+    open_database,
+    shown_dsn,
+)
 from storage.grants import ANALYST_TIMEOUT_SECONDS, grant_analyst, revoke_analyst
+from storage.retention import Doomed, Partition
+from streams import local
 from streams.errors import UsageError
 from streams.settings import Settings
 
@@ -128,6 +146,164 @@ def restore(
         markup=False,
         soft_wrap=True,
     )
+
+
+@app.command()
+def partitions(
+    project: options.Project = None,
+    database: options.Database = None,
+    as_json: options.Json = False,
+    as_csv: options.Csv = False,
+) -> None:
+    """List the months of raw records, how many each has and how much room they take."""
+    output = output_of(as_json, as_csv)
+    with connected(settings_of(project, database)) as connection:
+        rows = retention.read_partitions(connection)
+    columns = [
+        Column("partition", lambda row: row["name"]),
+        Column("received", lambda row: f"{row['since']:%Y-%m}" if row["since"] else "other months"),
+        Column("raw records", lambda row: number(row["records"]), is_number=True),
+        Column("bytes", lambda row: number(row["bytes"]), is_number=True),
+    ]
+    show_rows(rows, output, columns, "Raw records", "none")
+
+
+@app.command("retention")
+def retain(
+    posts_before: Annotated[
+        str | None,
+        typer.Option("--posts-before", help="Remove older posts: a day, or an age as 365d."),
+    ] = None,
+    payloads_before: Annotated[
+        str | None,
+        typer.Option(
+            "--payloads-before", help="Remove raw records of months that ended by then: same forms."
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    project: options.Project = None,
+    database: options.Database = None,
+    as_json: options.Json = False,
+) -> None:
+    """Remove posts and raw records that are older than you keep, for good.
+
+    What was counted of older days stays: trends, pairs, networks, clusters, snapshots. An original
+    goes with its shares when the last of them is older. Older posts that come again end as expired.
+    Without raw records, `remap` leaves their posts as they are.
+    """
+    settings = settings_of(project, database)
+    now = datetime.now(UTC)
+    floor = _day_before(posts_before, "--posts-before", now)
+    month = _day_before(payloads_before, "--payloads-before", now)
+    if floor is None and month is None:
+        raise UsageError("nothing to do; give --posts-before or --payloads-before")
+    with connected(settings) as connection:
+        standing = retention.read_floor(connection)
+        doomed = Doomed(0, 0, 0) if floor is None else retention.count_doomed(connection, floor)
+        gone = [
+            part
+            for part in retention.read_partitions(connection)
+            if month is not None and part.until is not None and part.until <= month
+        ]
+    result: dict[str, object] = {
+        "posts_before": floor,
+        "kept_from": standing,
+        "contents": doomed.contents,
+        "posts": doomed.posts,
+        "labelled": doomed.labelled,
+        "partitions": [part.name for part in gone],
+        "raw_records": sum(part.records for part in gone),
+        "removed": not dry_run,
+    }
+    if not as_json:
+        _say_doomed(floor, standing, doomed, month, gone)
+    if not dry_run:
+        if not yes:
+            typer.confirm("Remove this for good?", abort=True, err=True)
+        with open_database(settings) as dsn:
+            if floor is not None:
+                with counting("posts removed") as watch:
+                    result["posts"] = local.keep_from(dsn, floor, settings, watch)
+            if month is not None:
+                with connect(dsn) as connection, database_errors(dsn), counting("removed") as watch:
+                    _, result["other_records"] = retention.drop_payloads(connection, month, watch)
+    if as_json:
+        print_json(result)
+    elif not dry_run:
+        notes.print("done; hoaxwatch db vacuum takes back the room", markup=False)
+
+
+def _say_doomed(
+    floor: datetime | None,
+    standing: datetime | None,
+    doomed: Doomed,
+    month: datetime | None,
+    gone: list[Partition],
+) -> None:
+    lines = []
+    if floor is not None:
+        lines.append(
+            f"posts before {floor:%Y-%m-%d}: {number(doomed.posts)} posts, "
+            f"{number(doomed.contents)} texts"
+        )
+        if standing is not None and standing > floor:
+            lines.append(f"  posts are kept from {standing:%Y-%m-%d} on already: nothing changes")
+        if doomed.labelled:
+            lines.append(
+                f"  {number(doomed.labelled)} of them have labels of people, which go too: "
+                "hoaxwatch labels list --csv keeps them"
+            )
+    if month is not None:
+        lines.append(
+            f"raw records of {number(len(gone))} months before {month:%Y-%m}: "
+            f"{number(sum(part.records for part in gone))}"
+        )
+    for line in lines:
+        notes.print(line, markup=False, soft_wrap=True)
+
+
+def _day_before(text: str | None, option: str, now: datetime) -> datetime | None:
+    """The start of a UTC day, given as such or as an age in days."""
+    if text is None:
+        return None
+    if match := re.fullmatch(r"(\d{1,5})d", text):
+        today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        return today - timedelta(days=int(match[1]))
+    day = options.parse_day(text, option)
+    if day > now:
+        raise UsageError(f"{option} {text} is to come; nothing would be kept")
+    return day
+
+
+@app.command()
+def vacuum(
+    full: Annotated[
+        bool,
+        typer.Option("--full", help="Write each table anew: the disk has the room back. Slow."),
+    ] = False,
+    project: options.Project = None,
+    database: options.Database = None,
+    as_json: options.Json = False,
+) -> None:
+    """Take back the room of what was removed, and have the planner count anew.
+
+    --full needs as much room again while it works, and nobody can use the table at hand.
+    """
+    with connected(settings_of(project, database)) as connection, counting("tables") as watch:
+        done: list[str] = []
+
+        def next_table(table: str) -> None:
+            done.append(table)
+            watch(len(done))
+
+        before, after = retention.vacuum(connection, full=full, watch=next_table)
+    if as_json:
+        print_json({"tables": len(done), "bytes_before": before, "bytes_after": after})
+        return
+    notes.print(f"{len(done)} tables: {number(before)} bytes before, {number(after)} now")
 
 
 Login = Annotated[str, typer.Argument(help="A login of the database server.")]

@@ -93,21 +93,37 @@ def prepare(
         list[Path] | None,
         typer.Option("--apart-from", help="Leave out what nearly repeats a post of this file."),
     ] = None,
+    near: Annotated[
+        float | None,
+        typer.Option(
+            "--near",
+            min=0.3,
+            max=1.0,
+            help="Keep one of texts that share so much of their word 4-grams, as 0.8.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of the split.")] = 0,
     images: Images = None,
+    labels: Annotated[
+        str | None,
+        typer.Option("--labels", help="Of instagram, what labels.csv means: 1=likely_false,..."),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Make a public set ready: labelled posts as JSON lines, with train, validation and test.
 
     No near-duplicate of a text is in two splits; with --apart-from none in another file either.
+    With --near a text is there once, not only on one side.
     `train` and `evaluate` read the file. Of factify, whose file is given on request by its authors:
-    counts its classes and fits the label rule's thresholds for `datasets pair`.
+    counts its classes and fits the label rule's thresholds for `datasets pair`. `instagram` is a
+    folder of one's own posts with labels.csv (post_id,label).
     """
     if name == "factify":
         _prepare_factify(path, output or Path("thresholds.json"), images, as_json)
         return
     from detectors.datasets import UnknownDataset
-    from detectors.datasets.catalogue import read_labelled
+    from detectors.datasets.catalogue import INSTAGRAM, read_labelled
+    from detectors.datasets.groups import told_once
     from detectors.datasets.labelled import MissingDataset
     from detectors.datasets.prepared import (
         BadData,
@@ -118,9 +134,11 @@ def prepare(
     )
 
     try:
-        found = list(read_labelled(name, path))
+        found = _own_posts(path, labels) if name == INSTAGRAM else list(read_labelled(name, path))
         others = [post for other in apart or () for post in read_posts_file(other)]
         alone = apart_from(found, others) if others else found
+        once = alone if near is None else told_once(alone, near, others)
+        n_repeats, alone = len(alone) - len(once), once
         posts = divide(alone, split, seed, held_out or ())
     except (UnknownDataset, MissingDataset, BadData) as error:
         raise UsageError(str(error)) from None
@@ -136,7 +154,8 @@ def prepare(
                 "set": name,
                 "split": split,
                 "read": len(found),
-                "repeats_others": len(found) - len(alone),
+                "repeats_others": len(found) - len(alone) - n_repeats,
+                "repeats_itself": n_repeats,
             }
             | {"near_duplicates": len(alone) - len(posts), "posts": counts}
         )
@@ -146,8 +165,24 @@ def prepare(
     left = f"{number(len(alone) - len(posts))} left out that nearly repeat one of another split"
     _say(f"{number(len(found))} posts read, {left}")
     if others:
-        _say(f"{number(len(found) - len(alone))} nearly repeat a post of {len(apart or ())} files")
+        n_others = len(found) - len(alone) - n_repeats
+        _say(f"{number(n_others)} nearly repeat a post of {len(apart or ())} files")
+    if near is not None:
+        _say(f"{number(n_repeats)} left out of which {near:g} is in another post of the set")
     _say(f"wrote {target}")
+
+
+def _own_posts(folder: Path, labels: str | None) -> list[Any]:
+    from detectors.datasets.prepared import parse_words
+    from hoaxwatch.labelled_folder import read_instagram
+
+    found = read_instagram(folder, None if labels is None else parse_words(labels))
+    _say(
+        f"{number(found.n_ties)} posts on which people are divided, {number(found.n_absent)} "
+        f"labelled that are not there or have no text, {number(found.n_problems)} records that "
+        "cannot be read"
+    )
+    return found.posts
 
 
 def _prepare_factify(path: Path, output: Path, images: Path | None, as_json: bool) -> None:

@@ -12,6 +12,7 @@ import typer
 
 from detectors.evaluation import Confusion, class_scores, confusion
 from hoaxwatch.commands import ask, pipeline
+from hoaxwatch.commands.options import connected
 from hoaxwatch.commands.simulate import write_world
 from hoaxwatch.show import Column, Output, notes, number, percent, show_rows
 from hoaxwatch.simulate.truth_file import Truth
@@ -52,7 +53,8 @@ def demo(
     )
     result = pipeline.run_files(settings, local.check_inputs(world.paths))
     pipeline.print_summary(result, settings)
-    ask.trends(hashtag=None, by="day", rising=True, limit=8, project="demo")
+    with connected(settings) as connection:
+        ask.show_hashtags(connection, Output.table, limit=8, rising=True)
     ask.clusters(hashtag="watertruth", algorithm="louvain", project="demo", min_users=8)
     with open_database(settings) as dsn, connect(dsn) as connection:
         _print_quality(connection, world.truth, settings.detector)

@@ -17,6 +17,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+#: Between the logits of two libraries in float32: sums in another order.
+MAX_DIFFERENCE = 1e-3
+
 Folders = Annotated[
     list[Path] | None,
     typer.Argument(help="Weights folders, or folders of such; default: what ships."),
@@ -75,6 +78,51 @@ def verify(folders: Folders = None, as_json: options.Json = False) -> None:
         notes.print(problem, markup=False, soft_wrap=True)
     if broken:
         raise UsageError(broken[0])
+
+
+@app.command("export-onnx")
+def export_onnx(
+    name: Annotated[str, typer.Argument(help="bert, or a weights folder of it.")],
+    out: Annotated[Path, typer.Argument(help="The folder to write.")],
+    as_json: options.Json = False,
+) -> None:
+    """Write encoder and head as ONNX, with the tokenizer, for programs that run no PyTorch.
+
+    model.onnx takes input_ids and attention_mask of any number of texts and tokens, and gives the
+    two logits and the calibrated score. Texts are to be normalised before as here, and what is not
+    in the model (languages, too short, unsure) is the program's to abstain from. Where onnxruntime
+    is installed, its logits are compared with ours.
+    """
+    from detectors.detector import DetectorUnusable
+    from detectors.model_folders import SHIPPED, detector_of
+    from detectors.onnx_file import export, greatest_difference
+
+    folder = SHIPPED / name if name in ("bert", "tfidf", "cascade_gcn") else Path(name)
+    if (found := detector_of(folder)) != "bert":
+        what = f"{name} holds weights of {found}" if found else f"{name} holds no weights we know"
+        raise UsageError(f"{what}: only those of bert are written as ONNX")
+    try:
+        said = export(folder, out)
+        difference = greatest_difference(folder, out)
+    except (DetectorUnusable, ValueError) as error:
+        raise UsageError(str(error)) from None
+    except OSError as error:
+        raise UsageError(
+            f"cannot write {error.filename or out}: {error.strerror}; choose another folder"
+        ) from None
+    if difference is not None and difference > MAX_DIFFERENCE:
+        raise UsageError(
+            f"ONNX Runtime's logits are {difference:.1e} from ours: do not use {out}/model.onnx"
+        )
+    if as_json:
+        print_json({**said, "out": str(out), "greatest_difference": difference})
+        return
+    checked = (
+        "not checked: pip install onnxruntime, and say it again"
+        if difference is None
+        else f"ONNX Runtime's logits are within {difference:.0e} of ours"
+    )
+    notes.print(f"wrote {out}/model.onnx, tokenizer.json, config.json; {checked}", markup=False)
 
 
 def _found(folders: list[Path] | None) -> list[Path]:

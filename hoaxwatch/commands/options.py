@@ -115,6 +115,18 @@ def parse_time(text: str | None, option: str, zone: str = "UTC") -> datetime | N
         raise UsageError(f"{option} {text!r} is beyond the calendar") from None
 
 
+def parse_day(text: str, option: str) -> datetime:
+    """The start of a UTC day given by the user.
+
+    >>> parse_day("2023-04-24", "--date").isoformat()
+    '2023-04-24T00:00:00+00:00'
+    """
+    moment = parse_time(text, option)
+    if moment is None or moment != moment.replace(hour=0, minute=0, second=0, microsecond=0):
+        raise UsageError(f"{option} {text!r} is no day; write 2026-03-02")
+    return moment
+
+
 def format_of(format: str | None, columns: str | None) -> str | None:
     """What --format and --columns say together.
 

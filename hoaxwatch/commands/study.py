@@ -16,13 +16,13 @@ from detectors.detector import Detector
 from detectors.registry import load_detector
 from hoaxwatch import study as tables_of
 from hoaxwatch.commands import options
-from hoaxwatch.commands.options import parse_time
+from hoaxwatch.commands.options import parse_day
 from hoaxwatch.commands.track import PRESETS, read_hashtags
 from hoaxwatch.evidence import detector_of
 from hoaxwatch.live import open_named, say, stopping
 from hoaxwatch.study import StudyDay, count_days, pool, shown
+from storage import errata, history, tracking
 from storage import study as stored
-from storage import tracking
 from storage.database import Connection, connect, database_errors, open_database
 from streams import local
 from streams.errors import UsageError
@@ -58,9 +58,10 @@ def daily(
     """
     settings = read_settings(project=project, database=database, detector=detector)
     yesterday = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
-    day = _day_of(date or yesterday, "--date")
+    day = parse_day(date or yesterday, "--date")
     with open_database(settings) as dsn:
         with database_errors(dsn), connect(dsn) as connection:
+            history.take_snapshot(connection, datetime.now(UTC))
             hashtags = [row.hashtag for row in tracking.read_tracked(connection)]
         if not hashtags:
             raise UsageError("nothing is tracked; say what: hoaxwatch track add HASHTAG")
@@ -106,7 +107,7 @@ def study(
         instagram_most_posts=cap,
         x_most_posts=max(cap, 10),
     )
-    first, last = _day_of(since, "--from"), _day_of(until, "--to")
+    first, last = parse_day(since, "--from"), parse_day(until, "--to")
     if last < first:
         raise UsageError(f"--to {until} is before --from {since}; exchange them")
     tags = read_hashtags(hashtags)
@@ -117,13 +118,6 @@ def study(
         _collect(dsn, settings, source or [])
         named = sorted({key for key, _ in tags})
         _report(dsn, settings, named, first, last + timedelta(days=1), beside or [], out, cap)
-
-
-def _day_of(text: str, option: str) -> datetime:
-    moment = parse_time(text, option)
-    if moment is None or moment != moment.replace(hour=0, minute=0, second=0, microsecond=0):
-        raise UsageError(f"{option} {text!r} is no day; write 2026-03-02")
-    return moment
 
 
 def _collect(dsn: str, settings: Settings, sources: Sequence[str]) -> None:
@@ -157,6 +151,7 @@ def _report(
             f"{judge.name} {judge.version}": _days(connection, hashtags, since, until, judge)
             for judge in detectors
         }
+        wrong = errata.read_errata_of_hashtags(connection, hashtags, since, until)
     first, last = f"{since:%Y-%m-%d}", f"{until - timedelta(days=1):%Y-%m-%d}"
     title = f"Daily study, {first} to {last}" if first != last else f"Daily report, {first}"
     manifest: dict[str, Any] = {
@@ -169,11 +164,12 @@ def _report(
             {"name": d.name, "version": d.version, "threshold": d.threshold} for d in detectors
         ],
         "counts": {name: _counts(days) for name, days in tables.items()},
+        "errata": [tables_of.erratum_line(erratum) for erratum in wrong],
     }
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder / "study.csv", tables_of.as_csv(tables))
-    _write(folder / "study.md", tables_of.as_markdown(title, tables))
-    _write(folder / "study.html", tables_of.as_html(title, tables))
+    _write(folder / "study.md", tables_of.as_markdown(title, tables, wrong))
+    _write(folder / "study.html", tables_of.as_html(title, tables, wrong))
     _write(folder / "manifest.json", json.dumps(manifest, indent=2, sort_keys=True) + "\n")
     for name, days in tables.items():
         whole = pool(days)

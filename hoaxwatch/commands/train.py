@@ -50,6 +50,14 @@ def train(
     languages: Annotated[
         str, typer.Option("--languages", help="Of the texts; others get an abstention.")
     ] = "en",
+    calibration: Annotated[
+        str,
+        typer.Option("--calibration", help="platt, or isotonic with enough validation posts."),
+    ] = "platt",
+    abstain: Annotated[
+        str | None,
+        typer.Option("--abstain", help="No opinion between these scores, as 0.4,0.6."),
+    ] = None,
     seed: Seed = 0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on after the last epoch of a stopped training.")
@@ -65,11 +73,13 @@ def train(
     """
     from detectors.datasets.prepared import BadData
     from detectors.encoder import DEFAULT_ENCODER
-    from detectors.training import Task, run, trainer_of
+    from detectors.training import CALIBRATIONS, Task, run, trainer_of
 
     trainer = trainer_of(detector)
     if balance not in ("none", "eda"):
         raise UsageError(f"--balance {balance!r} is neither none nor eda")
+    if calibration not in CALIBRATIONS:
+        raise UsageError(f"--calibration {calibration!r} is none of {', '.join(CALIBRATIONS)}")
     try:
         read = load_posts(data, labels, seed) if trainer.reads == "posts" else []
     except BadData as error:
@@ -95,6 +105,8 @@ def train(
                 resume=resume,
                 languages=tuple(part.strip() for part in languages.split(",") if part.strip()),
                 trained_on=datetime.now(UTC).date().isoformat(),
+                calibration=calibration,
+                abstain=() if abstain is None else _band(abstain),
             ),
         )
         if trainer.reads == "posts":
@@ -125,10 +137,10 @@ def train(
 
 def load_posts(data: Sequence[Path], labels: str | None, seed: int) -> list[Any]:
     """The posts of these files with their splits. Raises: BadData."""
-    from detectors.datasets.prepared import parse_words, read_posts_file, with_splits
+    from detectors.datasets.prepared import parse_words, read_posts_files, with_splits
 
     words = None if labels is None else parse_words(labels)
-    return with_splits([post for path in data for post in read_posts_file(path, words)], seed)
+    return with_splits(read_posts_files(data, words), seed)
 
 
 def digest(path: Path) -> str:
@@ -172,6 +184,16 @@ def _balanced(posts: list[Any], encoder: str, seed: int) -> list[Any]:
     from detectors.text.augment import balanced, neighbours
 
     return balanced(posts, neighbours(read_encoder(encoder)), seed)
+
+
+def _band(written: str) -> tuple[float, float]:
+    try:
+        low, high = map(float, written.split(","))
+    except ValueError:
+        low = high = 0.0
+    if not 0 < low < high < 1:
+        raise UsageError(f"--abstain {written!r}: write two scores between 0 and 1, as 0.4,0.6")
+    return low, high
 
 
 def _changes(given: Sequence[str]) -> dict[str, str]:

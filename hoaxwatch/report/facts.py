@@ -10,7 +10,8 @@ from typing import Any
 import psycopg
 
 from hoaxwatch.pictures import busiest_accounts
-from storage import reads
+from storage import errata, reads
+from storage.errata import Erratum
 from storage.reads import (
     ClusterRow,
     HashtagRow,
@@ -82,6 +83,7 @@ class ReportData:
     pairs: Sequence[PairRow] = ()
     windows: Sequence[ClusteredWindow] = ()
     posts: Sequence[Mapping[str, Any]] = ()
+    errata: Sequence[Erratum] = ()
 
 
 def read_report_data(
@@ -148,6 +150,7 @@ def read_report_data(
             pairs=reads.read_pairs_among(connection, tag_keys, start, end),
             windows=windows,
             posts=[post for post in posts if post["shares"]],
+            errata=errata.read_errata(connection),
         )
 
 

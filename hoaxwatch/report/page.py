@@ -32,7 +32,7 @@ OUTCOMES = {
     "unchanged": "met again, nothing new",
     "deletion applied": "deletion notices, applied",
     "not a post": "understood, but no post",
-    "expired": "posts that were deleted before and stay away",
+    "expired": "posts that were deleted before or are older than what is kept",
     "quarantined": "could not be understood; kept with the reason",
 }
 

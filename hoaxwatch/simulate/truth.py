@@ -24,7 +24,7 @@ from unicodedata import normalize
 import numpy as np
 
 from graph.communities import Communities, infomap, louvain
-from graph.lineage import find_events, is_large_enough, name_clusters
+from graph.lineage import LineageEvent, SizeWatch, find_events, is_large_enough, name_clusters
 from graph.stability import find_stars
 from graph.users import UserNetwork
 from hoaxwatch.simulate.sightings import (
@@ -588,6 +588,10 @@ class _Lineages:
         self.events: list[Row] = []
         #: Window -> name -> accounts.
         self.windows: dict[int, dict[str, list[str]]] = {}
+        self.watch = self._new_watch()
+
+    def _new_watch(self) -> SizeWatch:
+        return SizeWatch(-(-self.length // self.step))
 
     def name(self, start: int, links: UserNetwork, found: Communities) -> list[Row]:
         """Name and accounts one window length earlier, per cluster; None for small ones."""
@@ -602,7 +606,8 @@ class _Lineages:
             if last == start - self.step:
                 before = self.windows[last]
             else:  # a pause ends all
-                self._tell(last + self.step, self.windows[last], {})
+                self._tell(last + self.step, find_events(self.windows[last], {}))
+                self.watch = self._new_watch()
         moment = datetime.fromtimestamp(start, UTC).isoformat()
         names = name_clusters(
             f"tag:{self.tag}:{self.algorithm}",
@@ -611,7 +616,7 @@ class _Lineages:
             previous=before,
         )
         after = {name: groups[c] for name, c in zip(names, followed, strict=True)}
-        self._tell(start, before, after)
+        self._tell(start, [*find_events(before, after), *self.watch.see(after)])
         self.windows[start] = after
         earlier = self.windows.get(start - self.length, {})
         name_of = dict(zip(followed, names, strict=True))
@@ -620,10 +625,8 @@ class _Lineages:
             for c in range(found.n_communities)
         ]
 
-    def _tell(
-        self, start: int, before: Mapping[str, list[str]], after: Mapping[str, list[str]]
-    ) -> None:
-        for event in find_events(before, after):
+    def _tell(self, start: int, events: Iterable[LineageEvent]) -> None:
+        for event in events:
             counts = str(event.n_before), str(event.n_after)
             what = event.name, event.kind, event.other
             self.events.append((self.tag, self.algorithm, time_text(start), *what, *counts))

@@ -12,7 +12,7 @@ from hoaxwatch.pictures import plan_tags
 from hoaxwatch.report.page import judgement
 from hoaxwatch.web import charts
 from hoaxwatch.web.network import Layouts, coordinated_accounts, network_answer
-from storage import alerts, labels, reads, tracking
+from storage import alerts, errata, labels, reads, tracking
 from storage.database import Connection
 from storage.reads import HashtagRow, SpreadRow, TrendRow
 from storage.spreads import read_spread
@@ -149,7 +149,8 @@ def read_post(connection: Connection, platform: str, post_id: str) -> dict[str, 
     for post in reads.read_trace(connection, post_id):
         if post["platform"] == platform:
             said = labels.read_labels_of(connection, platform, post_id)
-            return post | {"labels": said}
+            wrong = errata.read_errata_of_post(connection, platform, post_id)
+            return post | {"labels": said, "errata": [row._asdict() for row in wrong]}
     raise NotThere(
         f"no post {platform}:{post_id} is stored in this project; it may be in quarantine, deleted,"
         " or in another project"
@@ -162,7 +163,8 @@ def read_account(connection: Connection, platform: str, author_id: str) -> dict[
     if account is None:
         raise NotThere(f"no post of account {platform}:{author_id} is stored in this project")
     posts = reads.read_account_posts(connection, platform, author_id, 100)
-    return account | {"latest": posts}
+    wrong = errata.read_errata_of_account(connection, platform, author_id)
+    return account | {"latest": posts, "errata": [row._asdict() for row in wrong]}
 
 
 def read_alert(connection: Connection, alert_id: int) -> dict[str, Any]:

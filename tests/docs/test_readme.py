@@ -18,7 +18,19 @@ READMES = [path for path in files() if path.suffix == ".md"]
 PROGRAM = Path(sys.executable).with_name("hoaxwatch")
 GROUPS = {
     *("alerts", "claims", "config", "datasets", "db"),
-    *("evaluate", "follow", "graph", "labels", "media", "models", "quarantine", "topics", "track"),
+    *(
+        "errata",
+        "evaluate",
+        "follow",
+        "graph",
+        "labels",
+        "media",
+        "models",
+        "quarantine",
+        "topics",
+        "track",
+        "trends",
+    ),
 }
 #: Commands that need no database and write nothing are run as they stand.
 CHEAP = {"score", "config", "formats", "detectors", "sources"}

@@ -34,7 +34,7 @@ SESSION_SECONDS = 6.0
 #: After so long something is not slow but wrong, however busy the machine.
 PATIENCE_SECONDS = 300.0
 #: What the workers are told by environment, and the reference run by argument.
-WINDOWS = {"window_hours": 24, "window_step_hours": 24, "cluster_min_users": 5}
+WINDOWS: dict[str, Any] = {"window_hours": 24, "window_step_hours": 24, "cluster_min_users": 5}
 
 
 def make_posts(n: int, seed: int = 1) -> list[Post]:

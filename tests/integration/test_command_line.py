@@ -89,6 +89,20 @@ def test_every_answer_in_every_form(
     assert sum(row["posts"] for row in days) == sum(row["posts"] for row in hours)
     assert sum(row["posts"] for row in days) == listed[0]["posts"]
     assert f"#{tag}" in answer(capsys, ["trends", "-t", tag, *at])
+    whole = json.loads(answer(capsys, ["trends", "-t", tag, "--adjusted", "tfidf", "--json", *at]))
+    assert [{k: v for k, v in row.items() if "adjusted" not in k} for row in whole] == days
+    for row in whole:
+        assert (row["adjusted_share"] is None) == (row["judged"] == 0)
+        if row["judged"]:
+            assert row["adjusted_low"] <= row["adjusted_share"] <= row["adjusted_high"]
+    assert "adjusted" in answer(capsys, ["trends", "-t", tag, "--adjusted", "bert", *at])
+    fails(capsys, ["trends", "--adjusted", "bert", *at], USAGE, "--adjusted goes with --hashtag")
+    fails(
+        capsys,
+        ["trends", "-t", tag, "--adjusted", "gone.json", *at],
+        USAGE,
+        "cannot read gone.json",
+    )
 
     first = days[0]["bucket_start"][:10]
     since = json.loads(answer(capsys, ["trends", "-t", tag, "--since", first, *at, "--json"]))

@@ -138,7 +138,15 @@ def test_a_public_set_is_made_ready(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert cli.run(["datasets", "list", "--data", ".", "--json"]) == 0
     counts = {row["name"]: row["posts"] for row in json.loads(capsys.readouterr().out)}
     assert (counts["liar"], counts["constraint"], counts["weibo_2017"]) == (240, 240, None)
+    rows = Path("text/liar_train.tsv").read_text()
+    Path("text/liar_train.tsv").write_text(rows + rows.replace("\n", " again\n"))
+    assert cli.run([*liar, "--json", "-o", "once.jsonl", "--near", "0.8"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["read"] == 360
+    assert again["repeats_itself"] >= 120
+    kept = [json.loads(line)["text"] for line in Path("once.jsonl").read_text().splitlines()]
+    assert len(set(kept)) == len(kept) <= 240
     assert cli.run(["datasets", "prepare", "lair", "text"]) == 2
-    assert "no set of texts or posts is called 'lair'; there are: constraint" in (
+    assert "no set of texts or posts is called 'lair'; there are: coaid" in (
         capsys.readouterr().err
     )

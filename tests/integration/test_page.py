@@ -7,7 +7,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -33,6 +33,7 @@ from hoaxwatch.web.guard import Access, access_of
 from hoaxwatch.web.site import ASSETS
 from storage import tracking
 from storage.database import connect
+from storage.errata import Kind, add_erratum
 from tests.paged import XSS, Project, named, rows, small_project
 
 if TYPE_CHECKING:
@@ -189,6 +190,21 @@ def test_a_label_is_stored_and_counted(project: Project, client: TestClient) -> 
     answer = client.post(address, data=form | {"label": "none"})
     assert "Nobody has labelled it" in answer.text
     assert flagged() == before
+
+
+def test_what_was_flagged_wrongly_is_said(project: Project, client: TestClient) -> None:
+    names = named(project)
+    address = f"/post?name={names['post']}"
+    assert "Erratum" not in client.get(address).text
+    now = datetime.now(UTC)
+    with connect(project.dsn) as connection:
+        wrong: list[tuple[Kind, str]] = [("post", names["post"]), ("account", names["account"])]
+        for kind, name in wrong:
+            platform, _, own_id = name.partition(":")
+            assert add_erratum(connection, kind, platform, own_id, f"Wrong: {XSS}", "ann", now)
+    for shown in (client.get(address).text, client.get(f"/account?name={names['account']}").text):
+        assert "Erratum" in shown and "Wrong: " in shown and "<script>alert" not in shown
+    assert client.get("/api/post", params={"name": names["post"]}).json()["errata"]
 
 
 def test_what_is_decided_about_an_alert(project: Project, client: TestClient) -> None:

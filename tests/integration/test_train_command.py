@@ -69,12 +69,41 @@ def test_train_evaluate_and_run_with_it(capsys: pytest.CaptureFixture[str]) -> N
     assert "weights.npz has sha256" in said(capsys)
 
 
+def test_calibrated_by_isotonic_regression_with_a_band(capsys: pytest.CaptureFixture[str]) -> None:
+    rng = random.Random(6)
+    for number, name in enumerate(("few", "many")):
+        n = 200 if name == "few" else 12_000
+        rows = [f"{sentence(rng, i % 2 == 0)},{'hoax' if i % 2 == 0 else 'fine'}" for i in range(n)]
+        Path(f"{name}.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
+        data = ["--data", f"{name}.csv", *WORDS]
+        ask = ["--calibration", "isotonic", "--abstain", "0.4,0.6", "--out", name]
+        assert cli.run(["train", "tfidf", *data, *ask]) == cli.OK
+        noted = "isotonic calibration wants 1,000 validation posts, there are 20: Platt scaling is"
+        assert (noted in said(capsys)) == (number == 0)
+        found = json.loads(Path(name, "config.json").read_text())["calibration"]
+        assert ("knots" in found, found["abstain"]) == (name == "many", [0.4, 0.6])
+    assert cli.run(["models", "verify", "many"]) == cli.OK
+    capsys.readouterr()
+    assert cli.run(["evaluate", "tfidf=many", *data, "--json"]) == cli.OK
+    one = json.loads(capsys.readouterr().out)["detectors"]["tfidf=many"]
+    assert one["abstained"]["unsure_band"] > 0
+    assert one["calibration_error"] < 0.05
+    config = json.loads(Path("many/config.json").read_text())
+    config["calibration"]["knots"].reverse()
+    Path("many/config.json").write_text(json.dumps(config))
+    assert cli.run(["models", "verify", "many"]) == cli.USAGE
+    assert "has knots that do not rise" in said(capsys)
+
+
 @pytest.mark.parametrize(
     ("command", "words"),
     [
         (["train", "tfidf"], "say what it is with --labels fine=likely_false"),
         (["train", "fish"], "no detector called 'fish' can be trained; there are: att_xdsf, bert"),
         (["train", "tfidf", "--balance", "some", *WORDS], "--balance 'some' is neither none nor"),
+        (["train", "tfidf", "--calibration", "none", *WORDS], "'none' is none of platt, isotonic"),
+        (["train", "tfidf", "--abstain", "0.6,0.4", *WORDS], "--abstain '0.6,0.4': write two"),
+        (["train", "cascade_gcn", "--abstain", "0.4,0.6"], "takes no --calibration and no --abst"),
         (["train", "tfidf", "--set", "c", *WORDS], "--set 'c': write it as epochs=3"),
         (["train", "tfidf", "--set", "d=1", *WORDS], "there is no setting 'd'; there are"),
         (["train", "cascade_gcn"], "holds no twitter15/edges.csv.xz"),

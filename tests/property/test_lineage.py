@@ -3,7 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.lineage import find_events, follow_lineages, name_clusters, relate_clusters
+from graph.lineage import (
+    LineageRules,
+    SizeWatch,
+    find_events,
+    follow_lineages,
+    name_clusters,
+    relate_clusters,
+)
 
 MEMBERS = [f"u{i:02}" for i in range(24)]
 
@@ -68,3 +75,26 @@ def test_relations_are_symmetric(one: list[list[str]], other: list[list[str]]) -
         frozenset(x[:-1] + {"<": ">", ">": "<"}[x[-1]] for x in pair) for pair in pairs(other, one)
     }
     assert pairs(one, other) == turned
+
+
+FEW = LineageRules(min_changed=1)
+
+
+@given(
+    st.lists(st.tuples(st.sets(st.sampled_from(MEMBERS)), st.booleans()), min_size=9, max_size=20)
+)
+def test_what_is_told_depends_on_the_last_windows_alone(
+    windows: list[tuple[set[str], bool]],
+) -> None:
+    """So a recount may begin anywhere, and events are a function of what is stored."""
+    lineages = [
+        {"a": members, "b": set(MEMBERS[:4]) - members} if both else {"a": members}
+        for members, both in windows
+    ]
+    whole = SizeWatch(1, FEW)
+    told = [whole.see(window) for window in lineages]
+    for last in range(len(lineages)):
+        later = SizeWatch(1, FEW)
+        first = max(0, last + 1 - later.n_windows)
+        again = [later.see(window) for window in lineages[first : last + 1]]
+        assert again[-1] == told[last]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,13 @@ def judged(name: str, scores: list[float], threshold: float = 0.5) -> Judged:
 LABELLED = [1, 1, 1, 0, 0, 0, 0, 1]
 FIRST = judged("first", [0.9, 0.8, 0.2, 0.6, 0.1, 0.3, NAN, NAN])
 SECOND = judged("second", [0.9, 0.4, 0.7, 0.2, 0.1, 0.3, 0.1, 0.9])
+
+
+def test_platform_and_month_are_slices() -> None:
+    post = posts([1])[0]._replace(platform="weibo", posted_at=datetime(2020, 3, 1, tzinfo=UTC))
+    found = slices_of(post)
+    assert (found["platform"], found["month"]) == ("weibo", "2020-03")
+    assert "platform" not in slices_of(posts([1])[0])
 
 
 def test_what_is_scored_is_measured_and_abstentions_are_counted() -> None:

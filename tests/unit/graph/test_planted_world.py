@@ -101,7 +101,7 @@ def test_communities_of_each_day_are_recovered(algorithm: str) -> None:
     assert min(agreement) > 0.85
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2, 3, 4, 5, 6])
 def test_changes_of_communities_are_found_when_they_happen(seed: int) -> None:
     """Windows of two days, one day apart; what is planted at a day is in the window that has it."""
     lineage = world_of(seed).lineage["x"]
@@ -120,18 +120,22 @@ def test_changes_of_communities_are_found_when_they_happen(seed: int) -> None:
         planted_in.append(
             {user_of(a): name for name, who in lineage.members_on(day + 1).items() for a in who}
         )
-    told = follow_lineages("talk", windows)
-    seen = [
-        (event.kind, int(window.window))
-        for window in told[1:]
-        for event in window.events
-        if event.kind in ("born", "merged", "split", "died")
-    ]
+    told = follow_lineages("talk", windows, length_in_steps=2)
+    seen = [(e.kind, int(window.window)) for window in told[1:] for e in window.events]
     planted = {e.change: e.day for e in lineage.events}
-    # the day of the change is the second of its window, or the first where both halves must show
-    assert [kind for kind, _ in seen] == ["born", "merged", "split", "died"]
+    assert [kind for kind, _ in seen] == ["grew", "born", "merged", "split", "shrank", "died"]
     for kind, day in seen:
-        assert day in (planted[kind] - 1, planted[kind])
+        # the day of the change is the second of its window, or the first where both halves must
+        # show; that many have left is known when a window has passed without them
+        first = planted[kind] - 1 if kind != "shrank" else planted[kind]
+        assert day in (first, first + 1)
+    # of those that grew and shrank each has, most of them, the accounts that were planted to
+    for kind, community in (("grew", "hill"), ("shrank", "hill")):
+        ((name, day),) = [
+            (e.name, int(w.window)) for w in told[1:] for e in w.events if e.kind == kind
+        ]
+        members = windows[day][1][told[day].names.index(name)]
+        assert Counter(map(planted_in[day].get, members)).most_common(1)[0][0] == community
     # and the born one is the planted one
     (born,) = [e for w in told[1:] for e in w.events if e.kind == "born"]
     day = planted["born"] - 1

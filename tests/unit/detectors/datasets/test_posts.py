@@ -70,6 +70,7 @@ def test_mediaeval(tmp_path: Path) -> None:
             "times_listed": None,
             "verified": 1,
         },
+        platform="x",
     )
     assert (second.split, second.event, second.images) == ("test", "nepal", ())
     assert second.posted_at == datetime(2014, 3, 11, 23, 59, 22, tzinfo=UTC)
@@ -132,7 +133,7 @@ def test_wrong_file_is_told_by_its_missing_column(tmp_path: Path, name: str) -> 
 
 
 def test_unknown_set_is_told_with_the_known_ones() -> None:
-    with pytest.raises(UnknownDataset, match="no set of posts is called 'weibo'; there are: medi"):
+    with pytest.raises(UnknownDataset, match="no set of posts is called 'weibo'; there are: coaid"):
         read_posts("weibo", Path())
 
 

@@ -17,6 +17,7 @@ from detectors.datasets.prepared import (
     divide,
     parse_words,
     read_posts_file,
+    read_posts_files,
     with_splits,
     write_posts_file,
 )
@@ -96,7 +97,7 @@ def test_what_cannot_be_used_is_said_in_one_line(
     elif written is not None:
         path.write_bytes(written)
     with pytest.raises(BadData, match=said) as caught:
-        read_posts_file(path)
+        read_posts_files([path])
     assert "\n" not in str(caught.value)
 
 
