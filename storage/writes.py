@@ -667,6 +667,15 @@ def apply_deletions(
     )
     hashtags = sorted({hashtag for (hashtag,) in marked})
     retelling.note_tellers(cursor)
+    forgotten = [f"{d.platform}:{d.deleted_id}" for d in deletions if d.kind == "author"]
+    cursor.execute(
+        "DELETE FROM hoaxwatch.tracked_accounts WHERE platform || ':' || account_id = ANY (%s)",
+        (forgotten,),
+    )
+    cursor.execute(
+        "DELETE FROM hoaxwatch.snowball_decisions WHERE kind = 'account' AND name = ANY (%s)",
+        (forgotten,),
+    )
     # the rows go now, the files with the next sweep
     cursor.execute(
         "WITH gone AS (DELETE FROM hoaxwatch.media_files f USING stage_doomed d"
