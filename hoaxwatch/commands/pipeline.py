@@ -33,6 +33,7 @@ from hoaxwatch.show import (
 )
 from storage.database import open_database
 from streams import local, steps
+from streams.errors import UsageError
 from streams.formats.registry import FORMATS, load_format
 from streams.local import InputFile, RunResult
 from streams.records import Content, content_hash
