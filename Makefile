@@ -10,11 +10,11 @@ unexport PYTHONPATH
 
 RUN := .venv/bin/python -m
 
-.PHONY: help venv web demo test faults month lint bench clean
+.PHONY: help venv web demo test faults servers month lint bench clean
 
 help: ## list these targets
 	@echo "hoaxwatch; Python 3.11 to 3.13 is needed (PYTHON=... names one), everything else is installed into .venv"
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-6s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-7s %s\n' "$$name" "$$what"; done
 
 venv: ## make .venv and install hoaxwatch into it (every other target does this first)
 	@sh infra/venv.sh
@@ -31,6 +31,9 @@ test: venv ## all tests this machine can run, and which were skipped and why (AR
 
 faults: venv ## the fault tests in their long form (half an hour; ARGS=-k database)
 	@HOAXWATCH_TEST_LONG=1 $(RUN) pytest -ra tests/faults $(ARGS)
+
+servers: venv ## tests of the database, the long ones too, on every PostgreSQL that is here (half an hour)
+	@HOAXWATCH_TEST_SERVERS=all $(RUN) pytest -ra tests/integration $(ARGS)
 
 month: venv ## the invented month of 40,000 posts against its truth, three seeds; a month of a study (half an hour)
 	@HOAXWATCH_TEST_MONTH=1 $(RUN) pytest -ra tests/integration/test_simulated_month.py tests/integration/test_study.py $(ARGS)

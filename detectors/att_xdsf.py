@@ -32,6 +32,7 @@ from detectors.networks.files import (
 )
 from detectors.networks.images import BACKBONES, SmallCnn, Vgg19
 from detectors.networks.text import Bert, Characters, Given, frozen_states
+from detectors.occlusion import largest_first, texts_without_a_word
 from detectors.posts import PostVerdict, WholePost, post_hash
 from detectors.social.categories import Field, categories_of
 from detectors.text.normalise import normalise
@@ -135,9 +136,7 @@ class AttXdsfDetector:
         prepared = self._prepare(post)
         whole, found = self._logit(prepared), list(judged.verdict.evidence)
         if "text" in judged.used:
-            said = post.content.text.split()[:MAX_TOKENS]
-            for word in dict.fromkeys(said):
-                rest = " ".join(w for w in said if w != word)
+            for word, rest in texts_without_a_word(post.content.text, MAX_TOKENS):
                 less = prepared._replace(text=texts_of([rest], self.model)[0])
                 found.append((f"word {word.casefold()}", round(whole - self._logit(less), 6)))
         if "social" in judged.used:
@@ -147,7 +146,7 @@ class AttXdsfDetector:
                     social[i] = 0
                     less = prepared._replace(social=social)
                     found.append((f"attribute {own.name}", round(whole - self._logit(less), 6)))
-        return _largest_first(found)
+        return largest_first(found)
 
     def _judge(self, post: WholePost) -> PostVerdict:
         prepared = self._prepare(post)
@@ -156,7 +155,7 @@ class AttXdsfDetector:
         if used and (set(used) != {"social"} or self.model.config.modalities == ("social",)):
             whole = self._logit(prepared)
             score = round(sigmoid(whole), 6)
-            evidence = _largest_first(
+            evidence = largest_first(
                 [
                     (f"branch {name}", round(whole - self._logit(without(prepared, name)), 6))
                     for name in used
@@ -286,10 +285,6 @@ def make_network(config: Config, encoder: Encoder | None) -> AttXdsf:
         config.fusion,
         config.width,
     )
-
-
-def _largest_first(found: Sequence[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
-    return tuple(sorted(found, key=lambda pair: (-abs(pair[1]), pair[0])))
 
 
 # Weights

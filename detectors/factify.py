@@ -101,6 +101,15 @@ class Scores(NamedTuple):
     length: float
 
 
+def split_sentences(text: str) -> list[str]:
+    """The sentences of a document, by their full stops.
+
+    >>> split_sentences(" It is so. Is it? ")
+    ['It is so.', 'Is it?']
+    """
+    return [sentence for sentence in _SENTENCE_END.split(text.strip()) if sentence]
+
+
 # Scores
 
 
@@ -181,9 +190,7 @@ def score_pairs(
     def number(text: str) -> int:
         return texts.setdefault(text, len(texts))
 
-    sentences = [
-        [number(s) for s in _SENTENCE_END.split(pair.document.strip()) if s] for pair in pairs
-    ]
+    sentences = [[number(s) for s in split_sentences(pair.document)] for pair in pairs]
     for pair in pairs:
         for text in (pair.claim, pair.document, pair.claim_ocr, pair.document_ocr):
             number(text)

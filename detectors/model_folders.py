@@ -75,7 +75,7 @@ def describe(folder: Path) -> dict[str, Any]:
 def problem_of(folder: Path) -> str | None:
     """Why a folder cannot be used, or None; loads it as a run would."""
     from detectors.cascade_gcn import CascadeGcnDetector
-    from detectors.registry import POST_DETECTORS, load_detector, load_post_detector
+    from detectors.registry import load_detector
 
     name = detector_of(folder)
     try:
@@ -83,8 +83,6 @@ def problem_of(folder: Path) -> str | None:
             return f"{folder}: no detector here writes such a config.json; train again"
         if name == "cascade_gcn":
             CascadeGcnDetector(folder)
-        elif name in POST_DETECTORS:
-            load_post_detector(name, folder)
         else:
             load_detector(name, weights=folder)
     except DetectorUnusable as error:

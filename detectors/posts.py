@@ -8,18 +8,27 @@ what had a voice and what had not; a post of which nothing is left is not judged
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from hashlib import blake2b, sha256
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
 from detectors.image.decode import LIMITS, Limits, Pixels, Unreadable, decode
 from detectors.image.text_presence import is_text_likely
-from detectors.social.attributes import Attributes, account_attributes, text_attributes
+from detectors.social.attributes import (
+    ACCOUNT_ATTRIBUTES,
+    Attributes,
+    account_attributes,
+    text_attributes,
+)
 from detectors.text.normalise import MAX_CHARACTERS
-from detectors.text.ocr import Reading
+from detectors.text.ocr import Ocr, Reading
 from streams.records import Author, Content, Verdict, hashtag_key
+
+#: What a detector may read of a post beside its words and their language. account: figures of who
+#: published it. counters: how often it was liked and shared, each with its age.
+Part = Literal["hashtags", "account", "counters", "pictures"]
 
 _HASHTAG = re.compile(r"#(?<!\w#)(\w+)")
 #: A word that is nothing but hashtags, or a link.
@@ -67,12 +76,14 @@ class WholePost(NamedTuple):
 class PostVerdict(NamedTuple):
     """A verdict, which parts of the post had a voice in it, and why each other had none.
 
-    The verdict's `input_hash` is that of the whole post (`post_hash`).
+    The verdict's `input_hash` is that of the whole post (`post_hash`). attention: what the network
+    itself weighed most, as (part, weight): "branch text", "word cure"; its largest few.
     """
 
     verdict: Verdict
     used: tuple[str, ...]
     missing: Mapping[str, str]
+    attention: tuple[tuple[str, float], ...] = ()
 
 
 class PostDetector(Protocol):
@@ -93,6 +104,30 @@ class PostDetector(Protocol):
 
     def score(self, posts: Sequence[WholePost]) -> list[PostVerdict]:
         """One verdict per post, in order."""
+
+    def explain(self, post: WholePost) -> tuple[tuple[str, float], ...]:
+        """What weighed most, as (feature, contribution to the logit), largest first."""
+
+
+@runtime_checkable
+class ReadsPosts(Protocol):
+    """A detector (`detectors.detector.Detector`) that reads more of a post than its words. Its
+    `score` is what it says where nothing else is known."""
+
+    @property
+    def reads(self) -> frozenset[Part]:
+        """What else: all that its score depends on, and all that it is given."""
+
+    @property
+    def make_ocr(self) -> Callable[[], Ocr] | None:
+        """Makes an engine for the words in pictures, one for each thread; None: it reads none."""
+
+    def score_posts(self, posts: Sequence[WholePost]) -> list[PostVerdict]:
+        """One verdict per post, in order. As pure as `Detector.score`."""
+
+    def explain_post(self, post: WholePost) -> tuple[tuple[str, float], ...]:
+        """What weighed most, as (feature, contribution to the logit), largest first; () if it is
+        not scored."""
 
 
 #: Reads the words in a picture, such as `Ocr.read` of an engine, with or without a cache.
@@ -139,6 +174,20 @@ def words_in(pictures: Sequence[SeenPicture], read: Read) -> str:
     """The words in all pictures, one after the other; read only where text is likely."""
     seen = [p.pixels for p in pictures if p.pixels is not None]
     return " ".join(filter(None, (read(x).text for x in seen if is_text_likely(x))))
+
+
+def parts_of(attributes: Set[str]) -> set[Part]:
+    """The parts of a stored post that these attributes are of; those of its text are of none.
+
+    >>> parts_of({"n_links", "followers"}), parts_of({"likes"})
+    ({'account'}, {'counters'})
+    """
+    found: set[Part] = set()
+    if attributes & {*ACCOUNT_ATTRIBUTES, "hour"}:
+        found.add("account")
+    if attributes & {"likes", "retweets"}:
+        found.add("counters")
+    return found
 
 
 def post_hash(post: WholePost) -> bytes:

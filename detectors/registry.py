@@ -1,28 +1,23 @@
 """Name -> detector. The table is the whole mechanism: add one line per detector.
 
-Classes are named as strings and imported on first use, so that listing detectors imports no model.
+Classes, or functions that make one, are named as strings and imported on first use: listing
+detectors imports no model.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from inspect import signature
-from pathlib import Path
 
 from detectors.detector import Detector, DetectorUnusable
 
 DETECTORS: dict[str, str] = {
+    "att_xdsf": "detectors.train_networks:load_att_xdsf",
     "bert": "detectors.bert:BertDetector",
     "tfidf": "detectors.tfidf:TfidfDetector",
+    "three_branch": "detectors.train_networks:load_three_branch",
     "tweet_metadata": "detectors.tweet_metadata:TweetMetadataDetector",
     "null": "detectors.null:NullDetector",
-}
-
-#: Name -> "module:function" that takes a folder of weights: detectors of whole posts. They ship
-#: none, and what a run hands to detectors has no pictures yet: they are trained and measured.
-POST_DETECTORS: dict[str, str] = {
-    "att_xdsf": "detectors.train_networks:load_att_xdsf",
-    "three_branch": "detectors.train_networks:load_three_branch",
 }
 
 DEFAULT_DETECTOR = "bert"
@@ -34,15 +29,6 @@ class UnknownDetector(DetectorUnusable):
 
 class UnknownOption(DetectorUnusable):
     """This detector has no such choice."""
-
-
-def load_post_detector(name: str, weights: Path | None) -> Detector:
-    """A detector of whole posts of that name, from a folder that `hoaxwatch train` wrote."""
-    if weights is None:
-        raise UnknownOption(f"{name} ships no weights: train some, then name them {name}=FOLDER")
-    module, _, attribute = POST_DETECTORS[name].partition(":")
-    detector: Detector = getattr(import_module(module), attribute)(weights)
-    return detector
 
 
 def load_detector(name: str, **options: object) -> Detector:

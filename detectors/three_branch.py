@@ -9,11 +9,11 @@ Learning", IEEE J. Biomedical and Health Informatics 25(6), 2021.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -34,6 +34,7 @@ from detectors.networks.three_branch import (
     Switches,
     ThreeBranch,
 )
+from detectors.occlusion import largest_first
 from detectors.posts import PostVerdict, SeenPicture, WholePost, caption_of, post_hash, tags_of
 from detectors.text.abstain import language_probability, stated_language
 from detectors.text.hashtags import WANG_2020
@@ -141,37 +142,40 @@ class ThreeBranchDetector:
         prepared, _ = self._prepare(post)
         if not _parts(prepared):
             return ()
-        found = [*self._of_branches(prepared), *self._of_places(post, prepared)]
         output = self._run("three_branch", prepared)
-        for kind, name, said in (
-            ("word", "text", prepared.words),
-            ("hashtag", "tags", prepared.tags),
-        ):
-            if not said or name not in output.weights:
-                continue
-            weights = output.weights[name][0].numpy()
-            by_word: dict[str, float] = {}
-            for word, weight in zip(said, weights, strict=True):
-                by_word[word] = by_word.get(word, 0.0) + float(weight)
-            for word in sorted(by_word, key=lambda w: (-by_word[w], w))[:N_EXPLAINED]:
-                rest = tuple(w for w in said if w != word)
-                of_text = name == "text"
-                less = prepared._replace(words=rest) if of_text else prepared._replace(tags=rest)
-                found.append((f"{kind} {word}", self._difference(prepared, less)))
-        return tuple(sorted(found, key=lambda pair: (-abs(pair[1]), pair[0])))
+        found = list(self._of_branches(prepared, output))
+        for kind, by_word in self._weights_of_words(prepared, output):
+            for word, _ in _most(by_word):
+                less = (
+                    prepared._replace(words=tuple(w for w in prepared.words if w != word))
+                    if kind == "word"
+                    else prepared._replace(tags=tuple(w for w in prepared.tags if w != word))
+                )
+                found.append((f"{kind} {word}", self._difference(output, less)))
+        if (places := self._weights_of_places(prepared, output)) is not None:
+            assert prepared.maps is not None
+            for place, box in self._places(post, places):
+                maps = prepared.maps.copy()
+                maps.reshape(len(maps), -1)[:, place] = 0.0
+                less = prepared._replace(maps=maps)
+                found.append((f"place {box}", self._difference(output, less)))
+        return largest_first(found)
 
     def _judge(self, post: WholePost) -> PostVerdict:
         prepared, missing = self._prepare(post)
         used = _parts(prepared)
-        score, evidence = None, tuple[tuple[str, float], ...]()
+        score = None
+        evidence = attention = tuple[tuple[str, float], ...]()
         if used:
-            scores = {
-                name: self._score_of(name, prepared)
+            outputs = {
+                name: self._run(name, prepared)
                 for name in PARTS
                 if name in self._networks and (name == "three_branch" or name in used)
             }
-            score = self._combined(scores)
-            evidence = self._of_branches(prepared)
+            scores = {name: sigmoid(self._logit_of(name, out)) for name, out in outputs.items()}
+            score, output = self._combined(scores), outputs["three_branch"]
+            evidence = self._of_branches(prepared, output)
+            attention = self._attention(post, prepared, output)
         verdict = Verdict(
             platform=post.content.platform,
             root_id=post.content.root_id,
@@ -183,7 +187,75 @@ class ThreeBranchDetector:
             reason=None if used else "nothing_to_read",
             evidence=evidence,
         )
-        return PostVerdict(verdict, used, missing)
+        return PostVerdict(verdict, used, missing, attention)
+
+    def _attention(
+        self, post: WholePost, prepared: Prepared, output: Output
+    ) -> tuple[tuple[str, float], ...]:
+        """The weights of the three-branch network's own attention: of its branches, and of the
+        N_EXPLAINED first words, hashtags and places (shares of the sum of their kind)."""
+        found = []
+        if "branches" in output.weights:
+            switches = self.model.config.networks["three_branch"]
+            weights = output.weights["branches"][0].tolist()
+            there = output.there[0].tolist()
+            found += [
+                (f"branch {name}", weight)
+                for name, weight, is_there in zip(switches.branches, weights, there, strict=True)
+                if is_there
+            ]
+        found += [
+            (f"{kind} {word}", weight)
+            for kind, by_word in self._weights_of_words(prepared, output)
+            for word, weight in _most(by_word)
+        ]
+        if (places := self._weights_of_places(prepared, output)) is not None:
+            sums = float(places.sum()) or 1.0
+            found += [
+                (f"place {box}", float(places.flat[place]) / sums)
+                for place, box in self._places(post, places)
+            ]
+        return tuple((name, round(weight, 4)) for name, weight in found)
+
+    def _weights_of_words(
+        self, prepared: Prepared, output: Output
+    ) -> Iterator[tuple[str, dict[str, float]]]:
+        """Weight of each word and hashtag, all places where it stands together."""
+        for kind, name, said in (
+            ("word", "text", prepared.words),
+            ("hashtag", "tags", prepared.tags),
+        ):
+            if not said or name not in output.weights:
+                continue
+            by_word: dict[str, float] = {}
+            for word, weight in zip(said, output.weights[name][0].tolist(), strict=True):
+                by_word[word] = by_word.get(word, 0.0) + weight
+            yield kind, by_word
+
+    def _weights_of_places(self, prepared: Prepared, output: Output) -> NDArray[Any] | None:
+        """(height, width), or None without a picture."""
+        if prepared.maps is None or "image" not in output.weights:
+            return None
+        weights: NDArray[Any] = output.weights["image"][0].numpy()
+        return weights
+
+    def _places(self, post: WholePost, weights: NDArray[Any]) -> Iterator[tuple[int, str]]:
+        """The places of greatest weight: number, and "left,top,right,bottom" as shares of the
+        picture."""
+        assert post.picture is not None and post.picture.pixels is not None
+        height, width = weights.shape
+        left, top, right, bottom = seen_region(
+            post.picture.pixels.shape[1], post.picture.pixels.shape[0], "imagenet"
+        )
+        for place in np.argsort(-weights, axis=None, kind="stable")[:N_EXPLAINED]:
+            y, x = divmod(int(place), width)
+            box = (
+                left + (right - left) * x / width,
+                top + (bottom - top) * y / height,
+                left + (right - left) * (x + 1) / width,
+                top + (bottom - top) * (y + 1) / height,
+            )
+            yield int(place), ",".join(f"{share:.2f}" for share in box)
 
     def _combined(self, scores: Mapping[str, float]) -> float:
         combine = self.model.config.combine
@@ -203,54 +275,29 @@ class ThreeBranchDetector:
             output: Output = self._networks[name](_doubled(inputs))
         return output
 
-    def _logit(self, name: str, prepared: Prepared) -> float:
+    def _logit_of(self, name: str, output: Output) -> float:
         calibration = self.model.config.calibrations[name]
-        return calibration.slope * float(self._run(name, prepared).logits[0]) + calibration.offset
+        return calibration.slope * float(output.logits[0]) + calibration.offset
 
-    def _score_of(self, name: str, prepared: Prepared) -> float:
-        return sigmoid(self._logit(name, prepared))
-
-    def _difference(self, whole: Prepared, less: Prepared) -> float:
+    def _difference(self, whole: Output, less: Prepared) -> float:
+        """What the whole post has more than that, as the three-branch network sees it."""
         name = "three_branch"
-        return round(self._logit(name, whole) - self._logit(name, less), 6)
+        return self._logit_of(name, whole) - self._logit_of(name, self._run(name, less))
 
-    def _of_branches(self, prepared: Prepared) -> tuple[tuple[str, float], ...]:
+    def _of_branches(self, prepared: Prepared, whole: Output) -> tuple[tuple[str, float], ...]:
         without = {
             "image": prepared._replace(maps=None),
             "text": prepared._replace(words=()),
             "tags": prepared._replace(tags=()),
         }
-        found = [
-            (f"branch {name}", self._difference(prepared, without[name]))
-            for name in _parts(prepared)
-        ]
-        return tuple(sorted(found, key=lambda pair: (-abs(pair[1]), pair[0])))
-
-    def _of_places(self, post: WholePost, prepared: Prepared) -> list[tuple[str, float]]:
-        """The places of the picture that scSE weighs most, each taken out of the maps."""
-        if prepared.maps is None or post.picture is None or post.picture.pixels is None:
-            return []
-        weights = self._run("three_branch", prepared).weights["image"][0].numpy()
-        height, width = weights.shape
-        left, top, right, bottom = seen_region(
-            post.picture.pixels.shape[1], post.picture.pixels.shape[0], "imagenet"
+        return largest_first(
+            (f"branch {name}", self._difference(whole, without[name])) for name in _parts(prepared)
         )
-        found = []
-        for place in np.argsort(-weights, axis=None, kind="stable")[:N_EXPLAINED]:
-            y, x = divmod(int(place), width)
-            maps = prepared.maps.copy()
-            maps[:, y, x] = 0.0
-            box = (
-                left + (right - left) * x / width,
-                top + (bottom - top) * y / height,
-                left + (right - left) * (x + 1) / width,
-                top + (bottom - top) * (y + 1) / height,
-            )
-            written = ",".join(f"{share:.2f}" for share in box)
-            found.append(
-                (f"place {written}", self._difference(prepared, prepared._replace(maps=maps)))
-            )
-        return found
+
+
+def _most(by_word: Mapping[str, float]) -> list[tuple[str, float]]:
+    """The words of greatest weight."""
+    return sorted(by_word.items(), key=lambda pair: (-pair[1], pair[0]))[:N_EXPLAINED]
 
 
 # What the branches read

@@ -162,7 +162,10 @@ class Learner(NamedTuple):
 
     def states_of_prepared(self, texts: Sequence[str]) -> list[Tensor]:
         """The same of texts as the tokenizer is to read them."""
-        ids = self.encoder.tokenize(texts, self.settings.max_tokens)
+        return self.states_of_ids(self.encoder.tokenize(texts, self.settings.max_tokens))
+
+    def states_of_ids(self, ids: Sequence[Sequence[int]]) -> list[Tensor]:
+        """The same of texts as the tokenizer has read them."""
         found: list[Tensor] = [torch.empty(0)] * len(ids)
         linear = plain_linear(self.encoder)
         with torch.no_grad(), _fast():

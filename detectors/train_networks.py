@@ -15,13 +15,14 @@ import numpy as np
 
 from detectors import att_xdsf, three_branch, train_att_xdsf, train_three_branch
 from detectors.datasets.groups import groups_by_image
-from detectors.datasets.whole import OfLabelledPosts, rows_of_split, whole_posts
+from detectors.datasets.whole import AsDetector, rows_of_split, whole_posts
 from detectors.evaluation import Bools
 from detectors.networks.att_xdsf import MODALITIES, Fusion, Modality
 from detectors.networks.training import Ints, Schedule
-from detectors.posts import PostDetector, Read, WholePost
+from detectors.posts import Part, PostDetector, Read, WholePost, parts_of
 from detectors.text.ocr import default_engine
 from detectors.train_tfidf import measures
+from detectors.trained import BrokenWeights
 from detectors.training import CannotTrain, Task, changed, positive_of
 
 
@@ -110,16 +111,32 @@ def train_att_xdsf_posts(task: Task) -> dict[str, Any]:
     return {"settings": own._asdict()} | _measured(detector, posts, positive, validation)
 
 
-def load_three_branch(weights: Path) -> OfLabelledPosts:
-    """A trained one, as it is measured beside detectors of texts."""
-    model = three_branch.load(weights)
-    read = default_engine().read if model.config.with_words_in_pictures else None
-    return OfLabelledPosts(three_branch.ThreeBranchDetector(model), read)
+def load_three_branch(weights: Path | None = None) -> AsDetector:
+    """A trained one, as every other detector is asked. Raises: BrokenWeights."""
+    model = three_branch.load(_given(weights, "three_branch"))
+    make_ocr = default_engine if model.config.with_words_in_pictures else None
+    reads: frozenset[Part] = frozenset(("hashtags", "pictures"))
+    return AsDetector(three_branch.ThreeBranchDetector(model), reads, make_ocr)
 
 
-def load_att_xdsf(weights: Path) -> OfLabelledPosts:
-    """A trained one, as it is measured beside detectors of texts."""
-    return OfLabelledPosts(att_xdsf.AttXdsfDetector(att_xdsf.load(weights)), None)
+def load_att_xdsf(weights: Path | None = None) -> AsDetector:
+    """A trained one, as every other detector is asked. Raises: BrokenWeights."""
+    model = att_xdsf.load(_given(weights, "att_xdsf"))
+    reads: set[Part] = set()
+    if "image" in model.config.modalities:
+        reads.add("pictures")
+    if "social" in model.config.modalities:
+        reads |= parts_of({field.name for field in model.config.fields})
+    return AsDetector(att_xdsf.AttXdsfDetector(model), frozenset(reads), None)
+
+
+def _given(weights: Path | None, name: str) -> Path:
+    if weights is None:
+        raise BrokenWeights(
+            f"no weights ship with {name}: train some with hoaxwatch train {name} "
+            "--data FILE --out FOLDER, and give --weights FOLDER"
+        )
+    return weights
 
 
 def _check(name: str, given: Sequence[str], known: Sequence[str]) -> None:

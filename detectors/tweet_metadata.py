@@ -37,6 +37,7 @@ from detectors.datasets.labelled import LabelledPost
 from detectors.encoder import Encoder, embed, read_encoder, token_states, with_low_rank
 from detectors.labels import POSITIVE_CLASS
 from detectors.metadata import (
+    GROWING,
     Column,
     Counters,
     Values,
@@ -45,6 +46,8 @@ from detectors.metadata import (
     labelled_values,
     values_of,
 )
+from detectors.occlusion import MAX_OCCLUDED, largest_first, texts_without_a_word
+from detectors.posts import Part, PostVerdict, WholePost, parts_of
 from detectors.text.abstain import abstain_reason
 from detectors.text.normalise import normalise, words
 from detectors.text.tweets import Form, prepare
@@ -173,6 +176,7 @@ class TweetMetadataDetector:
     """Scores tweets one by one, so that no neighbour can change a bit; see the module."""
 
     name = "tweet_metadata"
+    make_ocr = None
 
     def __init__(self, weights: Path | None = None, encoder: str | None = None) -> None:
         """weights: a folder that `hoaxwatch train tweet_metadata` wrote; none ships. encoder: by
@@ -214,6 +218,63 @@ class TweetMetadataDetector:
             verdicts.append(verdict_of(content, judged[key], self.name, self.version))
         return verdicts
 
+    @property
+    def reads(self) -> frozenset[Part]:
+        """Its figures of account, counters and time, as far as training knew them."""
+        known = {column.name for column in self._config.columns if column.n_known}
+        if self._config.counters == "none":
+            known -= set(GROWING)
+        return (
+            frozenset(parts_of(known)) if self._config.variant == "text+metadata" else frozenset()
+        )
+
+    def score_posts(self, posts: Sequence[WholePost]) -> list[PostVerdict]:
+        """One verdict per post: of its text and the figures that are known. missing: the others."""
+        found = []
+        for post in posts:
+            values = post_values(post)
+            opinion = self.judge(post.content.text, post.content.lang, values)
+            verdict = verdict_of(post.content, opinion, self.name, self.version)
+            used: tuple[str, ...] = ()
+            missing: dict[str, str] = {}
+            if opinion.score is not None:
+                used, missing = self._voices(values)
+            found.append(PostVerdict(verdict, used, missing))
+        return found
+
+    def _voices(self, values: Values) -> tuple[tuple[str, ...], dict[str, str]]:
+        """The text and the figures that had a voice, and those that are not known."""
+        if self._config.variant != "text+metadata":
+            return ("text",), {}
+        seen = as_of(values, self._config.counters, self._config.counters_age_seconds)
+        known = [column.name for column in self._config.columns if column.n_known]
+        return (
+            ("text", *(name for name in known if seen.get(name) is not None)),
+            {name: "not_known" for name in known if seen.get(name) is None},
+        )
+
+    def explain_post(self, post: WholePost) -> tuple[tuple[str, float], ...]:
+        """What weighed most, as (feature, contribution to the calibrated logit): "word cure"
+        against the text without it (occlusion), "attribute likes" against not knowing it."""
+        text, lang, values = post.content.text, post.content.lang, post_values(post)
+        if self.judge(text, lang, values).score is None:
+            return ()
+        whole = self._logit(text, values)
+        found = [
+            (f"word {word.casefold()}", whole - self._logit(rest, values))
+            for word, rest in texts_without_a_word(text, MAX_OCCLUDED)
+        ]
+        found += [
+            (f"attribute {name}", whole - self._logit(text, {**values, name: None}))
+            for name in self._voices(values)[0][1:]
+        ]
+        return largest_first(found)
+
+    def _logit(self, text: str, values: Values) -> float:
+        """The calibrated logit of being likely false."""
+        logit = false_logit(self.probabilities(text, values), self._false)
+        return self._config.calibration.slope * logit + self._config.calibration.offset
+
     def judge_posts(self, posts: Sequence[LabelledPost]) -> list[Opinion]:
         """One opinion per post, of its text and what is known of it."""
         return [self.judge(post.text, post.lang, labelled_values(post)) for post in posts]
@@ -244,6 +305,12 @@ class TweetMetadataDetector:
                 0
             ].tolist()
         return found
+
+
+def post_values(post: WholePost) -> dict[str, float | None]:
+    """`metadata.values_of` a whole post, whose attributes say at which hour it was published."""
+    found = values_of(post.content.text, post.content.lang, None, post.attributes)
+    return {**found, "hour": post.attributes.get("hour")}
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from hoaxwatch.commands import (
     doctor,
     errata,
     evaluate,
+    explain,
     follow,
     forget,
     graph,
@@ -58,6 +59,7 @@ app.command("score")(pipeline.score)
 app.command("daily")(study.daily)
 app.command("study")(study.study)
 app.command("trace")(ask.trace)
+app.command("explain")(explain.explain)
 app.command("train")(train.train)
 app.command("remap")(pipeline.remap)
 app.command("reprocess")(reprocess.reprocess)

@@ -205,7 +205,8 @@ FROM hoaxwatch.content c
 LEFT JOIN hoaxwatch.verdicts v
        ON v.platform = c.platform AND v.root_id = c.root_id
       AND v.detector = %(detector)s AND v.version = %(version)s AND v.input_hash = c.input_hash
-WHERE v.state IS NULL AND (c.platform, c.root_id) > (%(platform)s, %(root_id)s) {posted}
+WHERE (%(also_judged)s OR v.state IS NULL)
+  AND (c.platform, c.root_id) > (%(platform)s, %(root_id)s) {posted}
 ORDER BY c.platform, c.root_id LIMIT %(limit)s
 """
 
@@ -224,9 +225,11 @@ def read_pending(
     page: int,
     since: datetime | None = None,
     until: datetime | None = None,
+    *,
+    also_judged: bool = False,
 ) -> Iterator[list[Content]]:
     """Contents that this detector has not judged, in pages of at most `page`; of a period those
-    with a post in it."""
+    with a post in it. also_judged: the others too."""
     after = ("", "")
     query = _PENDING.format(posted=_POSTED if since or until else "")
     while True:
@@ -238,6 +241,7 @@ def read_pending(
                     "until": until,
                     "detector": detector,
                     "version": version,
+                    "also_judged": also_judged,
                     "platform": after[0],
                     "root_id": after[1],
                     "limit": page,

@@ -121,7 +121,7 @@ _SETTLE_CONTENTS = [
             SELECT FROM hoaxwatch.content c
             WHERE c.platform = t.platform AND c.root_id = t.root_id)
         """
-        for table in ("content_hashtags", "content_links", "media", "verdicts")
+        for table in ("content_hashtags", "content_links", "media", "verdicts", "picture_words")
     ),
     """
     UPDATE hoaxwatch.content c

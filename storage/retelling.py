@@ -70,7 +70,7 @@ _DELETE_UNTOLD = [
                           WHERE p.platform = d.platform AND p.root_id = d.root_id)
         """
         for table in (
-            *("content_hashtags", "content_links", "media", "verdicts"),
+            *("content_hashtags", "content_links", "media", "verdicts", "picture_words"),
             *("cascade_verdicts", "combined_scores", "claim_checks", "claim_matches"),
             *("labels", "content"),
         )

@@ -18,8 +18,12 @@ from psycopg.rows import class_row
 KEPT_IDS = 1_000_000
 
 
+#: What stands before an account that is asked for as a hashtag is; no hashtag holds a colon.
+ACCOUNT = "from:"
+
+
 class Tracked(NamedTuple):
-    """A hashtag that is or was asked for. `hashtag` is its counting form."""
+    """A hashtag that is or was asked for, in its counting form; or an account, as from:ID."""
 
     hashtag: str
     written: str
@@ -28,6 +32,16 @@ class Tracked(NamedTuple):
     added_by: str = ""
     removed_by: str | None = None
     note: str | None = None
+
+    @property
+    def query(self) -> str:
+        """What X is asked for.
+
+        >>> day = datetime(2026, 3, 2)
+        >>> Tracked("snow", "Snow", day).query, Tracked("from:12", "from:12", day).query
+        ('#Snow', 'from:12')
+        """
+        return self.written if self.written.startswith(ACCOUNT) else f"#{self.written}"
 
 
 class Pull(NamedTuple):

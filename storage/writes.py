@@ -14,6 +14,7 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
+import msgspec
 import psycopg
 
 from graph.followed import Followed
@@ -29,7 +30,7 @@ BAD_VALUE = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded, UnicodeEnco
 
 #: What is known of a content goes with it. The content itself is the last.
 CONTENT_TABLES = (
-    *("content_hashtags", "content_links", "media", "verdicts"),
+    *("content_hashtags", "content_links", "media", "picture_words", "verdicts"),
     *("cascade_verdicts", "combined_scores", "claim_checks", "claim_matches", "labels", "content"),
 )
 
@@ -292,10 +293,10 @@ FROM stage_content s CROSS JOIN LATERAL (
     SELECT * FROM hoaxwatch.content c
     WHERE c.platform = s.platform AND c.root_id = s.root_id OFFSET 0
 ) c
-WHERE NOT EXISTS (
+WHERE %(also_judged)s OR NOT EXISTS (
     SELECT FROM hoaxwatch.verdicts v
-    WHERE v.platform = c.platform AND v.root_id = c.root_id AND v.detector = %s
-      AND v.version = %s AND v.input_hash = c.input_hash OFFSET 0
+    WHERE v.platform = c.platform AND v.root_id = c.root_id AND v.detector = %(detector)s
+      AND v.version = %(version)s AND v.input_hash = c.input_hash OFFSET 0
 )
 ORDER BY c.platform, c.root_id
 """
@@ -310,8 +311,9 @@ WITH written AS (
     ORDER BY s.platform, s.root_id
     ON CONFLICT (platform, root_id, detector, version) DO UPDATE SET
         input_hash = excluded.input_hash, state = excluded.state, score = excluded.score,
-        reason = excluded.reason, evidence = excluded.evidence, scored_at = excluded.scored_at
-    WHERE v.input_hash <> excluded.input_hash
+        reason = excluded.reason, evidence = excluded.evidence, scored_at = excluded.scored_at,
+        read_hash = excluded.read_hash, parts = excluded.parts
+    WHERE v.input_hash <> excluded.input_hash OR v.read_hash IS DISTINCT FROM excluded.read_hash
     RETURNING platform, root_id, state
 ), touched AS (
     INSERT INTO stage_touched
@@ -458,10 +460,14 @@ def contents_from(lines: Iterable[Sequence[Any]]) -> list[Content]:
 
 
 def read_pending_of_batch(
-    cursor: psycopg.Cursor[Any], detector: str, version: str
+    cursor: psycopg.Cursor[Any], detector: str, version: str, *, also_judged: bool = False
 ) -> list[Content]:
-    """Contents of the batch just upserted that this detector has not judged yet, as they stand."""
-    return contents_from(cursor.execute(_PENDING_OF_BATCH, (detector, version)))
+    """Contents of the batch just upserted that this detector has not judged yet, as they stand.
+
+    also_judged: all of them, for detectors for which the words alone do not decide.
+    """
+    asked = {"detector": detector, "version": version, "also_judged": also_judged}
+    return contents_from(cursor.execute(_PENDING_OF_BATCH, asked))
 
 
 # Whoever brings another policy into force waits until this transaction ends, or it for them.
@@ -502,8 +508,10 @@ def upsert_verdicts(
                     v.state,
                     v.score,
                     v.reason,
-                    json.dumps(v.evidence, ensure_ascii=False).replace("\\u0000", "\\ufffd"),
+                    _as_json(v.evidence),
                     now,
+                    v.read_hash or None,
+                    None if v.parts is None else _as_json(msgspec.to_builtins(v.parts)),
                 )
                 for _, v in sorted(last.items())
             ),
@@ -513,6 +521,10 @@ def upsert_verdicts(
         if not beside or any(cursor.execute(_COUNTS, judge).fetchone() for judge in judges):
             cursor.execute(_MARK_TOUCHED)
     return Counter(scored=scored, abstained=abstained)
+
+
+def _as_json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False).replace("\\u0000", "\\ufffd")
 
 
 def add_quarantined(
@@ -655,6 +667,15 @@ def apply_deletions(
     )
     hashtags = sorted({hashtag for (hashtag,) in marked})
     retelling.note_tellers(cursor)
+    forgotten = [f"{d.platform}:{d.deleted_id}" for d in deletions if d.kind == "author"]
+    cursor.execute(
+        "DELETE FROM hoaxwatch.tracked_accounts WHERE platform || ':' || account_id = ANY (%s)",
+        (forgotten,),
+    )
+    cursor.execute(
+        "DELETE FROM hoaxwatch.snowball_decisions WHERE kind = 'account' AND name = ANY (%s)",
+        (forgotten,),
+    )
     # the rows go now, the files with the next sweep
     cursor.execute(
         "WITH gone AS (DELETE FROM hoaxwatch.media_files f USING stage_doomed d"

@@ -24,7 +24,8 @@ from typing import Any, Protocol
 from detectors.cascades import Checkpoints, load_cascade_detector
 from detectors.detector import Detector
 from detectors.fusion import read_fusion, shipped_fusion
-from storage import history, reads, recount, retention, tracking, writes
+from detectors.posts import ReadsPosts
+from storage import history, reads, recount, retention, snowball, tracking, writes
 from storage.database import (
     RECORDED_TABLES,
     RECOUNTED_TABLES,
@@ -44,6 +45,7 @@ from streams.clustering import TrackOptions
 from streams.errors import Unavailable, UsageError
 from streams.faults import fail_point
 from streams.formats.registry import read_file, sniff_format, source_of
+from streams.judging import Judging, judging_of
 from streams.quarantine import Replayed
 from streams.records import Content, Deletion, Problem, Reading
 from streams.remap import Remapped, remap_payloads
@@ -218,6 +220,7 @@ def _run(
 ) -> RunResult:
     # what is wrong with these is said before anything is read
     scoring, policies = cascade_scoring(settings), read_policies(settings.alert_policies)
+    judging = judging_of(detector, settings)
     began = time.monotonic()
     with _session(dsn, detector, settings) as connection:
         manifest = _manifest(detector, settings)
@@ -230,12 +233,14 @@ def _run(
             history.take_snapshot(connection, datetime.now(UTC))
             steps.track(connection, track_options(settings))
             if source is not None:  # it may go on for weeks
-                source.track(tracking.read_tracked(connection))
+                hashtags = tracking.read_tracked(connection)
+                source.track(snowball.read_asked(connection, source.name, hashtags))
                 result.claims.update(steps.match_claims(connection, matcher, settings.batch_posts))
                 sweep(connection, policies, datetime.now(UTC))
 
-        _Pipeline(dsn, batches, source, detector, settings, watcher, result).run(refresh)
-        result.verdicts += _judge_leftovers(connection, detector, settings, watcher)
+        pipeline = _Pipeline(dsn, batches, source, detector, judging, settings, watcher, result)
+        pipeline.run(refresh)
+        result.verdicts += _judge_leftovers(connection, detector, judging, settings, watcher)
         result.claims.update(
             steps.match_claims(connection, matcher, settings.batch_posts, watcher.compared)
         )
@@ -310,11 +315,18 @@ def judge_beside(
     next call does the rest. `watch` is told after each page how many contents it had."""
     verdicts: Counter[str] = Counter()
     with database_errors(dsn), _working_connection(dsn) as connection:
+        judging = judging_of(detector, settings)
         pages = reads.read_pending(
-            connection, detector.name, detector.version, settings.batch_posts, since, until
+            connection,
+            detector.name,
+            detector.version,
+            settings.batch_posts,
+            since,
+            until,
+            also_judged=isinstance(detector, ReadsPosts),
         )
         for contents in pages:
-            judged = steps.classify(detector, contents)
+            judged = judging(connection, contents)
             verdicts += steps.judge(connection, judged, datetime.now(UTC), beside=True)
             watch(len(contents))
             fail_point("reprocess.after_page")
@@ -375,7 +387,8 @@ def count_again(dsn: str, settings: Settings) -> None:
 def _catch_up(connection: Connection, detector: Detector, settings: Settings) -> Counter[str]:
     """Judges what has no verdict, compares it with claims and recounts what is dirty."""
     scoring, policies = cascade_scoring(settings), read_policies(settings.alert_policies)
-    verdicts = _judge_leftovers(connection, detector, settings, Quiet())
+    judging = judging_of(detector, settings)
+    verdicts = _judge_leftovers(connection, detector, judging, settings, Quiet())
     steps.match_claims(connection, ClaimMatcher(), settings.batch_posts)
     steps.track(connection, track_options(settings))
     if scoring is not None:
@@ -486,6 +499,7 @@ class _Pipeline:
         batches: Iterator[Marked],
         source: Source | None,
         detector: Detector,
+        judging: Judging,
         settings: Settings,
         progress: Progress,
         result: RunResult,
@@ -494,6 +508,7 @@ class _Pipeline:
         self._batches = batches
         self._source = source
         self._detector = detector
+        self._judging = judging
         self._settings = settings
         self._progress = progress
         self._result = result
@@ -586,26 +601,33 @@ class _Pipeline:
         with _working_connection(self._dsn) as connection:
             writes.commit_later(connection)
             for contents in self._pending:
-                self._result.verdicts += _judge(connection, self._detector, contents)
-                self._progress.judged(len(contents))
-
-
-def _judge(connection: Connection, detector: Detector, contents: Sequence[Content]) -> Counter[str]:
-    return steps.judge(connection, steps.classify(detector, contents), datetime.now(UTC))
+                verdicts = self._judging(connection, contents)
+                self._result.verdicts += steps.judge(connection, verdicts, datetime.now(UTC))
+                self._progress.judged(len(verdicts))
 
 
 def _judge_leftovers(
-    connection: Connection, detector: Detector, settings: Settings, progress: Progress
+    connection: Connection,
+    detector: Detector,
+    judging: Judging,
+    settings: Settings,
+    progress: Progress,
 ) -> Counter[str]:
-    """What an earlier run was killed over, or what a new detector has not seen yet."""
+    """What an earlier run was killed over, what a new detector has not seen yet, or what it reads
+    beside words and is another by now: counters, accounts, pictures that came later."""
     pages: Iterator[list[Content]] = reads.read_pending(
-        connection, detector.name, detector.version, settings.batch_posts
+        connection,
+        detector.name,
+        detector.version,
+        settings.batch_posts,
+        also_judged=isinstance(detector, ReadsPosts),
     )
-    verdicts: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for contents in pages:
-        verdicts += _judge(connection, detector, contents)
-        progress.judged(len(contents))
-    return verdicts
+        verdicts = judging(connection, contents)
+        counts += steps.judge(connection, verdicts, datetime.now(UTC))
+        progress.judged(len(verdicts))
+    return counts
 
 
 def _describe(file: InputFile, n_records: int) -> dict[str, Any]:

@@ -127,7 +127,10 @@ Reading = Post | Deletion | NotAPost | Problem
 
 
 class Content(Record, frozen=True):
-    """What shares point at: one text with its tags, links and language, scored once."""
+    """What shares point at: one text with its tags, links and language, scored once.
+
+    `read_hash` names what a detector reads of it beside text and language; empty: nothing.
+    """
 
     platform: str
     root_id: str
@@ -137,12 +140,23 @@ class Content(Record, frozen=True):
     links: tuple[str, ...] = ()
     completeness: int = WHOLE
     input_hash: bytes = b""
+    read_hash: bytes = b""
+
+
+class Parts(Record, frozen=True):
+    """Which parts of a whole post had a voice in a verdict, why each other had none, and what the
+    detector's attention weighed most, as (part, weight)."""
+
+    used: tuple[str, ...]
+    missing: dict[str, str]
+    attention: tuple[tuple[str, float], ...] = ()
 
 
 class Verdict(Record, frozen=True):
     """A detector's opinion about one content. `score` is the calibrated probability, in [0, 1],
     of the detector's positive class (`likely_false`); None when it abstained, with the reason.
-    `evidence` names what weighed most, as (feature, contribution to the logit)."""
+    `evidence` names what weighed most, as (feature, contribution to the logit). `read_hash` is that
+    of the content; `parts` are of detectors of whole posts."""
 
     platform: str
     root_id: str
@@ -153,6 +167,8 @@ class Verdict(Record, frozen=True):
     score: float | None = None
     reason: str | None = None
     evidence: tuple[tuple[str, float], ...] = ()
+    read_hash: bytes = b""
+    parts: Parts | None = None
 
 
 def hashtag_key(written: str) -> str:

@@ -62,6 +62,15 @@ class Settings(BaseSettings):
     weights: Path | None = Field(
         default=None, description="Folder of the detector's weights. Default: what ships."
     )
+    media: Path | None = Field(
+        default=None,
+        description="Folder with the pictures of posts, for detectors that look at them. Default: "
+        "those that `hoaxwatch media fetch` fetched.",
+    )
+    ocr: bool = Field(
+        default=True,
+        description="Read the words in pictures, where the detector reads them.",
+    )
     threshold: float | None = Field(
         default=None,
         ge=0,

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from detectors.cascades import CascadeDetector, Checkpoints, SharedPost, cascade_states
 from detectors.detector import Detector
 from detectors.fusion import Fused, Fusion, fuse
+from detectors.posts import ReadsPosts
 from storage import cascades, claims, history, lineages, positions, recount, retention, writes
 from storage.cascades import JudgedState, RootKey
 from storage.claims import ClaimCheck, Pending
@@ -150,9 +151,7 @@ def _record_at_once(
                 hashtags = writes.apply_deletions(cursor, deletions, tombstone_key)
                 for posts in tell_again(cursor):
                     writes.upsert_posts(cursor, rows_of(posts, batch.received_at))
-                    result.pending += writes.read_pending_of_batch(
-                        cursor, detector.name, detector.version
-                    )
+                    result.pending += _pending(cursor, detector)
                 history.drop_unused(cursor, hashtags)
             kept, n_deleted, implied = writes.without_deleted(cursor, batch.posts, tombstone_key)
             if implied:
@@ -163,12 +162,18 @@ def _record_at_once(
             if current:
                 rows = rows_of(current, batch.received_at) if n_deleted + n_old else batch.rows
                 result.outcomes.update(writes.upsert_posts(cursor, rows))
-                result.pending += writes.read_pending_of_batch(
-                    cursor, detector.name, detector.version
-                )
+                result.pending += _pending(cursor, detector)
             writes.add_quarantined(cursor, problems, batch.received_at)
             positions.count_records(cursor, positions.spans_of(batch.places), result.outcomes)
             return result
+
+
+def _pending(cursor: Cursor, detector: Detector) -> list[Content]:
+    """What the batch just stored has for the detector. One that reads more than words is asked
+    about all of it: counters or pictures may be others (`streams.judging`)."""
+    return writes.read_pending_of_batch(
+        cursor, detector.name, detector.version, also_judged=isinstance(detector, ReadsPosts)
+    )
 
 
 def classify(detector: Detector, contents: Sequence[Content]) -> list[Verdict]:

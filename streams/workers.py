@@ -25,6 +25,7 @@ from streams.claims import ClaimMatcher
 from streams.clustering import TrackOptions
 from streams.errors import Replaced, Unavailable, UsageError
 from streams.faults import fail_point
+from streams.judging import judging_of
 from streams.metrics import Metrics
 from streams.quarantine import WIRE
 from streams.records import (
@@ -137,6 +138,7 @@ class Classifier:
         self._dsn = dsn
         self._settings = settings
         self._detector = detector
+        self._judging = judging_of(detector, settings)
         self._metrics = metrics
         self._claims = ClaimMatcher()
         self._key = settings.tombstone_key.get_secret_value()
@@ -279,7 +281,9 @@ class Classifier:
             if pending:
                 fail_point("classify.before_model")
                 began = time.perf_counter()
-                verdicts = self._judge(list(pending.values()))
+                waiting = self._judging.read(connection, list(pending.values()))
+                verdicts = self._judge(waiting)
+                self._judging.keep(connection)
                 self._metrics.model.observe(time.perf_counter() - began)
                 fail_point("classify.after_model")
             checks = steps.compare(connection, self._claims, list(pending.values()))
@@ -323,7 +327,7 @@ class Classifier:
         """A verdict for each. One that the detector fails on is abstained from, with the reason;
         out of memory, a batch is halved."""
         try:
-            verdicts = steps.classify(self._detector, contents)
+            verdicts = self._judging.score(contents)
             self._n_bad_in_a_row = 0
             return verdicts
         except Exception as error:
@@ -342,6 +346,7 @@ class Classifier:
             platform=content.platform,
             root_id=content.root_id,
             input_hash=content.input_hash,
+            read_hash=content.read_hash,
             detector=self._detector.name,
             version=self._detector.version,
             state="abstained",
@@ -363,7 +368,8 @@ class Classifier:
                 batch = steps.prepare([reading], datetime.now(UTC), [record.place])
                 pending = steps.record(connection, batch, self._detector, self._key).pending
         if pending:
-            verdicts = [self._abstain(content, "killed_process") for content in pending]
+            waiting = self._judging.read(connection, pending)
+            verdicts = [self._abstain(content, "killed_process") for content in waiting]
             steps.judge(connection, verdicts, datetime.now(UTC))
         self._store(connection, [record], [problem], span)
 

@@ -51,6 +51,8 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 DATA_VARIABLE = "HOAXWATCH_TEST_DATA"
 DSN_VARIABLE = "HOAXWATCH_TEST_DSN"
 KAFKA_VARIABLE = "HOAXWATCH_TEST_KAFKA"
+#: "all": tests marked `first_server` run on the others too (`make servers`).
+SERVERS_VARIABLE = "HOAXWATCH_TEST_SERVERS"
 SERVERS = ("given",) if os.environ.get(DSN_VARIABLE) else ("embedded18", "debian15")
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 OWNER = "hoaxwatch"
@@ -116,6 +118,22 @@ def pytest_report_header() -> list[str]:
         f"test data: {os.environ.get(DATA_VARIABLE) or f'none ({DATA_VARIABLE} is not set)'}",
         f"servers: {', '.join(SERVERS)}" + ("; skips are failures (CI)" if IS_CI else ""),
     ]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out the other servers of tests marked `first_server`, unless all are asked for."""
+    if os.environ.get(SERVERS_VARIABLE) == "all":
+        return
+    left = [item for item in items if _needs_another_server(item)]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in set(left)]
+
+
+def _needs_another_server(item: pytest.Item) -> bool:
+    case = getattr(item, "callspec", None)
+    name = case.params.get("server", SERVERS[0]) if case is not None else SERVERS[0]
+    return name != SERVERS[0] and item.get_closest_marker("first_server") is not None
 
 
 # Data

@@ -8,7 +8,7 @@ real news: the classes are made by the very differences that the scores measure.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -40,7 +40,8 @@ _ACTORS = (
     ("the school board", "the education office"),
     ("the police", "police officers"),
 )
-_EVENTS = (
+#: As a claim has them, and retold.
+EVENTS = (
     ("closed the old bridge", "shut the historic bridge to traffic"),
     ("found lead in the tap water", "discovered lead contamination in drinking water"),
     ("opened a new vaccination centre", "started running another centre for vaccinations"),
@@ -71,8 +72,12 @@ class LabelledPair(NamedTuple):
     label: str
 
 
-def generate(n_per_class: int, seed: int = 1) -> Iterator[LabelledPair]:
+def generate(
+    n_per_class: int, seed: int = 1, events: Sequence[tuple[str, str]] = EVENTS
+) -> Iterator[LabelledPair]:
     """n_per_class pairs of each class in turn. Same numbers, same pairs.
+
+    events: two or more of EVENTS, of which they tell.
 
     >>> [found.label for found in generate(1)] == list(CLASSES)
     True
@@ -80,19 +85,19 @@ def generate(n_per_class: int, seed: int = 1) -> Iterator[LabelledPair]:
     random = np.random.default_rng(seed)
     for _ in range(n_per_class):
         for label in CLASSES:
-            yield LabelledPair(_pair(label, random), label)
+            yield LabelledPair(_pair(label, random, events), label)
 
 
-def _pair(label: str, random: np.random.Generator) -> Pair:
+def _pair(label: str, random: np.random.Generator, events: Sequence[tuple[str, str]]) -> Pair:
     place, number = str(random.choice(_PLACES)), int(random.integers(3, 900))
-    which = random.integers(len(_ACTORS)), random.integers(len(_EVENTS))
-    actor, event = _ACTORS[which[0]], _EVENTS[which[1]]
+    which = random.integers(len(_ACTORS)), random.integers(len(events))
+    actor, event = _ACTORS[which[0]], events[int(which[1])]
     said, retold = (form.format(n=number) for form in event)
     claim = f"{actor[0].capitalize()} in {place} {said}"
     if label in (SUPPORT_TEXT, SUPPORT_MULTIMODAL):
         report = f"In {place}, {actor[1]} {retold}."
     elif label in (INSUFFICIENT_TEXT, INSUFFICIENT_MULTIMODAL):
-        others = [other for i, other in enumerate(_EVENTS) if i != which[1]]
+        others = [other for i, other in enumerate(events) if i != which[1]]
         other = others[random.integers(len(others))][1].format(n=int(random.integers(3, 900)))
         report = f"In {place}, {actor[1]} {other}."
     else:

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors.datasets.labelled import LabelledPost, Split
 from detectors.image.decode import Pixels
-from detectors.posts import PostDetector, Read, SeenPicture, WholePost, see, words_in
+from detectors.posts import (
+    Part,
+    PostDetector,
+    PostVerdict,
+    Read,
+    SeenPicture,
+    WholePost,
+    see,
+    words_in,
+)
 from detectors.social.attributes import text_attributes
 from detectors.text.ocr import Line, Ocr, Reading
 from detectors.trained import Opinion
@@ -71,21 +81,40 @@ def rows_of_split(splits: Sequence[Split | None], name: Split) -> NDArray[np.int
     return np.array([i for i, split in enumerate(splits) if split == name], dtype=np.int64)
 
 
-class OfLabelledPosts:
-    """A detector of whole posts, as it is measured beside detectors of texts
-    (`detectors.detector.JudgesPosts`). read: the words in pictures; None if it reads none."""
+class AsDetector:
+    """A detector of whole posts behind the interface of all detectors: of texts alone
+    (`detectors.detector.Detector`), of labelled posts (`JudgesPosts`) and of what a run stores
+    (`detectors.posts.ReadsPosts`). reads, make_ocr: as there; its `explain` is of posts."""
 
-    def __init__(self, detector: PostDetector, read: Read | None) -> None:
-        self.detector, self.read = detector, read
+    def __init__(
+        self,
+        detector: PostDetector,
+        reads: frozenset[Part],
+        make_ocr: Callable[[], Ocr] | None,
+    ) -> None:
+        self.detector, self.reads, self.make_ocr = detector, reads, make_ocr
         self.name, self.version = detector.name, detector.version
         self.threshold = detector.threshold
 
+    def score_posts(self, posts: Sequence[WholePost]) -> list[PostVerdict]:
+        """One verdict per post, in order."""
+        return self.detector.score(posts)
+
+    def explain_post(self, post: WholePost) -> tuple[tuple[str, float], ...]:
+        """What weighed most."""
+        return self.detector.explain(post)
+
     def judge_posts(self, posts: Sequence[LabelledPost]) -> list[Opinion]:
         """One opinion per post, with its pictures and attributes."""
-        found = self.detector.score(whole_posts(posts, self.read))
+        read = None if self.make_ocr is None else self.make_ocr().read
+        found = self.detector.score(whole_posts(posts, read))
         return [Opinion(judged.verdict.score, judged.verdict.reason) for judged in found]
 
     def score(self, contents: Sequence[Content]) -> list[Verdict]:
         """What it says where nothing but the text is known."""
-        posts = [WholePost(c, text_attributes(c.text, c.lang), (), None) for c in contents]
-        return [judged.verdict for judged in self.detector.score(posts)]
+        verdicts = []
+        for content in contents:
+            post = WholePost(content, text_attributes(content.text, content.lang), (), None)
+            (judged,) = self.detector.score([post])
+            verdicts.append(msgspec.structs.replace(judged.verdict, input_hash=content.input_hash))
+        return verdicts

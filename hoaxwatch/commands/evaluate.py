@@ -92,7 +92,7 @@ def posts(
     from detectors.assessment import assess, judge, names_apart
     from detectors.datasets.prepared import BadData
     from detectors.detector import NamesClasses
-    from detectors.registry import POST_DETECTORS, load_detector, load_post_detector
+    from detectors.registry import load_detector
     from detectors.training import positive_of
     from hoaxwatch.quality import quality_rows
 
@@ -107,9 +107,7 @@ def posts(
     if len({post.label for post in found}) < 2:
         raise UsageError(f"all posts of split {split!r} are labelled {found[0].label!r}")
     loaded = [
-        load_post_detector(name, folder)
-        if name in POST_DETECTORS
-        else load_detector(name, weights=folder, encoder=encoder)
+        load_detector(name, weights=folder, encoder=encoder)
         for name, folder in map(parse_detector, detectors)
     ]
     false = {frozenset(one.false_classes) for one in loaded if isinstance(one, NamesClasses)}
@@ -334,6 +332,13 @@ def factify(
     images: Annotated[
         Path | None, typer.Option("--images", help="The folder of its pictures.")
     ] = None,
+    cross: Annotated[
+        bool,
+        typer.Option("--cross-encoder", help="Also one network that reads both texts: minutes."),
+    ] = False,
+    unseen: Annotated[
+        bool, typer.Option("--unseen", help="Invented test pairs tell of other events.")
+    ] = False,
 ) -> None:
     """Measure Factify's ten baselines on its files, or on invented pairs; prints JSON.
 
@@ -347,7 +352,7 @@ def factify(
     if (generated is None) == (train is None or test is None):
         raise UsageError("give --generated N, or --train FILE and --test FILE")
     try:
-        print_json(measure(generated, train, test, images))
+        print_json(measure(generated, train, test, images, cross=cross, unseen=unseen))
     except (BadFile, EncoderUnavailable) as error:
         raise UsageError(str(error)) from None
     except OSError as error:

@@ -41,6 +41,13 @@ Encoder = Annotated[
 Weights = Annotated[
     Path | None, typer.Option("--weights", help="Folder of weights of your own for it.")
 ]
+Media = Annotated[
+    Path | None,
+    typer.Option("--media", help="Folder of the posts' pictures, for detectors that see them."),
+]
+NoOcr = Annotated[
+    bool, typer.Option("--no-ocr", help="Do not read words in pictures, though it could.")
+]
 By = Annotated[str, typer.Option("--by", help="Who says so.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]

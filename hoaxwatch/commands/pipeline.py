@@ -131,6 +131,8 @@ def run(
     engine: options.Engine = None,
     encoder: options.Encoder = None,
     weights: options.Weights = None,
+    media: options.Media = None,
+    no_ocr: options.NoOcr = False,
     project: options.Project = None,
     database: options.Database = None,
     as_json: options.Json = False,
@@ -148,6 +150,8 @@ def run(
         engine=engine,
         encoder=encoder,
         weights=weights,
+        media=media,
+        ocr=False if no_ocr else None,
         x_archive_since=since,
         x_archive_until=until,
     )

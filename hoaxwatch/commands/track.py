@@ -13,7 +13,9 @@ from detectors.text.hashtags import WANG_2020
 from hoaxwatch.commands import options
 from hoaxwatch.commands.options import connected, settings_of
 from hoaxwatch.show import Column, minute, notes, number, output_of, shorten, show_rows
-from storage import tracking
+from storage import snowball, tracking
+from storage.snowball import Proposal
+from storage.tracking import Tracked
 from streams.errors import UsageError
 from streams.records import hashtag_key
 
@@ -69,7 +71,19 @@ def remove(
     project: options.Project = None,
     database: options.Database = None,
 ) -> None:
-    """Track hashtags no more. What was collected stays, and so does when it was."""
+    """Track hashtags, or accounts as platform:id, no more. What was collected stays, and so does
+    when it was."""
+    accounts = [options.parse_name(name) for name in hashtags if ":" in name]
+    hashtags = [name for name in hashtags if ":" not in name]
+    if accounts:
+        with connected(settings_of(project, database)) as connection:
+            for platform, account_id in accounts:
+                now = datetime.now(UTC)
+                if not snowball.untrack_account(connection, platform, account_id, by, now):
+                    raise UsageError(f"{platform}:{account_id} is not tracked")
+                _say(f"not tracked any more: {platform}:{account_id}")
+        if not hashtags:
+            return
     wanted = [hashtag_key(name) for name in hashtags]
     with connected(settings_of(project, database)) as connection:
         ended = tracking.untrack(connection, wanted, by, datetime.now(UTC))
@@ -89,8 +103,9 @@ def list_(
     """List what is tracked, and since when."""
     with connected(settings_of(project, database)) as connection:
         rows = tracking.read_tracked(connection, with_history=history)
+        rows += snowball.read_accounts(connection, with_history=history)
     columns = [
-        Column("hashtag", lambda row: f"#{row['written']}"),
+        Column("hashtag", lambda row: Tracked(**row).query),
         Column("from (UTC)", lambda row: minute(row["tracked_from"])),
         Column("until", lambda row: minute(row["tracked_until"]) if row["tracked_until"] else "–"),
         Column("by", lambda row: row["added_by"]),
@@ -161,6 +176,134 @@ def estimate_(
     title = f"At X about {total:,.2f} USD a month; x_budget_usd is {settings.x_budget_usd:,.2f}"
     empty = "nothing is tracked: hoaxwatch track add '#vaccine'"
     show_rows(found, output_of(as_json, as_csv), columns, title, empty)
+
+
+Names = Annotated[list[str], typer.Argument(help="'#hashtag', or platform:id of an account.")]
+
+
+@app.command()
+def propose(
+    since: options.Since = None,
+    until: options.Until = None,
+    least: Annotated[int, typer.Option("--least", min=1, help="Posts of a side at least.")] = 2,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, help="How many of each side and kind.")
+    ] = 10,
+    project: options.Project = None,
+    database: options.Database = None,
+    as_json: options.Json = False,
+    as_csv: options.Csv = False,
+) -> None:
+    """Propose hashtags and accounts that come with the tracked hashtags, with evidence.
+
+    Both sides: of posts that are likely false, and of those that are not; most posts of the side
+    first, then followers. Nothing is tracked before somebody accepts it: track accept, or reject.
+    What was decided is not proposed again.
+    """
+    start, end = options.parse_span(since, until)
+    with connected(settings_of(project, database)) as connection:
+        rows = snowball.propose_hashtags(connection, start, end, least, limit)
+        rows += snowball.propose_accounts(connection, start, end, least, limit)
+    columns = [
+        Column("side", lambda row: row["side"]),
+        Column("what", lambda row: shorten(row["shown"], 40)),
+        Column("name", lambda row: shorten(row["name"], 44)),
+        Column("posts", lambda row: number(row["posts"]), is_number=True),
+        Column("flagged", lambda row: number(row["flagged"]), is_number=True),
+        Column("not", lambda row: number(row["unflagged"]), is_number=True),
+        Column("accounts", lambda row: number(row["accounts"]), is_number=True),
+        Column("followers", lambda row: number(row["followers"]), is_number=True),
+        Column("first (UTC)", lambda row: minute(row["first_at"])),
+        Column("for example", lambda row: shorten(row["example"], 40)),
+    ]
+    empty = "nothing comes with the tracked hashtags often enough that was not decided about"
+    show_rows(rows, output_of(as_json, as_csv), columns, "Proposed", empty)
+
+
+@app.command()
+def accept(
+    names: Names,
+    note: Note = None,
+    by: options.By = "me",
+    project: options.Project = None,
+    database: options.Database = None,
+) -> None:
+    """Track proposed hashtags and accounts from now on, and record the evidence of this moment.
+
+    Posts of accounts are collected on X and Bluesky, whatever they write; other platforms cannot
+    be asked for them.
+    """
+    _decide(names, "accepted", note, by, project, database)
+
+
+@app.command()
+def reject(
+    names: Names,
+    note: Note = None,
+    by: options.By = "me",
+    project: options.Project = None,
+    database: options.Database = None,
+) -> None:
+    """Do not propose these any more. It is recorded; accepting later overrules it."""
+    _decide(names, "rejected", note, by, project, database)
+
+
+@app.command()
+def decisions(
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many.")] = 40,
+    project: options.Project = None,
+    database: options.Database = None,
+    as_json: options.Json = False,
+    as_csv: options.Csv = False,
+) -> None:
+    """List what was decided about proposals, with the evidence of then."""
+    with connected(settings_of(project, database)) as connection:
+        rows = snowball.read_decisions(connection, limit)
+    columns = [
+        Column("when (UTC)", lambda row: minute(row["decided_at"])),
+        Column("what", lambda row: f"{row['kind']} {shorten(row['name'], 44)}"),
+        Column("decision", lambda row: row["decision"]),
+        Column("by", lambda row: row["decided_by"]),
+        Column("flagged of", lambda row: _shown_evidence(row["evidence"])),
+        Column("why", lambda row: row["note"] or ""),
+    ]
+    empty = "nothing was decided: hoaxwatch track propose"
+    show_rows(rows, output_of(as_json, as_csv), columns, "Decisions", empty)
+
+
+def _shown_evidence(evidence: dict[str, int]) -> str:
+    return f"{evidence['flagged']} of {evidence['posts']}" if evidence else "not proposed"
+
+
+def _decide(
+    names: Sequence[str],
+    decision: str,
+    note: str | None,
+    by: str,
+    project: str | None,
+    database: str | None,
+) -> None:
+    asked = [
+        ("account", ":".join(options.parse_name(name)), "")
+        if ":" in name
+        else ("hashtag", *_checked(name))
+        for name in names
+    ]
+    with connected(settings_of(project, database)) as connection:
+        every = 1_000_000
+        known: list[Proposal] = snowball.propose_hashtags(connection, least=1, limit=every)
+        known += snowball.propose_accounts(connection, least=1, limit=every)
+        evidence = {(found.kind, found.name): found for found in known}
+        for kind, name, written in asked:
+            found = evidence.get((kind, name))
+            told: dict[str, object] = {}
+            if found is not None:
+                told = {**found._asdict(), "first_at": found.first_at.isoformat()}
+            now = datetime.now(UTC)
+            snowball.decide(connection, kind, name, decision, by, now, note, told)
+            if kind == "hashtag" and decision == "accepted":
+                tracking.track(connection, [(name, written)], by, now, note or "snowball")
+    _say(f"{decision}: {', '.join(names)}")
 
 
 def read_hashtags(file: Path) -> list[tuple[str, str]]:

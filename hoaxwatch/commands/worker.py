@@ -28,6 +28,8 @@ def worker(
     engine: options.Engine = None,
     encoder: options.Encoder = None,
     weights: options.Weights = None,
+    media: options.Media = None,
+    no_ocr: options.NoOcr = False,
     no_restart: Annotated[
         bool, typer.Option("--no-restart", help="End when the work ends; something else restarts.")
     ] = False,
@@ -49,6 +51,8 @@ def worker(
         engine=engine,
         encoder=encoder,
         weights=weights,
+        media=media,
+        ocr=False if no_ocr else None,
         kafka=kafka,
     )
     if no_restart:

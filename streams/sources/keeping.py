@@ -1,8 +1,9 @@
 """Which readings of a source that gives everything are kept: tracked ones, and what follows.
 
-Kept are posts with a tracked hashtag, later versions and shares of kept posts, deletions of kept
-posts and accounts, and what cannot be read but names a tracked hashtag or a kept account. Events
-come out of order: what may follow a post that is not here yet waits for it a few seconds.
+Kept are posts with a tracked hashtag or of a tracked account, later versions and shares of kept
+posts, deletions of kept posts and accounts, and what cannot be read but names a tracked hashtag or
+a kept account. Events come out of order: what may follow a post that is not here yet waits for it
+a few seconds.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
-from storage.tracking import KEPT_IDS, Tracked
+from storage.tracking import ACCOUNT, KEPT_IDS, Tracked
 from streams.records import Deletion, Post, Problem, Reading, hashtag_key
 
 #: How long a share or a deletion waits for its post (seconds of the source's time).
@@ -106,7 +107,10 @@ class Keeping:
         return kept
 
     def _tags_of(self, post: Post) -> set[str]:
-        return {hashtag_key(tag) for tag in post.hashtags} & self.hashtags
+        asked = {hashtag_key(tag) for tag in post.hashtags}
+        if post.author is not None:
+            asked.add(f"{ACCOUNT}{post.author.author_id}")
+        return asked & self.hashtags
 
     def _keep(self, key: int) -> None:
         if key not in self._kept:

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Protocol
 
-from storage import tracking
+from storage import snowball, tracking
 from storage.database import Connection, connect, database_errors
 from storage.tracking import Mark, Tracked
 
@@ -66,10 +66,11 @@ class DatabaseMarks:
         with database_errors(self._dsn):
             tracking.store_mark(self._connection, source, mark, datetime.now(UTC))
 
-    def tracked(self) -> list[Tracked]:
-        """What is tracked now. Raises Unavailable."""
+    def tracked(self, source: str) -> list[Tracked]:
+        """What a source is asked for now. Raises Unavailable."""
         with database_errors(self._dsn):
-            return tracking.read_tracked(self._connection)
+            hashtags = tracking.read_tracked(self._connection)
+            return snowball.read_asked(self._connection, source, hashtags)
 
     def close(self) -> None:
         """Lets go of the database."""

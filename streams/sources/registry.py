@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Protocol, cast
 
-from storage import tracking
+from storage import snowball, tracking
 from storage.database import Connection
 from streams.errors import UsageError
 from streams.settings import Settings
@@ -47,5 +47,6 @@ def open_source(name: str, settings: Settings, connection: Connection, say: Say)
     if not hashtags:
         project = "" if settings.project == "default" else f" --project {settings.project}"
         raise UsageError(f"nothing is tracked; say what: hoaxwatch track add HASHTAG{project}")
+    hashtags = snowball.read_asked(connection, name, hashtags)
     keeping = Keeping(hashtags, tracking.read_kept(connection, name))
     return module.open_source(settings, keeping, say)

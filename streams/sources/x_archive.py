@@ -91,7 +91,7 @@ class XArchive:
         got, token = 0, None
         while not (purse.is_empty(began) or got >= self._most_posts):
             page = yield from self._client.search(
-                f"#{row.written}",
+                row.query,
                 id_at(self._since),
                 below,
                 self._most_posts - got,
@@ -109,7 +109,7 @@ class XArchive:
             if token is None:
                 return
         why = "spent" if purse.is_empty(began) else f"enough for a pass: {got:,} posts"
-        self._say(f"{NAME}: #{row.written} is not whole ({why}); the same command goes on")
+        self._say(f"{NAME}: {row.query} is not whole ({why}); the same command goes on")
 
     def _mark(
         self, row: Tracked, state: State, span: str, below: str, got: int, began: datetime

@@ -293,7 +293,7 @@ def queries_of(hashtags: Sequence[Tracked], most_chars: int = 512) -> list[str]:
     """
     queries: list[str] = []
     for row in hashtags:
-        asked = f"#{row.written}"
+        asked = row.query
         if queries and len(queries[-1]) + len(asked) + 4 <= most_chars:
             queries[-1] += f" OR {asked}"
         else:

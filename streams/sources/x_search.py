@@ -80,7 +80,7 @@ class XSearch:
             if is_capped := purse.is_empty(began) or got >= self._most_posts:
                 break
             page = yield from self._client.search(
-                f"#{row.written}", since_id, id_at(until), self._most_posts - got, token
+                row.query, since_id, id_at(until), self._most_posts - got, token
             )
             for reading in readings_of(page, f"twitter_v2:{NAME}"):
                 yield Sighting(reading)
@@ -92,7 +92,7 @@ class XSearch:
             if token is None:
                 break
         if is_capped and not got:
-            self._say(f"x_search: the month's ${purse.limit:.2f} are spent; #{row.written} waits")
+            self._say(f"x_search: the month's ${purse.limit:.2f} are spent; {row.query} waits")
         pull = Pull(
             NAME,
             row.hashtag,
@@ -129,7 +129,7 @@ def estimate(settings: Settings, hashtags: Sequence[Tracked], say: Say) -> list[
     each = settings.x_post_usd + settings.x_user_usd * settings.x_with_authors
     found = []
     for row in hashtags:
-        n = _result_of(client.count(f"#{row.written}"))
+        n = _result_of(client.count(row.query))
         found.append(Estimate(row.hashtag, n, round(n * 30 / 7 * each, 2)))
     return found
 

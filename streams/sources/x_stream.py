@@ -278,7 +278,7 @@ class XStream:
     def _set_rules(self) -> Iterator[Sighting]:
         """Adds the rules that are missing, takes away ours that are too many."""
         hashtags, rows = self._keeping.hashtags, self._keeping.rows
-        wanted = {f"#{row.written}": f"{RULE_PREFIX}{row.hashtag}" for row in rows}
+        wanted = {row.query: f"{RULE_PREFIX}{row.hashtag}" for row in rows}
         api = self._rules_api()
         told = yield from self._client.ask(api.get_rules)
         held = {

@@ -73,7 +73,16 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, obj
     changes = {"epochs": "6", "n_filters": "8", "head_rate": "0.02", "frozen": "2"}
     task = Task(posts, out, out, encoder, lambda line: None, changes=changes)
     run("tweet_metadata", task)
-    return {"tweet_metadata": {"weights": out}}
+    found: dict[str, dict[str, object]] = {"tweet_metadata": {"weights": out}}
+    for name, changes in (
+        ("three_branch", {"ocr": "false", "combine": "network"}),
+        ("att_xdsf", {"text": "characters", "modalities": "text,social"}),
+    ):
+        folder = tmp_path_factory.mktemp(name)
+        quick = changes | {"epochs": "2"}
+        run(name, task._replace(out=folder, small=True, changes=quick))
+        found[name] = {"weights": folder}
+    return found
 
 
 def content(text: str, lang: str | None = "en", root_id: str = "1") -> Content:

@@ -79,6 +79,7 @@ class X:
     def found(self, query: str, since_id: str | None, until_id: str | None) -> list[Json]:
         """What was posted by now and has one of the hashtags, newest first."""
         tags = {tag.casefold() for tag in re.findall(r"#(\w+)", query)}
+        tags |= set(re.findall(r"from:\d+", query))
         if self.now is not None:
             until_id = min(until_id or id_at(self.now), id_at(self.now), key=int)
         return [
@@ -106,7 +107,8 @@ class X:
 
 def tags_of(post: Json) -> set[str]:
     """Hashtags, of a share those of its original."""
-    return {tag["tag"].casefold() for tag in post["entities"]["hashtags"]} | set(post["of_tags"])
+    tags = {tag["tag"].casefold() for tag in post["entities"]["hashtags"]}
+    return tags | set(post["of_tags"]) | {f"from:{post['author_id']}"}
 
 
 def make_posts(n: int, hours: float = 5.0) -> list[Json]:
@@ -130,7 +132,7 @@ def make_posts(n: int, hours: float = 5.0) -> list[Json]:
             post["referenced_tweets"] = [{"type": "retweeted", "id": of["id"]}]
             post["text"] = f"RT @u{of['author_id']}: {of['text'][:10]}…"
             post["entities"] = {"hashtags": []}
-            post["of_tags"] = sorted(tags_of(of))
+            post["of_tags"] = sorted(tag for tag in tags_of(of) if "from:" not in tag)
         posts.append(post)
     return posts
 
@@ -191,7 +193,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         errors = []
         for rule in told.get("add", ()):
-            if re.fullmatch(r"#\w+", rule["value"]):
+            if re.fullmatch(r"#\w+|from:\d+", rule["value"]):
                 number = str(len(self.fake.asked) * 100 + len(self.fake.rules))
                 self.fake.rules[number] = {**rule, "id": number}
             else:
@@ -254,7 +256,9 @@ class _Handler(BaseHTTPRequestHandler):
         fake, n_sent = self.fake, 0
         while fake.n_posted < len(fake.posts):
             post = fake.post_next()
-            rules = [r for r in fake.rules.values() if r["value"][1:].casefold() in tags_of(post)]
+            rules = [
+                r for r in fake.rules.values() if r["value"].lstrip("#").casefold() in tags_of(post)
+            ]
             if not rules:
                 continue
             page = fake.page_of([post]) | {"matching_rules": rules}

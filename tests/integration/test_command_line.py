@@ -30,6 +30,9 @@ from streams.formats.registry import FORMATS
 from tests.samples import write_samples
 from tests.tables import assert_same, read_tables
 
+pytestmark = pytest.mark.first_server
+
+
 OK, USAGE, DOWN = 0, 2, 3
 
 

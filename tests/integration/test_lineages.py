@@ -175,6 +175,7 @@ def test_planted_events_are_found(server: Server) -> None:
     assert kinds[-1] == "born"
 
 
+@pytest.mark.first_server
 @pytest.mark.parametrize("seed", range(4))
 def test_names_are_a_function_of_what_is_stored(server: Server, seed: int) -> None:
     """Posts in any order and deletions: after every tick the tables are as from scratch."""

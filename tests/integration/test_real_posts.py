@@ -41,6 +41,9 @@ from pathlib import Path
 from streams import local
 from streams.settings import read_settings
 from tests.marker import MarkerDetector
+
+pytestmark = pytest.mark.first_server
+
 inputs = local.check_inputs([Path(name) for name in sys.argv[2:]])
 settings = read_settings(detector="null", batch_posts=1000, track_seconds=0.7)
 local.run(sys.argv[1], inputs, MarkerDetector(), settings)

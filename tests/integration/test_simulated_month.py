@@ -40,7 +40,7 @@ SETTINGS = read_settings(detector="null", batch_posts=2000)
 #: Tables that are empty when all is done: labels come from people, dirty buckets are counted again.
 EMPTY = {"labels", "lineage_labels", "dirty_buckets"}
 
-pytestmark = pytest.mark.timeout(3600 if IS_MONTH else 300)
+pytestmark = [pytest.mark.first_server, pytest.mark.timeout(3600 if IS_MONTH else 300)]
 
 #: Runs the marker detector over files in a process that can be killed; says when it begins.
 RUN_SCRIPT = """

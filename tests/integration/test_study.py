@@ -70,7 +70,7 @@ def play_of(folder: Path) -> Played:
         )
     used: dict[str, int] = {}
     for post in posts.values():
-        for tag in x.tags_of(post):
+        for tag in x.tags_of(post) - {f"from:{post['author_id']}"}:
             used[tag] = used.get(tag, 0) + 1
     most = sorted(used, key=lambda tag: (-used[tag], tag))[:2]
     first = min(datetime.fromisoformat(m["timestamp"]) for of in media.values() for m in of)

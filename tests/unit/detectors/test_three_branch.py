@@ -26,7 +26,7 @@ from detectors.train_three_branch import (
     out_of_fold_scores,
     ready,
 )
-from detectors.trained import BrokenWeights, Calibration
+from detectors.trained import BrokenWeights, Calibration, sigmoid
 from tests.unit.detectors.image.pictures import black_png, encoded, photo, poster
 from tests.unit.detectors.invented_posts import picture, post, posts_with_labels, rows
 
@@ -124,7 +124,10 @@ def test_it_explains_by_what_leaving_out_changes(detector: ThreeBranchDetector) 
     assert {name.partition(" ")[0] for name in found} == {"branch", "word", "hashtag", "place"}
     assert list(found.values()) == sorted(found.values(), key=abs, reverse=True)
     without = post("the cure is here", ("curenews",), (picture(1, True),), "exposed poison")
-    logits = [detector._logit("three_branch", detector._prepare(p)[0]) for p in (whole, without)]
+    logits = [
+        detector._logit_of(name, detector._run(name, detector._prepare(p)[0]))
+        for name, p in (("three_branch", whole), ("three_branch", without))
+    ]
     assert found.get("word secret", logits[0] - logits[1]) == pytest.approx(
         logits[0] - logits[1], abs=1e-6
     )
@@ -248,7 +251,10 @@ def test_each_way_to_combine_reads_the_parts_that_have_a_voice(fitted: Model) ->
 
     detector = ThreeBranchDetector(fitted)
     prepared, _ = detector._prepare(mixed)
-    parts = {n: detector._score_of(n, prepared) for n in ("three_branch", "text", "tags")}
+    parts = {
+        name: sigmoid(detector._logit_of(name, detector._run(name, prepared)))
+        for name in ("three_branch", "text", "tags")
+    }
     assert score("network") == pytest.approx(parts["three_branch"], abs=1e-6)
     for name, rule in RULES.items():
         assert score(name) == pytest.approx(rule(list(parts.values())), abs=1e-6)
