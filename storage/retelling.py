@@ -49,17 +49,32 @@ WHERE a.platform = d.platform AND a.author_id = d.author_id
 
 # Contents that no post points at any more: the last share of one that was never seen itself.
 _DELETE_UNTOLD = [
-    f"""
-    DELETE FROM hoaxwatch.{table} t
-    USING (SELECT DISTINCT platform, root_id FROM doomed_tellers) d
-    WHERE t.platform = d.platform AND t.root_id = d.root_id
-      AND NOT EXISTS (SELECT FROM hoaxwatch.posts p
-                      WHERE p.platform = d.platform AND p.root_id = d.root_id)
     """
-    for table in (
-        *("content_hashtags", "content_links", "media", "verdicts", "picture_words"),
-        *("cascade_verdicts", "combined_scores", "claim_checks", "claim_matches", "content"),
+    WITH gone AS (
+        DELETE FROM hoaxwatch.media_files t
+        USING (SELECT DISTINCT platform, root_id FROM doomed_tellers) d
+        WHERE t.platform = d.platform AND t.root_id = d.root_id
+          AND NOT EXISTS (SELECT FROM hoaxwatch.posts p
+                          WHERE p.platform = d.platform AND p.root_id = d.root_id)
+        RETURNING t.sha256
     )
+    INSERT INTO hoaxwatch.media_removals
+    SELECT DISTINCT sha256 FROM gone WHERE sha256 IS NOT NULL ON CONFLICT DO NOTHING
+    """,
+    *(
+        f"""
+        DELETE FROM hoaxwatch.{table} t
+        USING (SELECT DISTINCT platform, root_id FROM doomed_tellers) d
+        WHERE t.platform = d.platform AND t.root_id = d.root_id
+          AND NOT EXISTS (SELECT FROM hoaxwatch.posts p
+                          WHERE p.platform = d.platform AND p.root_id = d.root_id)
+        """
+        for table in (
+            *("content_hashtags", "content_links", "media", "verdicts", "picture_words"),
+            *("cascade_verdicts", "combined_scores", "claim_checks", "claim_matches"),
+            *("labels", "content"),
+        )
+    ),
 ]
 
 _HAS_RAW = """EXISTS (SELECT FROM hoaxwatch.payloads y WHERE y.platform = p.platform

@@ -214,6 +214,15 @@ _REMOVE = [
     DELETE FROM hoaxwatch.payloads y USING outdated_posts g
     WHERE y.platform = g.platform AND y.post_id = g.post_id
     """,
+    # the rows go now, the files with the next sweep
+    """
+    WITH gone AS (
+        DELETE FROM hoaxwatch.media_files f USING outdated_batch b
+        WHERE f.platform = b.platform AND f.root_id = b.root_id RETURNING f.sha256
+    )
+    INSERT INTO hoaxwatch.media_removals
+    SELECT DISTINCT sha256 FROM gone WHERE sha256 IS NOT NULL ON CONFLICT DO NOTHING
+    """,
     *(
         f"""
         DELETE FROM hoaxwatch.{table} t USING outdated_batch b

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hoaxwatch.simulate import simulate
-from storage import recount, writes
+from storage import labels, recount, writes
 from storage.database import Connection, connect
 from streams import steps
 from streams.clustering import TrackOptions
@@ -487,3 +487,16 @@ def test_every_table_and_column_says_what_it_is(connection: Connection) -> None:
         " AND (col_description(c.oid, a.attnum) IS NULL OR obj_description(c.oid) IS NULL)"
     )
     assert rows(connection, query) == []
+
+
+def test_what_is_said_of_what_one_share_told_goes_with_it(connection: Connection) -> None:
+    take(connection, [share("2", "never_seen")])
+    labels.add_labels(connection, [labels.Label("x", "2", "unsure", None)], "ann", NOON)
+    connection.execute(
+        "INSERT INTO hoaxwatch.media_files VALUES ('x', 'never_seen', '', 'https://x.example',"
+        " 'a file', 'PNG', 7, now(), NULL, false, 1)"
+    )
+    take(connection, [Deletion(platform="x", kind="post", deleted_id="2")])
+    assert rows(connection, "SELECT FROM hoaxwatch.media_files") == []
+    assert rows(connection, "SELECT FROM hoaxwatch.labels") == []
+    assert rows(connection, "SELECT sha256 FROM hoaxwatch.media_removals") == [(b"a file",)]

@@ -158,6 +158,19 @@ def test_an_original_stays_as_long_as_it_is_shared(connection: Connection, datab
     assert found == [("a", midnight, 4), ("a", FLOOR, 2), ("b", midnight, 2), ("b", FLOOR, 1)]
 
 
+def test_its_pictures_go_too(connection: Connection, database: str) -> None:
+    take(connection, [post("1"), post("2", posted_at=NOON + DAY)])
+    for name in ("1", "2"):
+        connection.execute(
+            "INSERT INTO hoaxwatch.media_files VALUES ('x', %s, '', 'https://x.example', %s, 'PNG',"
+            " 7, now(), NULL, false, 1)",
+            (name, name.encode()),
+        )
+    local.keep_from(database, FLOOR, read_settings())
+    assert rows(connection, "SELECT root_id FROM hoaxwatch.media_files") == [("2",)]
+    assert rows(connection, "SELECT sha256 FROM hoaxwatch.media_removals") == [(b"1",)]
+
+
 def test_what_waits_is_counted_before_it_goes(connection: Connection, database: str) -> None:
     batch = steps.prepare([post("1", hashtags=("a",))], NOON)
     steps.record(connection, batch, DETECTOR, "key")
