@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from storage import embedded, reads
+from storage import embedded, reads, tracking
 from storage.database import connect, embedded_folder, open_database, shown_dsn
 from storage.embedded import DatabaseUnavailable
 from streams.errors import Unavailable, UsageError
@@ -177,6 +177,38 @@ def _sources(settings: Settings) -> Iterator[Finding]:
             yield Finding(name, "optional", *_in_two(str(error)))
         else:
             yield Finding(name, "good", f"set up: {module.DESCRIPTION}")
+
+
+def ask_source(settings: Settings, name: str) -> Finding:
+    """Asks a live source whether it would serve us: one question, which costs nothing. Raises
+    UsageError for a name that is none."""
+    from streams.sources.following import Interrupted
+    from streams.sources.keeping import Keeping
+    from streams.sources.registry import load_source
+
+    said: list[str] = []
+    try:
+        source = load_source(name).open_source(settings, Keeping(()), said.append)
+        greeting = source.greet(_cursor_of(settings, source.name))
+        while True:
+            next(greeting)  # it waits
+            if said:
+                detail, _, _ = said[-1].partition("; again in")
+                return Finding(name, "bad", detail, "try again later, and look at its address")
+    except StopIteration as end:
+        return Finding(name, "good", end.value)
+    except Interrupted as failure:
+        return Finding(name, "bad", str(failure), "try again later, and look at its address")
+    except UsageError as error:
+        return Finding(name, "bad", *_in_two(str(error)))
+
+
+def _cursor_of(settings: Settings, source: str) -> str | None:
+    """Where a source's posts stand; None where no database is made yet."""
+    if settings.database is None and not embedded.status(embedded_folder(settings)).is_made:
+        return None
+    with open_database(settings) as dsn, connect(dsn) as connection:
+        return tracking.read_cursor(connection, source)
 
 
 def _optional(settings: Settings) -> Iterator[Finding]:

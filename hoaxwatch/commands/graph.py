@@ -720,9 +720,9 @@ def export(
     pseudonymous: Annotated[
         bool,
         typer.Option(
-            "--pseudonymous", help="Replace names and ids by keyed hashes, to hand it on."
+            "--pseudonymous/--names", help="Accounts and posts as keyed hashes, or as they are."
         ),
-    ] = False,
+    ] = True,
     key: Annotated[
         str | None,
         typer.Option("--key", help="Key of these hashes, to match exports; default: a new one."),
@@ -746,7 +746,8 @@ def export(
 ) -> None:
     """Write a network for Gephi, igraph, networkx, sigma or a spreadsheet, with a manifest.
 
-    The manifest (.manifest.json) says what the network is: nodes, links, first and last date, the
+    Accounts and posts are keyed hashes, so that it can be handed on, unless --names is given. The
+    manifest (.manifest.json) says what the network is: nodes, links, first and last date, the
     parameters of communities. GEXF carries times for Gephi's timeline.
     """
     if format not in (*FORMATS, "parquet"):

@@ -26,14 +26,21 @@ from storage import study as stored
 from storage.database import Connection, connect, database_errors, open_database
 from streams import local
 from streams.errors import UsageError
+from streams.media import fetch_media
 from streams.settings import Settings, read_settings
 
 #: Sources that make one pass and end; streams run in `hoaxwatch run`.
 PASSES = ("instagram", "x_search")
+#: Of one pass; the others are fetched by the next.
+MOST_PICTURES = 10_000
 
 Sources = Annotated[
     list[str] | None,
     typer.Option("--source", help=f"Make a pass over it first: {', '.join(PASSES)}."),
+]
+Pictures = Annotated[
+    bool,
+    typer.Option("--pictures", help="Fetch the pictures of what came, and judge it with them."),
 ]
 Others = Annotated[
     list[str] | None, typer.Option("--beside", help="Another detector, shown side by side.")
@@ -46,6 +53,7 @@ def daily(
         str | None, typer.Option("--date", help="The day reported on (UTC); default: yesterday.")
     ] = None,
     source: Sources = None,
+    pictures: Pictures = False,
     detector: options.Detector = None,
     beside: Others = None,
     out: Out = Path("daily"),
@@ -65,7 +73,7 @@ def daily(
             hashtags = [row.hashtag for row in tracking.read_tracked(connection)]
         if not hashtags:
             raise UsageError("nothing is tracked; say what: hoaxwatch track add HASHTAG")
-        _collect(dsn, settings, source or [])
+        _collect(dsn, settings, source or [], pictures)
         folder = out / f"{day:%Y-%m-%d}"
         _report(dsn, settings, hashtags, day, day + timedelta(days=1), beside or [], folder)
 
@@ -82,6 +90,7 @@ def study(
     since: Annotated[str, typer.Option("--from", help="First day (UTC), as 2019-11-01.")],
     until: Annotated[str, typer.Option("--to", help="Last day (UTC), as 2019-11-30.")],
     source: Sources = None,
+    pictures: Pictures = False,
     cap: Annotated[
         int,
         typer.Option(
@@ -115,12 +124,12 @@ def study(
         with database_errors(dsn), connect(dsn) as connection:
             # asked for from its first day on, however late the first call is made
             tracking.track(connection, tags, "study", min(first, datetime.now(UTC)), "study")
-        _collect(dsn, settings, source or [])
+        _collect(dsn, settings, source or [], pictures)
         named = sorted({key for key, _ in tags})
         _report(dsn, settings, named, first, last + timedelta(days=1), beside or [], out, cap)
 
 
-def _collect(dsn: str, settings: Settings, sources: Sequence[str]) -> None:
+def _collect(dsn: str, settings: Settings, sources: Sequence[str], pictures: bool) -> None:
     for name in sources:
         if name not in PASSES:
             raise UsageError(
@@ -131,6 +140,11 @@ def _collect(dsn: str, settings: Settings, sources: Sequence[str]) -> None:
         with stopping(None) as stop:
             result = local.follow(dsn, source, detector_of(settings), settings, stop)
         say(f"{name}: {result.n_records:,} records, {result.outcomes['new']:,} new posts")
+    if pictures:
+        with database_errors(dsn), connect(dsn) as connection:
+            found = fetch_media(connection, settings, MOST_PICTURES)
+        say(f"{found['fetched']:,} of {found.total():,} pictures fetched")
+        local.adopt(dsn, detector_of(settings), settings)  # what is seen now is judged now
 
 
 def _report(

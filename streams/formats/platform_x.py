@@ -70,3 +70,17 @@ def status_of(link: str) -> str | None:
     if host not in ("twitter.com", "x.com", "mobile.twitter.com", "www.twitter.com"):
         return None
     return path.partition("/status/")[2].partition("/")[0].partition("?")[0] or None
+
+
+#: What X names instead of countries where a post must be shown in none: all of them, or a notice of
+#: copyright.
+_EVERYWHERE = {"XX", "XY"}
+
+
+def is_withheld(countries: object) -> bool:
+    """Whether a post or an account must be shown nowhere, by the list of countries X gives.
+
+    >>> is_withheld(["DE", "FR"]), is_withheld(["XX"]), is_withheld(None)
+    (False, True, False)
+    """
+    return isinstance(countries, list) and any(name in _EVERYWHERE for name in countries)

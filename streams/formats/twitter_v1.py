@@ -23,7 +23,7 @@ from streams.formats.json_records import (
     text_of,
     unix_moment_of,
 )
-from streams.formats.platform_x import PLATFORM
+from streams.formats.platform_x import PLATFORM, is_withheld
 from streams.formats.tweet_object import nested_tweets, own_object, parse_tweet, tweet_id, written
 from streams.records import Deletion, NotAPost, Post, Problem, Reading, SeenAs
 
@@ -170,6 +170,17 @@ def _parse_other(item: Json, source: str, position: str) -> Reading:
             return _parse_deletion(notice)
         except BadField as error:
             return problem_of(f"delete.{error}", item, source, position)
+    withheld = object_of(item.get("status_withheld"))
+    if is_withheld(withheld.get("withheld_in_countries")):
+        try:
+            return Deletion(
+                platform=PLATFORM,
+                kind="post",
+                deleted_id=tweet_id(withheld),
+                reason="withheld",
+            )
+        except BadField as error:
+            return problem_of(f"status_withheld.{error}", item, source, position)
     for name in _NOTICES:
         if name in item:
             return NotAPost(what=f"notice: {name}")

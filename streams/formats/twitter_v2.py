@@ -34,6 +34,7 @@ from streams.formats.platform_x import (
     PLATFORM,
     SNOWFLAKE_EPOCH,
     is_id,
+    is_withheld,
     snowflake_time,
     status_of,
     strip_share_prefix,
@@ -83,6 +84,8 @@ _DELETING: dict[str, Literal["post", "author"]] = {
     "user_protect": "author",
     "user_suspend": "author",
 }
+#: Events after which it must go if it is to be shown nowhere.
+_WITHHOLDING: dict[str, Literal["post", "author"]] = {"withheld": "post", "user_withheld": "author"}
 #: A post can be edited for an hour; a "first id" given longer before is not the first of an edit.
 _EDIT_WINDOW = timedelta(days=1)
 
@@ -418,6 +421,14 @@ def _parse_item(item: object, page: _Page, position: str, seen_as: SeenAs) -> Re
             return NotAPost(what=f"compliance: {text_of(item['action'])}")
         if "username" in item:
             return NotAPost(what="user")
+        if is_withheld(object_of(item.get("withheld")).get("country_codes")):
+            return Deletion(
+                platform=PLATFORM,
+                kind="post",
+                deleted_id=_id(item.get("id"), "id"),
+                reason="withheld",
+                deleted_at=page.observed_at,
+            )
         if item.keys() & _POST_KEYS or seen_as == "embedded":
             return parse_post(item, page, seen_as)
         for name, event in item.items():
@@ -438,6 +449,8 @@ def _parse_item(item: object, page: _Page, position: str, seen_as: SeenAs) -> Re
 def _parse_event(name: str, event: Json) -> Deletion | NotAPost:
     """An event of a compliance stream, `{"delete": {"tweet": {...}, "event_at": ...}}`."""
     kind = _DELETING.get(name)
+    if kind is None and is_withheld(event.get("withheld_in_countries")):
+        kind = _WITHHOLDING.get(name)
     if kind is None:
         return NotAPost(what=f"compliance: {name}")
     subject = object_of(event.get("tweet") or event.get("post") or event.get("user"))

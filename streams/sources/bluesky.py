@@ -8,7 +8,7 @@ little before it: events may have come out of order. What comes twice is stored 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from datetime import UTC, datetime
 from urllib.parse import quote, urlencode
 
@@ -68,6 +68,16 @@ class Bluesky:
     def track(self, hashtags: Sequence[Tracked]) -> None:
         """From now on these."""
         self._keeping.track(hashtags)
+
+    def greet(self, cursor: str | None) -> Generator[Sighting, None, str]:
+        """Whether events come."""
+        began = time.monotonic()
+        with connected(self._address(), "bluesky_url", "Jetstream") as socket:
+            while receive(socket) is None:
+                yield Sighting(None)
+                if time.monotonic() - began > self._silence_seconds:
+                    raise Interrupted(f"silent for {self._silence_seconds:g} s")
+        return f"{self._url} streams events"
 
     def posts(self, cursor: str | None) -> Iterator[Sighting]:
         """Never ends by itself. Raises UsageError if the host says that it will not serve us."""

@@ -105,6 +105,16 @@ class Instagram:
     def track(self, hashtags: Sequence[Tracked]) -> None:
         """From the next pass on."""
 
+    def greet(self, cursor: str | None) -> Generator[Sighting, None, str]:
+        """Whose account it is, and how many of its hashtags are left."""
+        state = msgspec.json.decode(cursor or "{}", type=State)
+        told = yield from self._ask(f"/{self._user}", {"fields": "username"})
+        n_used = sum(self._now - used.since < WINDOW for used in state.used.values())
+        return (
+            f"takes the token of {text_of(told.get('username')) or self._user}; "
+            f"{n_used} of {MOST_HASHTAGS} hashtags of seven days used"
+        )
+
     def posts(self, cursor: str | None) -> Iterator[Sighting]:
         """Ends after one pass. Raises UsageError if Instagram refuses us."""
         state = msgspec.json.decode(cursor or "{}", type=State)

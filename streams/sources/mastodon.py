@@ -87,6 +87,13 @@ class Mastodon:
         """Subscribed to at the next tick."""
         self._keeping.track(hashtags)
 
+    def greet(self, cursor: str | None) -> Generator[Sighting, None, str]:
+        """Whether the server shows timelines of hashtags and streams them."""
+        yield from self._ask("/api/v1/timelines/tag/news", {"limit": "1"})
+        address = f"{self._streaming_url()}/api/v1/streaming"
+        with _connected(address, self._headers, self._silence_seconds):
+            return f"{self._url} shows timelines of hashtags and streams them"
+
     def posts(self, cursor: str | None) -> Iterator[Sighting]:
         """Never ends by itself. Raises UsageError if the server will not serve us."""
         self._state = msgspec.json.decode(cursor or "{}", type=State)

@@ -10,7 +10,7 @@ from storage.database import Connection
 from streams.errors import UsageError
 from streams.settings import Settings
 from streams.sources.keeping import Keeping
-from streams.sources.source import Say, Source
+from streams.sources.source import Platform, Say, Source
 
 #: name -> module, imported when it is asked for. Adding a source is one file and one line here.
 SOURCES = {
@@ -29,7 +29,7 @@ class SourceModule(Protocol):
     NAME: str
     DESCRIPTION: str
 
-    def open_source(self, settings: Settings, keeping: Keeping, say: Say) -> Source:
+    def open_source(self, settings: Settings, keeping: Keeping, say: Say) -> Platform:
         """The source, not connected yet. Raises UsageError if a setting is missing."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from storage.tracking import NO_MARK, Mark, Tracked
@@ -40,3 +40,12 @@ class Source(Protocol):
 
     def track(self, hashtags: Sequence[Tracked]) -> None:
         """From now on these are asked for. May be called from another thread."""
+
+
+class Platform(Source, Protocol):
+    """A source that can be asked whether it would serve us."""
+
+    def greet(self, cursor: str | None) -> Generator[Sighting, None, str]:
+        """Asks one thing that costs nothing; what the platform says of us, in a line. `cursor` is
+        where its posts stand. Says what goes wrong and ticks, or raises Interrupted or
+        UsageError."""

@@ -7,7 +7,7 @@ was not reached is not covered.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from datetime import UTC, datetime, time, timedelta
 
 import msgspec
@@ -68,6 +68,11 @@ class XArchive:
 
     def track(self, hashtags: Sequence[Tracked]) -> None:
         """From the next pass on."""
+
+    def greet(self, cursor: str | None) -> Generator[Sighting, None, str]:
+        """What X says of the token and its plan."""
+        state = msgspec.json.decode(cursor or "{}", type=State)
+        return (yield from self._client.greet(state.month, state.spent))
 
     def posts(self, cursor: str | None) -> Iterator[Sighting]:
         """Ends after one pass. Raises UsageError if X refuses us."""

@@ -233,6 +233,20 @@ class XClient:
         meta = object_of(answer.get("meta"))
         return count_of(meta, "total_tweet_count", "total_post_count") or 0
 
+    def greet(self, month: str, spent: float) -> Generator[Sighting, None, str]:
+        """What X says of the token and its plan, beside what was spent here. Costs nothing."""
+        answer = yield from self.ask(lambda: self._api.request("GET", "/2/usage/tweets"))
+        self.purse.month, self.purse.spent = month, spent
+        self.purse.is_empty(self.now())  # another month begins at nothing
+        told = object_of(answer.get("data"))
+        used, cap = (_whole(told.get(name)) for name in ("project_usage", "project_cap"))
+        of_cap = f" of {cap:,}" if cap else ""
+        read = "" if used is None else f"{used:,}{of_cap} posts of its plan read; "
+        return (
+            f"takes the token; {read}about ${self.purse.spent:.2f} of ${self.purse.limit:.2f} "
+            "spent this month"
+        )
+
     def ask(self, call: Callable[[], requests.Response]) -> Generator[Sighting, None, Json]:
         """The answer to a call; ticks while it waits. Raises UsageError."""
         while True:
@@ -277,6 +291,12 @@ class XClient:
         now = self.now()
         self.purse.pay(page, now)
         return page | {"__twarc": {"retrieved_at": now.isoformat()}}
+
+
+def _whole(told: object) -> int | None:
+    """A count, which X writes as a number or in quotes."""
+    digits = str(told)
+    return int(digits) if digits.isdecimal() and len(digits) < 19 else None
 
 
 def short(error: BaseException) -> str:

@@ -55,6 +55,11 @@ class XSearch:
     def track(self, hashtags: Sequence[Tracked]) -> None:
         """From the next pass on."""
 
+    def greet(self, cursor: str | None) -> Generator[Sighting, None, str]:
+        """What X says of the token and its plan."""
+        state = msgspec.json.decode(cursor or "{}", type=State)
+        return (yield from self._client.greet(state.month, state.spent))
+
     def posts(self, cursor: str | None) -> Iterator[Sighting]:
         """Ends after one pass. Raises UsageError if X refuses us."""
         state = msgspec.json.decode(cursor or "{}", type=State)

@@ -154,6 +154,11 @@ class XStream:
         """The rules follow at the next tick."""
         self._keeping.track(hashtags)
 
+    def greet(self, cursor: str | None) -> Generator[Sighting, None, str]:
+        """What X says of the token and its plan."""
+        state = msgspec.json.decode(cursor or "{}", type=State)
+        return (yield from self._client.greet(state.month, state.spent))
+
     def posts(self, cursor: str | None) -> Iterator[Sighting]:
         """Ends when the month's budget is spent. Raises UsageError if X refuses us."""
         self._state = msgspec.json.decode(cursor or "{}", type=State)

@@ -97,6 +97,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif parts.path == "/ig_hashtag_search":
             fake.searched.add(query["q"].casefold())
             self.answer({"data": [{"id": f"id-{query['q'].casefold()}"}]})
+        elif query.get("fields") == "username":
+            self.answer({"username": "newsroom", "id": parts.path.strip("/")})
         else:
             tag = parts.path.split("/")[1].removeprefix("id-")
             shown = fake.page(tag, "after" not in query)

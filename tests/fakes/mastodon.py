@@ -129,7 +129,7 @@ class Mastodon:
                 return as_json({"error": "no"}, trouble)
         tag = unquote(re.sub("^/api/v1/timelines/tag/", "", parts.path)).casefold()
         query = parse_qs(parts.query)
-        after = int(query["min_id"][0])
+        after = int(query.get("min_id", ["0"])[0])
         found = [
             status
             for status in self.posts

@@ -178,6 +178,8 @@ class _Handler(BaseHTTPRequestHandler):
             if len(found) > first + size:
                 page["meta"]["next_token"] = str(first + size)
             self.answer(page)
+        elif path == "/2/usage/tweets":
+            self.answer({"data": {"project_usage": "120", "project_cap": "10000"}})
         elif path == "/2/tweets/counts/recent":
             total = len(fake.found(query["query"], None, None))
             self.answer({"data": [], "meta": {"total_tweet_count": total}})

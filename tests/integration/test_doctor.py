@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from hoaxwatch import cli, doctor
+from storage import tracking
+from storage.database import connect
+from storage.tracking import Mark
 from streams.settings import read_settings
 from streams.sources.registry import SOURCES
+from tests.fakes import graph, jetstream, mastodon, x
 
 
 def found(capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, dict[str, object]]:
@@ -59,6 +64,75 @@ def test_a_detector_that_is_not_there_is_a_finding() -> None:
     findings = [f for f in doctor.examine(read_settings(detector="nope")) if f.name == "detector"]
     assert [f.state for f in findings] == ["bad"]
     assert "nope" in findings[0].detail
+
+
+@pytest.mark.parametrize("name", ["x", "x_search", "x_archive"])
+def test_x_is_asked_about_its_plan_and_the_budget(
+    name: str, database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with x.running(x.X([])) as fake, connect(database) as connection:
+        for key, value in (
+            ("X_URL", fake.url),
+            ("X_BEARER_TOKEN", fake.token),
+            ("X_BUDGET_USD", "5"),
+        ):
+            monkeypatch.setenv(f"HOAXWATCH_{key}", value)
+        monkeypatch.setenv("HOAXWATCH_X_ARCHIVE_SINCE", "2026-01-01")
+        monkeypatch.setenv("HOAXWATCH_X_ARCHIVE_UNTIL", "2026-01-03")
+        month = f"{datetime.now(UTC):%Y-%m}"
+        with connection.cursor() as cursor:
+            mark = Mark(json.dumps({"month": month, "spent": 1.25}), ())
+            tracking.save_mark(cursor, name, mark, datetime.now(UTC))
+        code, findings = found(capsys, name, "--database", database)
+        assert code == 0
+        assert findings[name]["detail"] == (  # type: ignore[index]
+            "takes the token; 120 of 10,000 posts of its plan read; about $1.25 of $5.00 spent "
+            "this month"
+        )
+        monkeypatch.setenv("HOAXWATCH_X_BEARER_TOKEN", "another")
+        code, findings = found(capsys, name, "--database", database)
+        assert code == 3
+        assert "401" in findings[name]["detail"]  # type: ignore[index]
+        assert "HOAXWATCH_X_BEARER_TOKEN" in findings[name]["advice"]  # type: ignore[index]
+
+
+def test_other_platforms_are_asked(
+    database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = jetstream.make_network(3)
+    with (
+        graph.running(graph.Graph({}, datetime.now(UTC))) as instagram,
+        mastodon.running(mastodon.Mastodon([])) as server,
+        jetstream.running(network.events, []) as stream,
+    ):
+        monkeypatch.setenv("HOAXWATCH_INSTAGRAM_URL", instagram.url)
+        monkeypatch.setenv("HOAXWATCH_INSTAGRAM_TOKEN", instagram.token)
+        monkeypatch.setenv("HOAXWATCH_INSTAGRAM_USER_ID", "17")
+        monkeypatch.setenv("HOAXWATCH_MASTODON_URL", server.url)
+        monkeypatch.setenv("HOAXWATCH_BLUESKY_URL", stream.url)
+        for name, words in (
+            ("instagram", "takes the token of newsroom; 0 of 30 hashtags"),
+            ("mastodon", "shows timelines of hashtags and streams them"),
+            ("bluesky", "streams events"),
+        ):
+            code, findings = found(capsys, name, "--database", database)
+            assert code == 0, findings
+            assert words in findings[name]["detail"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("name", ["mastodon", "bluesky", "instagram"])
+def test_a_platform_that_is_away_is_said_at_once(
+    name: str, database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOAXWATCH_MASTODON_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("HOAXWATCH_BLUESKY_URL", "ws://127.0.0.1:1/subscribe")
+    monkeypatch.setenv("HOAXWATCH_INSTAGRAM_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("HOAXWATCH_INSTAGRAM_TOKEN", "t")
+    monkeypatch.setenv("HOAXWATCH_INSTAGRAM_USER_ID", "17")
+    code, findings = found(capsys, name, "--database", database)
+    assert code == 3
+    assert "cannot be re" in findings[name]["detail"]  # type: ignore[index]
+    assert cli.run(["doctor", "nobody", "--database", database]) == 3
 
 
 def test_each_source_is_set_up_or_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -239,7 +239,7 @@ def test_every_network_in_every_format(
     file: str, network: str, format: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stem = tmp_path / "out"
-    words = ["graph", "export", file, "-t", "water", "-o", str(stem)]
+    words = ["graph", "export", file, "-t", "water", "--names", "-o", str(stem)]
     assert cli.run([*words, "--format", format, "--network", network, "--no-layout"]) == 0
     manifest = json.loads((tmp_path / "out.manifest.json").read_text("utf-8"))
     assert manifest["n_nodes"] > 0
@@ -262,7 +262,7 @@ def test_every_network_in_every_format(
 def test_a_pseudonymous_export_names_nobody(
     file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["graph", "export", file, "-t", "water", "--format", "json", "--pseudonymous"]
+    words = ["graph", "export", file, "-t", "water", "--format", "json"]
     for name in ("one", "two"):
         assert cli.run([*words, "-o", str(tmp_path / name), "--key", "k"]) == 0
     assert cli.run([*words, "-o", str(tmp_path / "other")]) == 0

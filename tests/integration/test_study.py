@@ -23,7 +23,7 @@ from storage import labels
 from storage.database import connect
 from storage.labels import Label
 from streams.sources import following
-from tests.fakes import x
+from tests.fakes import graph, pictures, x
 from tests.fakes.graph import Graph, Trouble, running
 from tests.house.repository import ROOT
 from tests.tables import assert_same, read_tables
@@ -251,6 +251,41 @@ def test_a_day_that_is_asked_for_again_brings_the_same_report(
         assert_same(read_tables(dsn), first)
         assert (tmp_path / "out" / day / "study.csv").read_text() == before
         assert before.count("\n") == 3
+
+
+def test_pictures_are_fetched_before_the_report(
+    one_server: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    start = datetime(2026, 3, 2, tzinfo=UTC)
+    with pictures.running(pictures.Pictures()) as host:
+        media = graph.make_media("snow", start, 3)
+        for number, item in enumerate(media):
+            item["media_url"] = f"{host.url}/fine/{number}.png"
+        with (
+            one_server.new_database() as dsn,
+            running(Graph({"snow": media}, start + ONE_DAY)) as fake,
+        ):
+            told = {
+                "DATABASE": dsn,
+                "DETECTOR": "null",
+                "INSTAGRAM_TOKEN": "good",
+                "INSTAGRAM_USER_ID": "17",
+                "INSTAGRAM_URL": fake.url,
+                "MEDIA_FOLDER": str(tmp_path / "pictures"),
+                "MEDIA_PRIVATE_ADDRESSES": "true",
+                "MEDIA_PAUSE_SECONDS": "0",
+            }
+            for name, value in told.items():
+                monkeypatch.setenv(f"HOAXWATCH_{name}", value)
+            assert run_command(["track", "add", "snow"]) == 0
+            command = ["daily", "--date", f"{start:%Y-%m-%d}", "--source", "instagram"]
+            capsys.readouterr()
+            assert run_command([*command, "--pictures", "-o", str(tmp_path / "out")]) == 0
+    assert "3 of 3 pictures fetched" in capsys.readouterr().err
+    assert len([path for path in (tmp_path / "pictures").rglob("*") if path.is_file()]) == 3
 
 
 @pytest.mark.parametrize(

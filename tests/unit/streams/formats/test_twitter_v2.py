@@ -322,7 +322,23 @@ def test_compliance_of_streams() -> None:
     assert back == NotAPost(what="compliance: user_unsuspend")
 
 
-def test_withheld_and_protected_do_not_matter() -> None:
+def test_what_is_withheld_everywhere_must_go() -> None:
+    """XX: in all countries; XY: for copyright."""
+    withheld = {"copyright": True, "country_codes": ["XY"]}
+    (gone,) = read({**TWEET, "withheld": withheld})
+    assert isinstance(gone, Deletion)
+    assert (gone.kind, gone.deleted_id, gone.reason) == ("post", TWEET["id"], "withheld")
+    at = "2026-03-02T12:00:00.000Z"
+    for name, subject, kind in (("withheld", "tweet", "post"), ("user_withheld", "user", "author")):
+        event = {subject: {"id": "7"}, "event_at": at, "withheld_in_countries": ["XX"]}
+        (gone,) = read({"data": {name: event}})
+        assert isinstance(gone, Deletion)
+        assert (gone.kind, gone.deleted_id) == (kind, "7")
+        (kept,) = read({"data": {name: {**event, "withheld_in_countries": ["DE"]}}})
+        assert kept == NotAPost(what=f"compliance: {name}")
+
+
+def test_withheld_somewhere_and_protected_do_not_matter() -> None:
     withheld = {"copyright": False, "country_codes": ["DE"]}
     assert read_post({"withheld": withheld, "text": ""}).text == ""
     assert read_post(includes={"users": [{**USER, "protected": True, "withheld": withheld}]}).author
@@ -417,7 +433,7 @@ REAL = {
     "users.jsonl.xz": (0, 52, 104, 0, 0),
     "users_compliance.jsonl.xz": (0, 0, 0, 2, 0),
     "verified_type.jsonl.xz": (1, 1, 0, 0, 0),
-    "withheld.jsonl.xz": (215, 70, 5, 0, 0),
+    "withheld.jsonl.xz": (215, 69, 5, 1, 0),
 }
 
 
