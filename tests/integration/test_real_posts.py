@@ -41,9 +41,6 @@ from pathlib import Path
 from streams import local
 from streams.settings import read_settings
 from tests.marker import MarkerDetector
-
-pytestmark = pytest.mark.first_server
-
 inputs = local.check_inputs([Path(name) for name in sys.argv[2:]])
 settings = read_settings(detector="null", batch_posts=1000, track_seconds=0.7)
 local.run(sys.argv[1], inputs, MarkerDetector(), settings)
@@ -196,7 +193,7 @@ def test_every_v2_record_is_accounted_for(database: str, data: Path) -> None:
     assert len(paths) == 28
     result = run(database, paths)
     assert result.outcomes.total() == result.n_records
-    assert result.outcomes["deletion applied"] == 4
+    assert result.outcomes["deletion applied"] == 5  # of them one is withheld everywhere
     assert result.outcomes["quarantined"] == 1
     before = read_tables(database)
     again = run(database, paths[::-1])
