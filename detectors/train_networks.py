@@ -22,7 +22,7 @@ from detectors.networks.training import Ints, Schedule
 from detectors.posts import Part, PostDetector, Read, WholePost, parts_of
 from detectors.text.ocr import default_engine
 from detectors.train_tfidf import measures
-from detectors.trained import BrokenWeights
+from detectors.trained import given_weights
 from detectors.training import CannotTrain, Task, changed, positive_of
 
 
@@ -113,7 +113,7 @@ def train_att_xdsf_posts(task: Task) -> dict[str, Any]:
 
 def load_three_branch(weights: Path | None = None) -> AsDetector:
     """A trained one, as every other detector is asked. Raises: BrokenWeights."""
-    model = three_branch.load(_given(weights, "three_branch"))
+    model = three_branch.load(given_weights(weights, "three_branch"))
     make_ocr = default_engine if model.config.with_words_in_pictures else None
     reads: frozenset[Part] = frozenset(("hashtags", "pictures"))
     return AsDetector(three_branch.ThreeBranchDetector(model), reads, make_ocr)
@@ -121,22 +121,13 @@ def load_three_branch(weights: Path | None = None) -> AsDetector:
 
 def load_att_xdsf(weights: Path | None = None) -> AsDetector:
     """A trained one, as every other detector is asked. Raises: BrokenWeights."""
-    model = att_xdsf.load(_given(weights, "att_xdsf"))
+    model = att_xdsf.load(given_weights(weights, "att_xdsf"))
     reads: set[Part] = set()
     if "image" in model.config.modalities:
         reads.add("pictures")
     if "social" in model.config.modalities:
         reads |= parts_of({field.name for field in model.config.fields})
     return AsDetector(att_xdsf.AttXdsfDetector(model), frozenset(reads), None)
-
-
-def _given(weights: Path | None, name: str) -> Path:
-    if weights is None:
-        raise BrokenWeights(
-            f"no weights ship with {name}: train some with hoaxwatch train {name} "
-            "--data FILE --out FOLDER, and give --weights FOLDER"
-        )
-    return weights
 
 
 def _check(name: str, given: Sequence[str], known: Sequence[str]) -> None:

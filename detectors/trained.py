@@ -22,6 +22,16 @@ class BrokenWeights(DetectorUnusable):
     """The weights folder is not what training wrote: never guess with it."""
 
 
+def given_weights(weights: Path | None, name: str) -> Path:
+    """The folder of a detector of which none ships. Raises: BrokenWeights if none is given."""
+    if weights is None:
+        raise BrokenWeights(
+            f"no weights ship with {name}: train some with hoaxwatch train {name} --data FILE "
+            f"--out FOLDER, and give --weights FOLDER, or {name}=FOLDER to evaluate"
+        )
+    return weights
+
+
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Platt scaling: calibrated logit = slope * logit + offset. slope > 0.
 

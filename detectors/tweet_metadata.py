@@ -55,6 +55,7 @@ from detectors.trained import (
     BrokenWeights,
     Calibration,
     Opinion,
+    given_weights,
     opinion_of,
     read_bytes,
     read_checked,
@@ -181,11 +182,7 @@ class TweetMetadataDetector:
     def __init__(self, weights: Path | None = None, encoder: str | None = None) -> None:
         """weights: a folder that `hoaxwatch train tweet_metadata` wrote; none ships. encoder: by
         default the one that the weights name. Raises: BrokenWeights, EncoderUnavailable."""
-        if weights is None:
-            raise BrokenWeights(
-                f"no weights ship with {self.name}: train some with hoaxwatch train {self.name} "
-                "--data FILE --out FOLDER, and give --weights FOLDER"
-            )
+        weights = given_weights(weights, self.name)
         self._config = read_config(weights)
         found = read_encoder(encoder or self._config.encoder.name)
         if found.sha256 != self._config.encoder.sha256:
