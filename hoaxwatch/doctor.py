@@ -13,11 +13,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from storage import embedded, reads, tracking
 from storage.database import connect, embedded_folder, open_database, shown_dsn
 from storage.embedded import DatabaseUnavailable
 from streams.errors import Unavailable, UsageError
 from streams.settings import Settings, config_file
+from streams.sources.registry import SOURCES, load_source, tell_spent
+from streams.sources.source import Source
 
 State = Literal["good", "optional", "bad"]
 
@@ -167,7 +171,6 @@ def _detector(settings: Settings) -> Iterator[Finding]:
 def _sources(settings: Settings) -> Iterator[Finding]:
     """Whether each live source has what it must be told. Nobody is asked: that may cost money."""
     from streams.sources.keeping import Keeping
-    from streams.sources.registry import SOURCES, load_source
 
     for name in SOURCES:
         module = load_source(name)
@@ -184,12 +187,11 @@ def ask_source(settings: Settings, name: str) -> Finding:
     UsageError for a name that is none."""
     from streams.sources.following import Interrupted
     from streams.sources.keeping import Keeping
-    from streams.sources.registry import load_source
 
     said: list[str] = []
     try:
         source = load_source(name).open_source(settings, Keeping(()), said.append)
-        greeting = source.greet(_cursor_of(settings, source.name))
+        greeting = source.greet(_recall(settings, source))
         while True:
             next(greeting)  # it waits
             if said:
@@ -203,17 +205,59 @@ def ask_source(settings: Settings, name: str) -> Finding:
         return Finding(name, "bad", *_in_two(str(error)))
 
 
-def _cursor_of(settings: Settings, source: str) -> str | None:
-    """Where a source's posts stand; None where no database is made yet."""
+def _broker(settings: Settings) -> Iterator[Finding]:
+    if settings.kafka is None:
+        advice = "set HOAXWATCH_KAFKA"
+        yield Finding("brokers", "optional", "none set; for ingest and worker", advice)
+        return
+    from streams.topics import read_topics
+
+    try:
+        topics = read_topics(settings)
+    except (UsageError, Unavailable) as error:
+        yield Finding("brokers", "bad", *_in_two(str(error)))
+        return
+    missing = [topic.topic for topic in topics if topic.partitions is None]
+    if missing:
+        told = f"{settings.kafka} answers, without topics {', '.join(missing)}"
+        yield Finding("brokers", "bad", told, "hoaxwatch topics create")
+    else:
+        yield Finding("brokers", "good", f"{settings.kafka}: {len(topics)} topics")
+
+
+def _ocr(settings: Settings) -> Iterator[Finding]:
+    """What reads the words in pictures, tried on an empty one."""
+    from detectors.text.ocr import OcrUnavailable, RapidOcr, Tesseract
+
+    for name, engine, advice in (
+        ("rapidocr", RapidOcr, "pip install 'hoaxwatch[ocr]'"),
+        ("tesseract", Tesseract, "apt install tesseract-ocr"),
+    ):
+        try:
+            ocr = engine()
+            problem = ocr.read(np.full((40, 80, 3), 255, np.uint8)).problem
+        except OcrUnavailable as error:
+            detail = str(error).removesuffix(f": {advice}")
+            yield Finding(name, "optional", f"{detail}; for words in pictures", advice)
+            continue
+        if problem is None:
+            yield Finding(name, "good", f"{ocr.key}, {len(ocr.languages)} languages")
+        else:
+            yield Finding(name, "bad", f"read of an empty picture: {problem}", advice)
+
+
+def _recall(settings: Settings, source: Source) -> str | None:
+    """Where a source's posts stand, after it was told what others have spent; None where no
+    database is made yet."""
     if settings.database is None and not embedded.status(embedded_folder(settings)).is_made:
         return None
     with open_database(settings) as dsn, connect(dsn) as connection:
-        return tracking.read_cursor(connection, source)
+        tell_spent(source, connection)
+        return tracking.read_cursor(connection, source.name)
 
 
 def _optional(settings: Settings) -> Iterator[Finding]:
     for name, wanted_for, advice in (
-        ("tesseract", "words in pictures, as in the papers", "apt install tesseract-ocr"),
         ("java", "a Kafka of your own for tests", "apt install default-jre-headless"),
         ("psql", "hoaxwatch psql on a server of yours", "apt install postgresql-client"),
     ):
@@ -243,5 +287,5 @@ def _version_of(package: str) -> str | None:
 #: In the order in which they are needed. Add one line per dependency.
 CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     *(_python, _packages, _settings, _disk),
-    *(_database, _detector, _sources, _optional),
+    *(_database, _detector, _broker, _ocr, _sources, _optional),
 )

@@ -152,6 +152,19 @@ def read_cursor(connection: psycopg.Connection, source: str) -> str | None:
     return None if row is None else str(row[0])
 
 
+def read_spent(connection: psycopg.Connection, sources: Sequence[str], month: str) -> float:
+    """What these sources have spent in a month (YYYY-MM), by their cursors, in US dollars."""
+    row = connection.execute(
+        "WITH said AS MATERIALIZED ("
+        " SELECT cursor::jsonb AS said FROM hoaxwatch.source_cursors WHERE source = ANY (%s))"
+        " SELECT coalesce(sum((said ->> 'spent')::float8), 0) FROM said"
+        " WHERE said ->> 'month' = %s",
+        (list(sources), month),
+    ).fetchone()
+    assert row is not None
+    return float(row[0])
+
+
 def read_kept(connection: psycopg.Connection, source: str, limit: int = KEPT_IDS) -> list[int]:
     """Hashes of what was kept of a source, the newest, oldest of them first."""
     rows = connection.execute(

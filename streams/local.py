@@ -25,7 +25,7 @@ from detectors.cascades import Checkpoints, load_cascade_detector
 from detectors.detector import Detector
 from detectors.fusion import read_fusion, shipped_fusion
 from detectors.posts import ReadsPosts
-from storage import history, reads, recount, retention, snowball, tracking, writes
+from storage import history, reads, recount, retention, tracking, writes
 from storage.database import (
     RECORDED_TABLES,
     RECOUNTED_TABLES,
@@ -50,6 +50,7 @@ from streams.quarantine import Replayed
 from streams.records import Content, Deletion, Problem, Reading
 from streams.remap import Remapped, remap_payloads
 from streams.settings import Settings
+from streams.sources.registry import bring_up_to_date
 from streams.sources.source import Sighting, Source
 from streams.steps import Batch, CascadeScoring, Recorded
 
@@ -233,8 +234,7 @@ def _run(
             history.take_snapshot(connection, datetime.now(UTC))
             steps.track(connection, track_options(settings))
             if source is not None:  # it may go on for weeks
-                hashtags = tracking.read_tracked(connection)
-                source.track(snowball.read_asked(connection, source.name, hashtags))
+                bring_up_to_date(source, connection)
                 result.claims.update(steps.match_claims(connection, matcher, settings.batch_posts))
                 sweep(connection, policies, datetime.now(UTC))
 

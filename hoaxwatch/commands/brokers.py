@@ -154,7 +154,7 @@ def _publish_live(
     with closing(DatabaseMarks(dsn)) as marks, stopping(seconds) as stop:
 
         def watch(so_far: Published) -> None:
-            source.track(marks.tracked(source.name))
+            marks.refresh(source)
             show(so_far)
 
         publish(

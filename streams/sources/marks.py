@@ -9,9 +9,11 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Protocol
 
-from storage import snowball, tracking
+from storage import tracking
 from storage.database import Connection, connect, database_errors
-from storage.tracking import Mark, Tracked
+from storage.tracking import Mark
+from streams.sources.registry import bring_up_to_date
+from streams.sources.source import Source
 
 
 class Marks(Protocol):
@@ -66,11 +68,10 @@ class DatabaseMarks:
         with database_errors(self._dsn):
             tracking.store_mark(self._connection, source, mark, datetime.now(UTC))
 
-    def tracked(self, source: str) -> list[Tracked]:
-        """What a source is asked for now. Raises Unavailable."""
+    def refresh(self, source: Source) -> None:
+        """Tells a source what it is asked for now. Raises Unavailable."""
         with database_errors(self._dsn):
-            hashtags = tracking.read_tracked(self._connection)
-            return snowball.read_asked(self._connection, source, hashtags)
+            bring_up_to_date(source, self._connection)
 
     def close(self) -> None:
         """Lets go of the database."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from storage.tracking import NO_MARK, Mark, Tracked
 from streams.records import Reading
@@ -40,6 +40,14 @@ class Source(Protocol):
 
     def track(self, hashtags: Sequence[Tracked]) -> None:
         """From now on these are asked for. May be called from another thread."""
+
+
+@runtime_checkable
+class Paid(Protocol):
+    """A source that spends money of which others of its platform spend too."""
+
+    def note_spent(self, month: str, usd: float) -> None:
+        """What the others have spent in a month (YYYY-MM). May be called from another thread."""
 
 
 class Platform(Source, Protocol):

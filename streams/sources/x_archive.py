@@ -7,19 +7,20 @@ was not reached is not covered.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 
 import msgspec
 
-from storage.tracking import Mark, Pull, Tracked
+from storage.tracking import Pull, Tracked
 from streams.errors import UsageError
 from streams.formats.json_records import object_of, text_of
 from streams.settings import Settings
 from streams.sources.following import Backoff
 from streams.sources.keeping import Keeping
 from streams.sources.source import Say, Sighting
-from streams.sources.x_client import SETTLE_SECONDS, XClient, id_at, time_of
+from streams.sources.x_client import SETTLE_SECONDS, Spent, id_at, time_of
+from streams.sources.x_pass import XPass
 from streams.sources.x_search import ids_of, readings_of
 
 NAME = "x_archive"
@@ -35,22 +36,22 @@ def open_source(settings: Settings, keeping: Keeping, say: Say) -> XArchive:
     return XArchive(settings, keeping, say)
 
 
-class State(msgspec.Struct):
+class State(Spent, kw_only=True):
     """The cursor: below which id each hashtag and span goes on, and what the month has cost."""
 
     below: dict[str, str] = msgspec.field(default_factory=dict)
-    month: str = ""
-    spent: float = 0.0
 
 
-class XArchive:
+class XArchive(XPass[State]):
     """One pass over the tracked hashtags."""
 
-    name = NAME
+    name, state_type = NAME, State
 
     def __init__(
         self, settings: Settings, keeping: Keeping, say: Say, backoff: Backoff | None = None
     ) -> None:
+        """Raises UsageError as XSource, and without a span of days."""
+        super().__init__(settings, keeping, say, backoff)
         first, last = settings.x_archive_since, settings.x_archive_until
         if first is None or last is None:
             raise UsageError(
@@ -62,27 +63,6 @@ class XArchive:
             raise UsageError(
                 f"--since {first} --until {last} is no span from {FIRST_DAY:%Y-%m-%d} on"
             )
-        self._client = XClient(settings, say, backoff)
-        self._most_posts = settings.x_most_posts
-        self._keeping, self._say = keeping, say
-
-    def track(self, hashtags: Sequence[Tracked]) -> None:
-        """From the next pass on."""
-
-    def greet(self, cursor: str | None) -> Generator[Sighting, None, str]:
-        """What X says of the token and its plan."""
-        state = msgspec.json.decode(cursor or "{}", type=State)
-        return (yield from self._client.greet(state.month, state.spent))
-
-    def posts(self, cursor: str | None) -> Iterator[Sighting]:
-        """Ends after one pass. Raises UsageError if X refuses us."""
-        state = msgspec.json.decode(cursor or "{}", type=State)
-        purse = self._client.purse
-        purse.month, purse.spent = state.month, state.spent
-        self._client.look_at_clock()
-        for row in self._keeping.rows:
-            yield from self._pull(row, state)
-        self._say(f"{NAME}: about ${purse.spent:.2f} of ${purse.limit:.2f} spent this month")
 
     def _pull(self, row: Tracked, state: State) -> Iterator[Sighting]:
         purse, began = self._client.purse, self._client.now()
@@ -110,19 +90,19 @@ class XArchive:
             token = text_of(object_of(page.get("meta")).get("next_token"))
             reached = min(found, key=int) if found else state.below.get(span, below)
             state.below[span] = reached if token is not None else DONE
-            yield Sighting(None, self._mark(row, state, span, below, got, began))
+            pull = self._pulled(row, state, span, below, got, began)
+            yield Sighting(None, self._mark(state, pull))
             if token is None:
                 return
         why = "spent" if purse.is_empty(began) else f"enough for a pass: {got:,} posts"
         self._say(f"{NAME}: {row.query} is not whole ({why}); the same command goes on")
 
-    def _mark(
+    def _pulled(
         self, row: Tracked, state: State, span: str, below: str, got: int, began: datetime
-    ) -> Mark:
-        purse, reached = self._client.purse, state.below[span]
-        state.month, state.spent = purse.month, round(purse.spent, 6)
+    ) -> Pull:
+        reached = state.below[span]
         is_whole = reached == DONE
-        pull = Pull(
+        return Pull(
             NAME,
             row.hashtag,
             began.isoformat(),
@@ -134,4 +114,3 @@ class XArchive:
             is_capped=not is_whole,
             error=None if is_whole else "not whole yet: the same command goes on",
         )
-        return Mark(msgspec.json.encode(state).decode(), (pull,))

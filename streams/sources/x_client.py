@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+import msgspec
 import requests
 import tweepy
 from requests.adapters import HTTPAdapter
@@ -83,10 +84,18 @@ def time_of(x_id: str) -> datetime:
     return snowflake_time(x_id) or SNOWFLAKE_EPOCH
 
 
+class Spent(msgspec.Struct):
+    """What the cursor of each source of X has: the month (YYYY-MM), and what it cost so far."""
+
+    month: str = ""
+    spent: float = 0.0
+
+
 class Purse:
     """What was spent this month, in US dollars, by what X charges per post and per account.
 
-    The same thing is charged once a UTC day. What is spent is kept with the source's cursor.
+    The same thing is charged once a UTC day. What one source spends is kept with its cursor; what
+    the others of the project spend counts against the same limit (`note_spent`).
 
     >>> purse = Purse(1.0, 0.25, 0.5)
     >>> page = {"data": [{"id": "1"}, {"id": "2"}], "includes": {"users": [{"id": "7"}]}}
@@ -95,13 +104,34 @@ class Purse:
     (1.0, True)
     >>> purse.is_empty(datetime(2026, 4, 1, tzinfo=UTC))
     False
+    >>> purse.note_spent("2026-04", 0.75); str(purse)
+    'about $0.75 of $1.00 spent this month'
     """
 
     def __init__(self, limit: float, per_post: float, per_user: float) -> None:
         self.limit = limit
         self._prices = {"post": per_post, "user": per_user}
         self.month, self.spent = "", 0.0
+        self._others = Spent()
         self._day, self._paid = "", set[str]()
+
+    def __str__(self) -> str:
+        return f"about ${self._total():.2f} of ${self.limit:.2f} spent this month"
+
+    def resume(self, state: Spent) -> None:
+        """Goes on from what a cursor says."""
+        self.month, self.spent = state.month, state.spent
+
+    def save(self, state: Spent) -> None:
+        """Writes what was spent into what becomes the cursor."""
+        state.month, state.spent = self.month, round(self.spent, 6)
+
+    def note_spent(self, month: str, usd: float) -> None:
+        """What others have spent of the same money."""
+        self._others = Spent(month, usd)
+
+    def _total(self) -> float:
+        return self.spent + (self._others.spent if self._others.month == self.month else 0.0)
 
     def pay(self, page: Json, now: datetime) -> None:
         """Counts what an answer holds."""
@@ -119,7 +149,7 @@ class Purse:
     def is_empty(self, now: datetime) -> bool:
         """Whether nothing more may be spent this month."""
         self._turn(now)
-        return self.spent >= self.limit
+        return self._total() >= self.limit
 
     def _turn(self, now: datetime) -> None:
         if self.month != f"{now:%Y-%m}":
@@ -233,19 +263,15 @@ class XClient:
         meta = object_of(answer.get("meta"))
         return count_of(meta, "total_tweet_count", "total_post_count") or 0
 
-    def greet(self, month: str, spent: float) -> Generator[Sighting, None, str]:
-        """What X says of the token and its plan, beside what was spent here. Costs nothing."""
+    def greet(self) -> Generator[Sighting, None, str]:
+        """What X says of the token and its plan, beside what was spent. Costs nothing."""
         answer = yield from self.ask(lambda: self._api.request("GET", "/2/usage/tweets"))
-        self.purse.month, self.purse.spent = month, spent
         self.purse.is_empty(self.now())  # another month begins at nothing
         told = object_of(answer.get("data"))
         used, cap = (_whole(told.get(name)) for name in ("project_usage", "project_cap"))
         of_cap = f" of {cap:,}" if cap else ""
         read = "" if used is None else f"{used:,}{of_cap} posts of its plan read; "
-        return (
-            f"takes the token; {read}about ${self.purse.spent:.2f} of ${self.purse.limit:.2f} "
-            "spent this month"
-        )
+        return f"takes the token; {read}{self.purse}"
 
     def ask(self, call: Callable[[], requests.Response]) -> Generator[Sighting, None, Json]:
         """The answer to a call; ticks while it waits. Raises UsageError."""

@@ -12,15 +12,15 @@ from typing import NamedTuple
 
 import msgspec
 
-from storage.tracking import Mark, Pull, Tracked
+from storage.tracking import Pull, Tracked
 from streams.formats.json_records import Json, encode_json, object_of, parse_json, text_of
 from streams.formats.twitter_v2 import parse_record
 from streams.records import Reading
 from streams.settings import Settings
-from streams.sources.following import Backoff
 from streams.sources.keeping import Keeping
 from streams.sources.source import Say, Sighting
-from streams.sources.x_client import KEPT_BY_X, SETTLE_SECONDS, XClient, id_at, time_of
+from streams.sources.x_client import KEPT_BY_X, SETTLE_SECONDS, Spent, XClient, id_at, time_of
+from streams.sources.x_pass import XPass
 
 NAME = "x_search"
 DESCRIPTION = "X, recent posts with tracked hashtags, up to seven days back; needs a token, costs"
@@ -31,44 +31,16 @@ def open_source(settings: Settings, keeping: Keeping, say: Say) -> XSearch:
     return XSearch(settings, keeping, say)
 
 
-class State(msgspec.Struct):
+class State(Spent, kw_only=True):
     """The cursor: up to which id each hashtag was searched, and what the month has cost."""
 
     done: dict[str, str] = msgspec.field(default_factory=dict)
-    month: str = ""
-    spent: float = 0.0
 
 
-class XSearch:
+class XSearch(XPass[State]):
     """One pass over the tracked hashtags."""
 
-    name = NAME
-
-    def __init__(
-        self, settings: Settings, keeping: Keeping, say: Say, backoff: Backoff | None = None
-    ) -> None:
-        self._client = XClient(settings, say, backoff)
-        self._most_posts = settings.x_most_posts
-        self._keeping = keeping
-        self._say = say
-
-    def track(self, hashtags: Sequence[Tracked]) -> None:
-        """From the next pass on."""
-
-    def greet(self, cursor: str | None) -> Generator[Sighting, None, str]:
-        """What X says of the token and its plan."""
-        state = msgspec.json.decode(cursor or "{}", type=State)
-        return (yield from self._client.greet(state.month, state.spent))
-
-    def posts(self, cursor: str | None) -> Iterator[Sighting]:
-        """Ends after one pass. Raises UsageError if X refuses us."""
-        state = msgspec.json.decode(cursor or "{}", type=State)
-        purse = self._client.purse
-        purse.month, purse.spent = state.month, state.spent
-        self._client.look_at_clock()
-        for row in self._keeping.rows:
-            yield from self._pull(row, state)
-        self._say(f"x_search: about ${purse.spent:.2f} of ${purse.limit:.2f} spent this month")
+    name, state_type = NAME, State
 
     def _pull(self, row: Tracked, state: State) -> Iterator[Sighting]:
         purse, began = self._client.purse, self._client.now()
@@ -112,8 +84,7 @@ class XSearch:
         )
         if got or not is_capped:
             state.done[row.hashtag] = id_at(until)
-        state.month, state.spent = purse.month, round(purse.spent, 6)
-        yield Sighting(None, Mark(msgspec.json.encode(state).decode(), (pull,)))
+        yield Sighting(None, self._mark(state, pull))
 
 
 class Estimate(NamedTuple):

@@ -34,6 +34,7 @@ from streams.sources.source import TICK_SECONDS, Say, Sighting
 from streams.sources.x_client import (
     KEPT_BY_X,
     SETTLE_SECONDS,
+    Spent,
     XClient,
     earlier,
     id_at,
@@ -41,6 +42,7 @@ from streams.sources.x_client import (
     short,
     time_of,
 )
+from streams.sources.x_pass import XSource
 from streams.sources.x_search import ids_of, readings_of
 
 NAME = "x"
@@ -58,12 +60,10 @@ def open_source(settings: Settings, keeping: Keeping, say: Say) -> XStream:
     return XStream(settings, keeping, say)
 
 
-class State(msgspec.Struct):
+class State(Spent, kw_only=True):
     """The cursor: the latest post of the time that is complete, and what the month has cost."""
 
     since_id: str | None = None
-    month: str = ""
-    spent: float = 0.0
 
 
 class _Stream(tweepy.StreamingClient):  # type: ignore[misc]
@@ -134,7 +134,7 @@ class _Status(Exception):
         self.status, self.response = status, response
 
 
-class XStream:
+class XStream(XSource):
     """The filtered stream, followed through whatever it does."""
 
     name = NAME
@@ -142,8 +142,7 @@ class XStream:
     def __init__(
         self, settings: Settings, keeping: Keeping, say: Say, backoff: Backoff | None = None
     ) -> None:
-        self._client = XClient(settings, say, backoff)
-        self._keeping, self._say = keeping, say
+        super().__init__(settings, keeping, say, backoff)
         self._outage = Outage(NAME, keeping)
         self._state = State()
         self._asked: frozenset[str] = frozenset()
@@ -154,16 +153,11 @@ class XStream:
         """The rules follow at the next tick."""
         self._keeping.track(hashtags)
 
-    def greet(self, cursor: str | None) -> Generator[Sighting, None, str]:
-        """What X says of the token and its plan."""
-        state = msgspec.json.decode(cursor or "{}", type=State)
-        return (yield from self._client.greet(state.month, state.spent))
-
     def posts(self, cursor: str | None) -> Iterator[Sighting]:
         """Ends when the month's budget is spent. Raises UsageError if X refuses us."""
         self._state = msgspec.json.decode(cursor or "{}", type=State)
         purse = self._client.purse
-        purse.month, purse.spent = self._state.month, self._state.spent
+        purse.resume(self._state)
         self._newest = self._state.since_id or "0"
         while not purse.is_empty(datetime.now(UTC)):
             try:
@@ -277,7 +271,7 @@ class XStream:
         until = datetime.now(UTC)
         state, purse = self._state, self._client.purse
         state.since_id = self._newest
-        state.month, state.spent = purse.month, round(purse.spent, 6)
+        purse.save(state)
         return Mark(msgspec.json.encode(state).decode(), stretch.pulls(since, until))
 
     def _set_rules(self) -> Iterator[Sighting]:

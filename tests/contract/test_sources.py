@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Thread
+from types import BuiltinFunctionType, FrameType, FunctionType, ModuleType
 from typing import Any
 
 import pytest
@@ -53,8 +57,8 @@ def a_file(folder: Path) -> Iterator[Make]:
 
 
 @contextmanager
-def a_jetstream(folder: Path) -> Iterator[Make]:
-    network = jetstream.make_network(6)
+def a_jetstream(folder: Path, times: int = 1) -> Iterator[Make]:
+    network = jetstream.make_network(6 * times)
     moods = [jetstream.Mood("cut", after=20, shuffles=True)]
     with jetstream.running(network.events, moods) as fake:
         yield lambda kept: Bluesky(
@@ -70,16 +74,18 @@ def a_replay(folder: Path) -> Iterator[Make]:
 
 
 @contextmanager
-def a_search_of_x(folder: Path) -> Iterator[Make]:
-    fake = x.X(x.make_posts(60), [x.Trouble(), x.Trouble(503)], n_posted=60)
+def a_search_of_x(folder: Path, times: int = 1) -> Iterator[Make]:
+    fake = x.X(x.make_posts(60 * times), [x.Trouble(), x.Trouble(503)], n_posted=60 * times)
     with x.running(fake):
         settings = read_settings(x_bearer_token="good", x_url=fake.url, x_budget_usd=100)
         yield lambda kept: XSearch(settings, Keeping(HASHTAGS, kept), print, Backoff(0.01))
 
 
 @contextmanager
-def an_archive_of_x(folder: Path) -> Iterator[Make]:
-    fake = x.X(x.make_posts(60, hours=50), [x.Trouble(), x.Trouble(503)], n_posted=60)
+def an_archive_of_x(folder: Path, times: int = 1) -> Iterator[Make]:
+    fake = x.X(
+        x.make_posts(60 * times, hours=50), [x.Trouble(), x.Trouble(503)], n_posted=60 * times
+    )
     with x.running(fake):
         today = datetime.now(UTC).date()
         settings = read_settings(
@@ -93,36 +99,38 @@ def an_archive_of_x(folder: Path) -> Iterator[Make]:
 
 
 @contextmanager
-def a_stream_of_x(folder: Path) -> Iterator[Make]:
-    fake = x.X(x.make_posts(40), stream_troubles=[x.Trouble(end="cut", after=7)])
+def a_stream_of_x(folder: Path, times: int = 1) -> Iterator[Make]:
+    fake = x.X(x.make_posts(40 * times), stream_troubles=[x.Trouble(end="cut", after=7)])
     with x.running(fake):
         settings = read_settings(x_bearer_token="good", x_url=fake.url, x_budget_usd=100)
         yield lambda kept: XStream(settings, Keeping(HASHTAGS, kept), print, Backoff(0.01))
 
 
 @contextmanager
-def an_instagram(folder: Path) -> Iterator[Make]:
+def an_instagram(folder: Path, times: int = 1) -> Iterator[Make]:
     day = datetime(2026, 3, 2, tzinfo=UTC)
-    media = {"snow": graph.make_media("snow", day, 70)}
+    media = {"snow": graph.make_media("snow", day, 70 * times)}
     troubles = [graph.Trouble(), graph.Trouble(), graph.Trouble(500)]
     with graph.running(graph.Graph(media, day + timedelta(days=1), troubles)) as fake:
         settings = read_settings(
-            instagram_token="good", instagram_user_id="17", instagram_url=fake.url
+            instagram_token="good",
+            instagram_user_id="17",
+            instagram_url=fake.url,
+            instagram_most_posts=70 * times,
         )
         yield lambda kept: Instagram(settings, Keeping(HASHTAGS, kept), print, Backoff(0.01))
 
 
 @contextmanager
-def a_mastodon(folder: Path) -> Iterator[Make]:
-    plan: list[tuple[str, Any]] = [("post", ("Snow", "tea")[n % 4 == 3]) for n in range(24)]
+def a_mastodon(folder: Path, times: int = 1) -> Iterator[Make]:
+    plan: list[tuple[str, Any]] = [("post", ("Snow", "tea")[n % 4 == 3]) for n in range(24 * times)]
     with mastodon_fake.running(mastodon_fake.Mastodon(plan, [mastodon_fake.Mood()])) as fake:
         settings = read_settings(mastodon_url=fake.url)
         yield lambda kept: Mastodon(settings, Keeping(HASHTAGS, kept), print, Backoff(0.01))
 
 
-CASES: dict[str, Callable[[Path], AbstractContextManager[Make]]] = {
-    "file": a_file,
-    "replay": a_replay,
+#: The live ones can be so many times as long.
+LIVE: dict[str, Callable[..., AbstractContextManager[Make]]] = {
     "bluesky": a_jetstream,
     "instagram": an_instagram,
     "mastodon": a_mastodon,
@@ -130,6 +138,7 @@ CASES: dict[str, Callable[[Path], AbstractContextManager[Make]]] = {
     "x_search": a_search_of_x,
     "x_archive": an_archive_of_x,
 }
+CASES = {"file": a_file, "replay": a_replay, **LIVE}
 
 
 def until_quiet(source: Source, cursor: str | None) -> list[Sighting]:
@@ -173,6 +182,50 @@ def test_it_can_be_left_at_any_mark(case: str, tmp_path: Path) -> None:
             kept = tuple(key for s in before for key in s.mark.kept)
             after = until_quiet(make(kept), cursors[-1] if cursors else None)
             assert told(before) | told(after) == told(whole), f"left after {n}"
+
+
+@pytest.mark.parametrize("case", SOURCES)
+def test_what_it_holds_does_not_grow_with_what_came(case: str, tmp_path: Path) -> None:
+    """Of a post that it gave away at most its name stays: far less than the post has."""
+    held, n_readings = [], []
+    for times in (1, 6):
+        with LIVE[case](tmp_path, times) as make:
+            source = make(())
+            n_readings.append(count_until_quiet(source))
+            held.append(bytes_held_by(source))
+    n_more = n_readings[1] - n_readings[0]
+    assert n_more > 3 * n_readings[0]
+    assert (held[1] - held[0]) / n_more < 250
+
+
+def bytes_held_by(source: Source) -> int:
+    """Of all objects that can be reached from it, but for code."""
+    gc.collect()
+    seen: set[int] = set()
+    waiting: list[object] = [source]
+    total = 0
+    while waiting:
+        found = waiting.pop()
+        if id(found) in seen or isinstance(found, CODE):
+            continue
+        seen.add(id(found))
+        total += sys.getsizeof(found)
+        waiting += gc.get_referents(found)
+    return total
+
+
+CODE = (type, ModuleType, FunctionType, BuiltinFunctionType, FrameType, Thread)
+
+
+def count_until_quiet(source: Source) -> int:
+    """How many readings it gives; keeps none."""
+    n_readings = n_quiet = 0
+    for sighting in source.posts(None):
+        n_readings += sighting.reading is not None
+        n_quiet = n_quiet + 1 if sighting.reading is None else 0
+        if n_quiet > 12:
+            break
+    return n_readings
 
 
 @pytest.mark.parametrize("case", SOURCES)

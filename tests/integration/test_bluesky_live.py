@@ -197,9 +197,7 @@ def test_over_the_brokers_the_same_readings_arrive(
                 stop.set()
 
         publish(source_of(fake, tracked), settings, watch, marks=marks, stop=stop)
-        n_unfinished = len(marks.tracked("bluesky"))
         marks.close()
-    assert n_unfinished == 1
     arrived = {msgspec.json.encode(reading) for reading in records_of(settings)}
     file = tmp_path / "jetstream"
     file.write_bytes(b"\n".join(NETWORK.concerned) + b"\n")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from storage import tracking
 from storage.database import connect
 from storage.tracking import Mark
 from streams.settings import read_settings
-from streams.sources.registry import SOURCES
+from streams.sources.registry import SOURCES, open_source
+from streams.topics import create_topics
 from tests.fakes import graph, jetstream, mastodon, x
 
 
@@ -94,6 +96,53 @@ def test_x_is_asked_about_its_plan_and_the_budget(
         assert code == 3
         assert "401" in findings[name]["detail"]  # type: ignore[index]
         assert "HOAXWATCH_X_BEARER_TOKEN" in findings[name]["advice"]  # type: ignore[index]
+
+
+def test_what_other_sources_of_x_have_spent_counts(
+    database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All of them spend the same money: at 4.75 and 0.5 of 5 dollars a search asks for nothing."""
+    month = f"{datetime.now(UTC):%Y-%m}"
+    now = datetime.now(UTC)
+    with x.running(x.X(x.make_posts(20), n_posted=20)) as fake, connect(database) as connection:
+        for key, value in (("URL", fake.url), ("BEARER_TOKEN", fake.token), ("BUDGET_USD", "5")):
+            monkeypatch.setenv(f"HOAXWATCH_X_{key}", value)
+        with connection.cursor() as cursor:
+            for name, spent in (("x", 4.75), ("x_archive", 0.5), ("bluesky", None)):
+                said = "17" if spent is None else json.dumps({"month": month, "spent": spent})
+                tracking.save_mark(cursor, name, Mark(said, ()), now)
+        tracking.track(connection, [("snow", "Snow")], "me", now - timedelta(days=1))
+        _, findings = found(capsys, "x_search", "--database", database)
+        assert "about $5.25 of $5.00" in findings["x_search"]["detail"]  # type: ignore[index]
+        source = open_source("x_search", read_settings(), connection, lambda line: None)
+        assert [s.reading for s in source.posts(None) if s.reading is not None] == []
+        assert not any("search" in path for path, _ in fake.asked)
+
+
+def test_brokers_that_do_not_answer_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    (none,) = doctor._broker(read_settings())
+    assert (none.state, none.advice) == ("optional", "set HOAXWATCH_KAFKA")
+    (away,) = doctor._broker(read_settings(kafka="127.0.0.1:1"))
+    assert away.state == "bad"
+    assert "HOAXWATCH_KAFKA" in away.advice
+
+
+def test_brokers_are_asked_for_our_topics(kafka: str) -> None:
+    settings = read_settings(kafka=kafka, kafka_prefix=f"doctor{os.getpid()}-")
+    (missing,) = doctor._broker(settings)
+    assert (missing.state, missing.advice) == ("bad", "hoaxwatch topics create")
+    create_topics(settings)
+    (there,) = doctor._broker(settings)
+    assert there.state == "good"
+
+
+def test_engines_that_read_pictures_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {finding.name: finding for finding in doctor._ocr(read_settings())}
+    assert found.keys() == {"rapidocr", "tesseract"}
+    assert found["rapidocr"].state == "good"
+    monkeypatch.setenv("PATH", "/nowhere")
+    (gone,) = [f for f in doctor._ocr(read_settings()) if f.name == "tesseract"]
+    assert (gone.state, gone.advice) == ("optional", "apt install tesseract-ocr")
 
 
 def test_other_platforms_are_asked(
