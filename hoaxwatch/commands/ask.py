@@ -208,8 +208,8 @@ def adjusted_in_words(row: Mapping[str, Any]) -> str:
 
 
 def _believed(connection: Connection, as_of: str) -> date:
-    """The day of --as-of, of which something is known. Says which snapshot stands for it, if it has
-    none of its own."""
+    """The day of --as-of, of which something is known. Says when that was written down, and which
+    snapshot stands for the day, if it has none of its own."""
     day = options.parse_day(as_of, "--as-of")
     first, snapshot = history.read_first(connection), history.read_latest(connection, day)
     if day > history.day_before(datetime.now(UTC)):
@@ -229,6 +229,11 @@ def _believed(connection: Connection, as_of: str) -> date:
             f"{day:%Y-%m-%d} has no snapshot: this is what was so at the end of "
             f"{snapshot.snapshot_day:%Y-%m-%d}"
         )
+    notes.print(
+        f"written down on {minute(snapshot.taken_at)} UTC: what was stored by then is in it",
+        markup=False,
+        soft_wrap=True,
+    )
     return day.date()
 
 

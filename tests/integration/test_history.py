@@ -223,6 +223,8 @@ def test_the_command(
     assert json.loads(told("snapshot", "--json"))["is_new"] is False
     take(connection, [post("2", hashtags=("a",))])
     (then,) = json.loads(told("--as-of", yesterday, "--json"))
+    assert cli.run(["trends", "--as-of", yesterday, *at]) == OK
+    assert f"written down on {datetime.now(UTC):%Y-%m-%d}" in capsys.readouterr().err
     (now,) = json.loads(told("--json"))
     assert (then["posts"], now["posts"]) == (1, 2)
     (day,) = json.loads(told("--as-of", yesterday, "-t", "a", "--json"))
