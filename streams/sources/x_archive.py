@@ -36,6 +36,19 @@ def open_source(settings: Settings, keeping: Keeping, say: Say) -> XArchive:
     return XArchive(settings, keeping, say)
 
 
+def span_of(settings: Settings) -> tuple[datetime, datetime]:
+    """From when until when the archive is asked. Raises UsageError if that is no span."""
+    first, last = settings.x_archive_since, settings.x_archive_until
+    if first is None or last is None:
+        raise UsageError(
+            "the archive is asked for days: give --since 2019-11-01 --until 2019-12-01"
+        )
+    since, until = (datetime.combine(day, time(), UTC) for day in (first, last))
+    if not FIRST_DAY <= since < until:
+        raise UsageError(f"--since {first} --until {last} is no span from {FIRST_DAY:%Y-%m-%d} on")
+    return since, until
+
+
 class State(Spent, kw_only=True):
     """The cursor: below which id each hashtag and span goes on, and what the month has cost."""
 
@@ -50,19 +63,9 @@ class XArchive(XPass[State]):
     def __init__(
         self, settings: Settings, keeping: Keeping, say: Say, backoff: Backoff | None = None
     ) -> None:
-        """Raises UsageError as XSource, and without a span of days."""
+        """Raises UsageError without a span of days, and as XSource."""
+        self._since, self._until = span_of(settings)  # what was typed is judged before the token
         super().__init__(settings, keeping, say, backoff)
-        first, last = settings.x_archive_since, settings.x_archive_until
-        if first is None or last is None:
-            raise UsageError(
-                "the archive is asked for days: give --since 2019-11-01 --until 2019-12-01"
-            )
-        self._since = datetime.combine(first, time(), UTC)
-        self._until = datetime.combine(last, time(), UTC)
-        if not FIRST_DAY <= self._since < self._until:
-            raise UsageError(
-                f"--since {first} --until {last} is no span from {FIRST_DAY:%Y-%m-%d} on"
-            )
 
     def _pull(self, row: Tracked, state: State) -> Iterator[Sighting]:
         purse, began = self._client.purse, self._client.now()
