@@ -1,6 +1,7 @@
 """Factify's baselines and what goes beyond them, measured on its files or on invented pairs.
 
     python -m detectors.evaluate_factify --generated 200 --cross-encoder --unseen
+    python -m detectors.evaluate_factify --generated 200 --news DATA
     python -m detectors.evaluate_factify --train train.csv --test val.csv --images FOLDER
 
 --cross-encoder trains the network that reads claim and document together, which takes minutes;
@@ -23,6 +24,7 @@ import numpy as np
 
 from detectors.datasets import factify as factify_files
 from detectors.datasets.generated_pairs import EVENTS, LabelledPair, generate, thumbnail
+from detectors.datasets.news_pairs import generate_from_news
 from detectors.factify import (
     CIRCULAR,
     CLASSES,
@@ -146,16 +148,23 @@ def measure(
     test: Path | None,
     images: Path | None,
     *,
+    news: Path | None = None,
     cross: bool = False,
     unseen: bool = False,
 ) -> dict[str, Any]:
-    """The report about `generated` invented pairs per class, or about two files of Factify.
+    """The report about `generated` pairs per class, or about two files of Factify.
 
-    cross: with a cross-encoder. unseen: the invented test pairs tell of N_UNSEEN other events.
+    news: a folder of data of whose news and pictures the pairs are made (`news_pairs`); without it
+    they are invented. cross: with a cross-encoder. unseen: the invented test pairs tell of N_UNSEEN
+    other events.
 
-    Raises: ValueError if it is given neither, BadFile, OSError, EncoderUnavailable.
+    Raises: ValueError if it is given neither, MissingDataset, BadFile, OSError,
+    EncoderUnavailable.
     """
-    if generated:
+    encoder = MeanPooled()
+    if generated and news:
+        known, judged = generate_from_news(news, generated, encoder)
+    elif generated:
         told = (EVENTS[:-N_UNSEEN], EVENTS[-N_UNSEEN:]) if unseen else (EVENTS, EVENTS)
         known, judged = (list(generate(generated, i, events)) for i, events in enumerate(told, 1))
     elif train and test:
@@ -168,13 +177,14 @@ def measure(
         from detectors.encoder import read_encoder
 
         reader = read_encoder()
-    return report(known, judged, MeanPooled(), reader)
+    return report(known, judged, encoder, reader)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m detectors.evaluate_factify")
     parser.add_argument("--generated", type=int, help="invented pairs per class, instead of files")
+    parser.add_argument("--news", type=Path, help="folder of data: pairs of its news and pictures")
     parser.add_argument("--train", type=Path)
     parser.add_argument("--test", type=Path)
     parser.add_argument("--images", type=Path)
@@ -187,6 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             options.train,
             options.test,
             options.images,
+            news=options.news,
             cross=options.cross_encoder,
             unseen=options.unseen,
         )

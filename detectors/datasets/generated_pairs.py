@@ -133,8 +133,10 @@ def picture(random: np.random.Generator) -> Image:
 
 def crop(image: Image, random: np.random.Generator) -> Image:
     """The image without a few rows and columns at its borders, a little brighter or darker."""
-    top, left, bottom, right = random.integers(0, SIZE // 10, 4)
-    kept = image[top : SIZE - bottom, left : SIZE - right].astype(np.float64)
+    height, width = image.shape[:2]
+    top, bottom = random.integers(0, height // 10 + 1, 2)
+    left, right = random.integers(0, width // 10 + 1, 2)
+    kept = image[top : height - bottom, left : width - right].astype(np.float64)
     return (kept + random.normal(0, 3)).clip(0, 255).astype(np.uint8)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from detectors.datasets.labelled import LabelledText, data_file, read_csv
 from detectors.labels import Label
@@ -38,10 +39,25 @@ def without_agency(text: str) -> str:
     return _AGENCY.sub("", _DATELINE.sub("", text, count=1))
 
 
-def read(folder: Path) -> Iterator[LabelledText]:
-    """Title and body of each article, as `title. body`; Reuters' tweet digests are left out."""
+class Story(NamedTuple):
+    """A headline and its article."""
+
+    title: str
+    body: str
+    label: Label
+    source: str
+
+
+def read_stories(folder: Path) -> Iterator[Story]:
+    """Headline and body of each article; Reuters' tweet digests are left out."""
     for name, label, source in _FILES:
         for row in read_csv(data_file(folder, name), ("title", "text")):
             if not _TWEETS_NOTE.match(row["text"]):
                 title, body = without_agency(row["title"]), without_agency(row["text"])
-                yield LabelledText(NAME, None, f"{title.strip()}. {body}", label, source)
+                yield Story(title.strip(), body, label, source)
+
+
+def read(folder: Path) -> Iterator[LabelledText]:
+    """The same as `title. body`."""
+    for title, body, label, source in read_stories(folder):
+        yield LabelledText(NAME, None, f"{title}. {body}", label, source)

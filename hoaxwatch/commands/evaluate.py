@@ -325,7 +325,14 @@ def early_rows(found: dict[str, Any], ages: dict[str, float]) -> list[dict[str, 
 @app.command("factify")
 def factify(
     generated: Annotated[
-        int | None, typer.Option("--generated", min=5, help="Invented pairs per class.")
+        int | None, typer.Option("--generated", min=5, help="Pairs per class, invented.")
+    ] = None,
+    news: Annotated[
+        Path | None,
+        typer.Option(
+            "--news",
+            help="Make them of real news and pictures: the folder of text/, mediaeval2016/.",
+        ),
     ] = None,
     train: Annotated[Path | None, typer.Option("--train", help="Factify's training file.")] = None,
     test: Annotated[Path | None, typer.Option("--test", help="Factify's validation file.")] = None,
@@ -340,20 +347,25 @@ def factify(
         bool, typer.Option("--unseen", help="Invented test pairs tell of other events.")
     ] = False,
 ) -> None:
-    """Measure Factify's ten baselines on its files, or on invented pairs; prints JSON.
+    """Measure Factify's ten baselines on its files, or on generated pairs; prints JSON.
 
     The files are given on request by their authors. Invented pairs show that everything works and
-    say nothing about real news.
+    say nothing about real news; pairs of real news (--news) are headlines with their own, another
+    or a denying text.
     """
     from detectors.datasets.factify import BadFile
+    from detectors.datasets.labelled import MissingDataset
     from detectors.evaluate_factify import measure
     from detectors.sentences import EncoderUnavailable
 
     if (generated is None) == (train is None or test is None):
         raise UsageError("give --generated N, or --train FILE and --test FILE")
+    if news is not None and (generated is None or unseen):
+        raise UsageError("--news goes with --generated N, and its test pairs are unseen anyhow")
     try:
-        print_json(measure(generated, train, test, images, cross=cross, unseen=unseen))
-    except (BadFile, EncoderUnavailable) as error:
+        found = measure(generated, train, test, images, news=news, cross=cross, unseen=unseen)
+        print_json(found)
+    except (BadFile, EncoderUnavailable, MissingDataset) as error:
         raise UsageError(str(error)) from None
     except OSError as error:
         raise UsageError(f"cannot read {error.filename}: {error.strerror}") from None

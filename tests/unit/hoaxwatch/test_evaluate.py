@@ -79,6 +79,8 @@ def test_looking_too_early_is_told(folder: Path, capsys: pytest.CaptureFixture[s
         (["factify"], "give --generated N, or --train FILE and --test FILE"),
         (["factify", "--train", "a.csv"], "give --generated N"),
         (["factify", "--train", "a.csv", "--test", "b.csv"], "cannot read a.csv: No such file"),
+        (["factify", "--news", ".", "--train", "a", "--test", "b"], "--news goes with --generated"),
+        (["factify", "--generated", "9", "--news", "."], "no isot_true.csv (or isot_true.csv.xz)"),
     ],
 )
 def test_mistakes_are_one_line(
