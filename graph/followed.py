@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from graph.headline import words_of
-from graph.spread import Topic, canonical_link, leads_to
+from graph.topics import Topic, canonical_link, leads_to
 from streams.records import hashtag_key
 
 WORD, LINK = "word:", "link:"

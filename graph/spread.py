@@ -16,7 +16,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
-from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,14 +26,13 @@ from graph.hashtags import HashtagNetwork, build_hashtag_network
 from graph.headline import carries_keywords
 from graph.near_copies import group_images, group_texts
 from graph.propagation import PropagationGraph, build_propagation
+from graph.topics import Topic, canonical_link, leads_to
 from graph.users import UserNetwork, build_co_share_network, build_user_network
 from streams.records import Post, hashtag_key
 
 CoordinationKind = Literal["retweet", "link", "hashtags", "text", "image"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-#: Parameters of links that say how somebody came there, not where.
-_TRACKING = ("utm_", "fbclid", "gclid", "igshid", "mc_cid", "mc_eid", "ref_src", "s=", "t=")
 
 
 class SpreadPost(NamedTuple):
@@ -78,31 +76,6 @@ class Spread:
         return [post for post in self.posts if post.share_of is not None]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Topic:
-    """What is followed; no field: everything. Several fields must all hold."""
-
-    #: Counting form: `streams.records.hashtag_key`.
-    hashtag: str | None = None
-    #: All of these words (`graph.headline`).
-    keywords: tuple[str, ...] = ()
-    #: A link, compared in its canonical form; a site alone means all its pages.
-    link: str | None = None
-    #: Key of a post, or its id alone: with all its shares and the replies below it.
-    root: str | None = None
-
-    def describe(self) -> str:
-        """The topic in words.
-
-        >>> Topic(hashtag="egu23").describe(), Topic().describe()
-        ('#egu23', 'everything')
-        """
-        said = [f"#{self.hashtag}"] if self.hashtag else []
-        said += [" ".join(self.keywords)] if self.keywords else []
-        said += [part for part in (self.link, self.root) if part]
-        return ", ".join(said) or "everything"
-
-
 def microseconds(moment: datetime) -> int:
     """Since 1970, exactly.
 
@@ -110,39 +83,6 @@ def microseconds(moment: datetime) -> int:
     1000000
     """
     return (moment - _EPOCH) // timedelta(microseconds=1)
-
-
-def canonical_link(link: str) -> str:
-    """A link without what does not change where it leads: scheme, www, fragment, tracking, the last
-    slash; the host in lower case. Two posts with the same canonical link point at the same page.
-
-    >>> canonical_link("https://www.Example.org/a/?utm_source=x&id=3#top")
-    'example.org/a?id=3'
-    >>> canonical_link("Example.org") == canonical_link("https://example.org/")
-    True
-    """
-    link = link.strip()
-    try:
-        parts = urlsplit(link if "://" in link else f"//{link}")
-    except ValueError:
-        return link
-    host = parts.netloc.lower().removeprefix("www.")
-    query = "&".join(
-        part for part in parts.query.split("&") if part and not part.startswith(_TRACKING)
-    )
-    return host + parts.path.rstrip("/") + (f"?{query}" if query else "")
-
-
-def leads_to(link: str, wanted: str) -> bool:
-    """Whether a canonical link is the wanted page, or on the wanted site if that names no page.
-
-    >>> leads_to("news.example.org/a", "example.org"), leads_to("example.org/a", "example.org/b")
-    (True, False)
-    """
-    if link == wanted:
-        return True
-    host = link.partition("/")[0].partition("?")[0]
-    return host == wanted or host.endswith(f".{wanted}")
 
 
 def spread_of(posts: Iterable[Post]) -> Spread:

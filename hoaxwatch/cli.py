@@ -4,44 +4,93 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
+from importlib import import_module
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_group
 
-from hoaxwatch.commands import (
-    alerts,
-    ask,
-    brokers,
-    bursts,
-    claims,
-    config,
-    database,
-    datasets,
-    demo,
-    doctor,
-    errata,
-    evaluate,
-    explain,
-    follow,
-    forget,
-    graph,
-    labels,
-    media,
-    models,
-    pipeline,
-    quarantine,
-    reprocess,
-    serve,
-    simulate,
-    study,
-    track,
-    train,
-    worker,
-)
 from hoaxwatch.show import notes
 
+#: Each command: its module in `hoaxwatch.commands`, and the function or group of commands there.
+COMMANDS = {
+    "run": "pipeline:run",
+    "demo": "demo:demo",
+    "simulate": "simulate:simulate",
+    "clusters": "ask:clusters",
+    "bursts": "bursts:bursts",
+    "report": "ask:report",
+    "score": "pipeline:score",
+    "daily": "study:daily",
+    "study": "study:study",
+    "trace": "ask:trace",
+    "explain": "explain:explain",
+    "train": "train:train",
+    "remap": "pipeline:remap",
+    "reprocess": "reprocess:reprocess",
+    "forget": "forget:forget",
+    "formats": "pipeline:formats",
+    "sources": "pipeline:sources",
+    "detectors": "pipeline:detectors",
+    "doctor": "doctor:doctor",
+    "serve": "serve:serve",
+    "psql": "database:psql",
+    "ingest": "brokers:ingest",
+    "worker": "worker:worker",
+    "lag": "brokers:lag",
+    "stress": "brokers:stress",
+    "trends": "ask:trends_app",
+    "topics": "brokers:topics_app",
+    "follow": "follow:app",
+    "claims": "claims:app",
+    "datasets": "datasets:app",
+    "evaluate": "evaluate:app",
+    "errata": "errata:app",
+    "graph": "graph:app",
+    "labels": "labels:app",
+    "media": "media:app",
+    "models": "models:app",
+    "quarantine": "quarantine:app",
+    "track": "track:app",
+    "alerts": "alerts:app",
+    "db": "database:app",
+    "config": "config:app",
+}
+#: What psql has of options is psql's business.
+CONTEXTS = {"psql": {"ignore_unknown_options": True}}
+
+
+class OnDemand(TyperGroup):
+    """Imports what a command needs when it is asked for: `config` need not wait for igraph."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        # names alone, for "did you mean"
+        self.commands.update((name, TyperCommand(name)) for name in COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command as its module has it; None if there is none of that name."""
+        return load_command(cmd_name) if cmd_name in COMMANDS else None
+
+
+@cache
+def load_command(name: str) -> Any:
+    """A command, or a group of them. Raises KeyError if there is none of that name."""
+    module, _, attribute = COMMANDS[name].partition(":")
+    found = getattr(import_module(f"hoaxwatch.commands.{module}"), attribute)
+    around = typer.Typer(rich_markup_mode=None)
+    if isinstance(found, typer.Typer):
+        around.add_typer(found, name=name)
+    else:
+        around.command(name, context_settings=CONTEXTS.get(name))(found)
+    return get_group(around).commands[name]
+
+
 app = typer.Typer(
+    cls=OnDemand,
     help="Watch misinformation spread: score posts, follow shares, keep hashtag virality tables.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -49,47 +98,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Begin with: hoaxwatch demo, or hoaxwatch run FILES.",
 )
-app.command("run")(pipeline.run)
-app.command("demo")(demo.demo)
-app.command("simulate")(simulate.simulate)
-app.command("clusters")(ask.clusters)
-app.command("bursts")(bursts.bursts)
-app.command("report")(ask.report)
-app.command("score")(pipeline.score)
-app.command("daily")(study.daily)
-app.command("study")(study.study)
-app.command("trace")(ask.trace)
-app.command("explain")(explain.explain)
-app.command("train")(train.train)
-app.command("remap")(pipeline.remap)
-app.command("reprocess")(reprocess.reprocess)
-app.command("forget")(forget.forget)
-app.command("formats")(pipeline.formats)
-app.command("sources")(pipeline.sources)
-app.command("detectors")(pipeline.detectors)
-app.command("doctor")(doctor.doctor)
-app.command("serve")(serve.serve)
-app.command("psql", context_settings={"ignore_unknown_options": True})(database.psql)
-app.command("ingest")(brokers.ingest)
-app.command("worker")(worker.worker)
-app.command("lag")(brokers.lag)
-app.command("stress")(brokers.stress)
-app.add_typer(ask.trends_app, name="trends")
-app.add_typer(brokers.topics_app, name="topics")
-app.add_typer(follow.app, name="follow")
-app.add_typer(claims.app, name="claims")
-app.add_typer(datasets.app, name="datasets")
-app.add_typer(evaluate.app, name="evaluate")
-app.add_typer(errata.app, name="errata")
-app.add_typer(graph.app, name="graph")
-app.add_typer(labels.app, name="labels")
-app.add_typer(media.app, name="media")
-app.add_typer(models.app, name="models")
-app.add_typer(quarantine.app, name="quarantine")
-app.add_typer(track.app, name="track")
-app.add_typer(alerts.app, name="alerts")
-app.add_typer(database.app, name="db")
-app.add_typer(config.app, name="config")
 
 #: Exit codes: whose fault it was.
 OK, BUG, USAGE, DEPENDENCY_DOWN, INTERRUPTED = 0, 1, 2, 3, 130

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import psycopg
 
-from graph.spread import Spread, SpreadContent, SpreadPost, Topic, choose, roots_of
+from graph.spread import Spread, SpreadContent, SpreadPost, choose, roots_of
+from graph.topics import Topic
 
 _POSTS = """
 SELECT p.platform || ':' || p.post_id,

@@ -15,7 +15,6 @@ import typer
 from detectors.claims import DENIES
 from graph.emerging import EMERGING_FROM
 from graph.followed import is_followed, show_topic
-from graph.stability import STABLE_FROM
 from hoaxwatch.commands import options
 from hoaxwatch.commands.options import connected, parse_span, parse_time, settings_of
 from hoaxwatch.evidence import Explainer
@@ -417,6 +416,8 @@ def cluster_note(row: Mapping[str, Any]) -> str:
     >>> cluster_note({"is_star": False, "stability": 0.5, "n_coordinated": 3, "emerging": 0.2})
     'emerging 0.20, unstable, 3 coordinated'
     """
+    from graph.stability import STABLE_FROM
+
     if row["is_star"]:
         return "one account"
     said = []

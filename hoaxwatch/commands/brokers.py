@@ -12,7 +12,6 @@ import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from hoaxwatch.commands import options
-from hoaxwatch.live import open_named, source_named, stopping
 from hoaxwatch.show import Column, notes, number, output_of, print_json, show_rows
 from storage.database import open_database
 from streams.errors import UsageError
@@ -84,6 +83,7 @@ def ingest(
     wait on disk and go when they are back. What a live source is asked for, and how far it was
     followed, is in the project's database.
     """
+    from hoaxwatch.live import open_named, source_named
     from streams.ingest import Published, publish
     from streams.local import check_inputs
     from streams.metrics import IngestMetrics, serve_metrics
@@ -148,6 +148,7 @@ def _publish_live(
     show: Callable[[Published], None],
     total: Published,
 ) -> None:
+    from hoaxwatch.live import stopping
     from streams.ingest import publish
     from streams.sources.marks import DatabaseMarks
 

@@ -23,7 +23,6 @@ from hoaxwatch.show import (
     show_rows,
 )
 from storage import claims
-from streams import steps
 from streams.claims import ClaimMatcher, Loaded, default_encoder, load_claims
 from streams.errors import UsageError
 
@@ -209,6 +208,8 @@ def match(
     as_json: options.Json = False,
 ) -> None:
     """Compare the stored posts with the claims that were loaded since. A run does it too."""
+    from streams import steps
+
     settings = settings_of(project, database)
     with connected(settings) as connection, counting("texts compared") as watch:
         n_done = 0

@@ -32,7 +32,6 @@ from storage.database import (
 )
 from storage.grants import ANALYST_TIMEOUT_SECONDS, grant_analyst, revoke_analyst
 from storage.retention import Doomed, Partition
-from streams import local
 from streams.errors import UsageError
 from streams.settings import Settings
 
@@ -194,6 +193,8 @@ def retain(
     goes with its shares when the last of them is older. Older posts that come again end as expired.
     Without raw records, `remap` leaves their posts as they are.
     """
+    from streams import local
+
     settings = settings_of(project, database)
     now = datetime.now(UTC)
     floor = _day_before(posts_before, "--posts-before", now)

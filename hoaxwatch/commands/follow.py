@@ -14,7 +14,6 @@ from hoaxwatch.commands.options import connected, settings_of
 from hoaxwatch.show import Column, minute, notes, number, output_of, show_rows
 from storage import followed
 from storage.database import open_database
-from streams import local
 from streams.errors import UsageError
 from streams.settings import Settings
 
@@ -101,6 +100,8 @@ def list_(
 
 
 def _recount(settings: Settings) -> None:
+    from streams import local
+
     with open_database(settings) as dsn:
         local.count_again(dsn, settings)
 

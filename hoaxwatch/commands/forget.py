@@ -13,7 +13,6 @@ from hoaxwatch.evidence import detector_of
 from hoaxwatch.show import notes, number, print_json
 from storage import reads
 from storage.database import connect, database_errors, open_database
-from streams import local
 from streams.media import sweep
 from streams.records import Deletion
 from streams.settings import read_settings
@@ -46,6 +45,8 @@ def forget(
     A keyed hash of the id stays, so that it does not come back with the next file. Files, exports
     and reports of yours are not touched.
     """
+    from streams import local
+
     platform, deleted_id = options.parse_name(name)
     settings = read_settings(project=project, database=database)
     detector = detector_of(settings)

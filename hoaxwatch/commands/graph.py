@@ -27,7 +27,6 @@ from graph.headline import headline_keywords
 from graph.layout import layout_network
 from graph.spread import (
     Spread,
-    Topic,
     actions_of,
     authors_of,
     choose,
@@ -39,6 +38,7 @@ from graph.spread import (
     user_network_of,
 )
 from graph.stability import assess_stability, find_stars
+from graph.topics import Topic
 from graph.traits import relate_traits
 from graph.users import UserNetwork
 from hoaxwatch.commands import options

@@ -21,7 +21,6 @@ from hoaxwatch.show import Column, minute, notes, number, output_of, print_json,
 from storage import labels
 from storage.database import open_database
 from storage.labels import LABELS, Label, Stored
-from streams import local
 from streams.errors import UsageError
 from streams.settings import Settings, read_settings
 
@@ -256,5 +255,7 @@ def _store(settings: Settings, given: Sequence[Label], by: str) -> Stored:
 
 
 def _recount(settings: Settings) -> None:
+    from streams import local
+
     with open_database(settings) as dsn:
         local.count_again(dsn, settings)

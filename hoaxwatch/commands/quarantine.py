@@ -22,7 +22,6 @@ from hoaxwatch.show import (
 from storage import reads
 from storage.database import open_database
 from storage.reads import QuarantinedRow
-from streams import local
 from streams.errors import UsageError
 
 app = typer.Typer(
@@ -103,6 +102,8 @@ def replay(
     as_json: options.Json = False,
 ) -> None:
     """Read records again, after a reader was corrected; what can be read now is stored."""
+    from streams import local
+
     settings = settings_of(project, database)
     judge = detector_of(settings)
     with open_database(settings) as dsn:

@@ -7,7 +7,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from graph.followed import as_topic, show_topic
-from graph.spread import Topic, choose
+from graph.spread import choose
+from graph.topics import Topic
 from hoaxwatch.pictures import plan_tags
 from hoaxwatch.report.page import judgement
 from hoaxwatch.web import charts

@@ -2,13 +2,14 @@
 
 In a ```console block a line `$ command` is run; the lines below it must be among what it prints, in
 order, with blanks folded. `...` alone stands for any lines, inside a line for any characters. A
-command that must fail ends with `# exit 2`. A ```python block is run in one Python process with
-those before it; what it must give is asserted in the page. A ```sql block is asked of the project
-that is named like the page, and the ```text block right below it is what psql prints.
+command that must fail ends with `# exit 2`. The ```python blocks of a page are run in one process,
+each when its turn comes; what one must give is asserted in the page. A ```sql block is asked of the
+project that is named like the page, and the ```text block right below it is what psql prints.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -16,8 +17,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,6 +82,52 @@ def missing(shown: tuple[str, ...], printed: str) -> str | None:
     return None
 
 
+#: Runs each line of its input, a block as JSON, and says when it has.
+DONE = "-- done --"
+NOTEBOOK = f"""
+import json, sys
+names = {{"__name__": "__main__"}}
+for line in sys.stdin:
+    exec(compile(json.loads(line), "page", "exec"), names)
+    print("{DONE}", flush=True)
+"""
+
+
+class Notebook:
+    """A Python process that blocks of a page are given to, begun with the first of them."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self._how: dict[str, Any] = {"cwd": folder, "env": environment, "text": True}
+        self._process: subprocess.Popen[str] | None = None
+
+    def run(self, block: str) -> subprocess.CompletedProcess[str]:
+        """What a block prints; its exit code is 0 unless it raised."""
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-W", "error", "-c", NOTEBOOK],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                **self._how,
+            )
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(block) + "\n")
+        process.stdin.flush()
+        printed: list[str] = []
+        for line in process.stdout:
+            if line.rstrip() == DONE:
+                return subprocess.CompletedProcess(block, 0, "".join(printed))
+            printed.append(line)
+        return subprocess.CompletedProcess(block, process.wait(), "".join(printed))
+
+    def close(self) -> None:
+        """Ends the process."""
+        if self._process is not None:
+            self._process.communicate()
+
+
 @pytest.fixture
 def home() -> Iterator[Path]:
     """A folder with a short name, which the database's account can enter."""
@@ -114,27 +163,33 @@ def test_what_a_page_shows_is_what_happens(page: Path, home: Path, tmp_path: Pat
         "COLUMNS": "200",
         "NO_COLOR": "1",
     }
-    python: list[str] = []
-    for step in steps_of(page.read_text("utf-8")):
-        if step.kind == "python":
-            python.append(step.text)
-            command = [sys.executable, "-W", "error", "-c", "\n".join(python)]
-        elif step.kind == "sql":
-            command = ["hoaxwatch", "psql", "--project", page.stem, "--", "-X", "-c", step.text]
-            assert step.shown, f"{step.text}\nis followed by no answer"
-        else:
-            command = ["bash", "-o", "pipefail", "-c", step.text]
-        done = subprocess.run(
-            command,
-            cwd=tmp_path,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=280,
-        )
-        assert done.returncode == step.exit_code, f"{step.text}\n{done.stdout}"
-        absent = missing(step.shown, done.stdout)
-        assert absent is None, f"{step.text}\nshows no line\n  {absent}\nbut\n{done.stdout}"
+    with closing(Notebook(tmp_path, environment)) as notebook:
+        for step in steps_of(page.read_text("utf-8")):
+            done = run(step, page.stem, notebook, tmp_path, environment)
+            assert done.returncode == step.exit_code, f"{step.text}\n{done.stdout}"
+            absent = missing(step.shown, done.stdout)
+            assert absent is None, f"{step.text}\nshows no line\n  {absent}\nbut\n{done.stdout}"
+
+
+def run(
+    step: Step, project: str, notebook: Notebook, folder: Path, environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """What a step prints, and its exit code."""
+    if step.kind == "python":
+        return notebook.run(step.text)
+    if step.kind == "sql":
+        command = ["hoaxwatch", "psql", "--project", project, "--", "-X", "-c", step.text]
+        assert step.shown, f"{step.text}\nis followed by no answer"
+    else:
+        command = ["bash", "-o", "pipefail", "-c", step.text]
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=280,
+    )

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from graph.headline import words_of
-from graph.spread import canonical_link
+from graph.topics import canonical_link
 from hoaxwatch import cli
 from storage.database import connect
 from streams.formats.registry import read_file

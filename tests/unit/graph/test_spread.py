@@ -9,10 +9,8 @@ import pytest
 
 from graph.spread import (
     Spread,
-    Topic,
     actions_of,
     authors_of,
-    canonical_link,
     choose,
     forest_of,
     hashtag_network_of,
@@ -20,6 +18,7 @@ from graph.spread import (
     spread_of,
     user_network_of,
 )
+from graph.topics import Topic, canonical_link
 from streams.records import COPY_IN_SHARE, Author, Post
 
 DAY = datetime(2023, 4, 24, tzinfo=UTC)
