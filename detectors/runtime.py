@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from math import sqrt
 from threading import local
 from types import MappingProxyType
@@ -45,6 +46,7 @@ _LEAST = 1e-20
 _ROUNDS = 12582912.0
 #: What rounding leaves is at most one half; so many steps of it make one.
 REST = 254
+_NO_OFFSET = torch.zeros(1, dtype=torch.int64)
 #: GELU is never less than this.
 _GELU_FLOOR = -0.17
 
@@ -108,13 +110,15 @@ class _Map(NamedTuple):
 class _QuantisedMap(NamedTuple):
     """The same with integers: weight int8 (n_in, n_out), scale and bias float32 (n_out,).
 
-    column_sums: of the integers, float32 (n_out,).
+    column_sums: of the integers, times their scale, float32 (n_out,). packed: the weight as oneDNN
+    wants it, if its product is exact here.
     """
 
     weight: Tensor
     scale: Tensor
     bias: Tensor
     column_sums: Tensor
+    packed: Tensor | None
 
 
 class _QuantisedRows(NamedTuple):
@@ -347,12 +351,15 @@ class Int8Engine(_CpuEngine):
     _rounds = torch.tensor(_ROUNDS)
 
     def __init__(self, model: Model) -> None:
+        self._packs = packed_is_exact()
         super().__init__(*levelled(model))
 
     def _prepared(self, weight: Tensor, bias: Tensor) -> object:
         scale = weight.abs().amax(1).clamp_(min=_LEAST) / 127
         integers = torch.round(weight / scale[:, None]).to(torch.int8).t().contiguous()
-        return _QuantisedMap(integers, scale, bias, integers.sum(0, dtype=torch.int32).float())
+        sums = integers.sum(0, dtype=torch.int32).float() * scale
+        packed = pack(integers) if self._packs else None
+        return _QuantisedMap(integers, scale, bias, sums, packed)
 
     def _read(self, x: Tensor, stride: int, floor: float | None = None) -> object:
         return self.quantised(x, stride, floor)
@@ -390,15 +397,52 @@ class Int8Engine(_CpuEngine):
 
     def _apply(self, linear: object, rows: object, out: Tensor) -> Tensor:
         assert isinstance(linear, _QuantisedMap) and isinstance(rows, _QuantisedRows)
-        n, n_out = out.shape
-        sums = self._buffers.get("sums", len(rows.integers), n_out, dtype=torch.int32)
-        torch._int_mm(rows.integers, linear.weight, out=sums)
-        out.copy_(sums[:n])
+        n = len(out)
+        products = self._products(rows.integers, linear)
+        found, rests = products[:n], products[n:]
         if rows.offset is not None:
-            out.addcmul_(rows.offset, linear.column_sums)
-        rests = self._buffers.get("rests", n // rows.stride, n_out)
-        out[:: rows.stride].add_(rests.copy_(sums[n:]), alpha=1 / REST)
-        return torch.addcmul(linear.bias, out.mul_(linear.scale), rows.scale, out=out)
+            found.addcmul_(rows.offset, linear.column_sums)
+        found[:: rows.stride].add_(rests, alpha=1 / REST)
+        return torch.addcmul(linear.bias, found, rows.scale, out=out)
+
+    def _products(self, integers: Tensor, linear: _QuantisedMap) -> Tensor:
+        """Exact sums of integers, times the scale of their channel: float32, the same bits in both
+        ways."""
+        if linear.packed is not None:
+            return multiply_packed(integers, linear.packed, linear.scale)
+        shape = len(integers), len(linear.scale)
+        sums = self._buffers.get("sums", *shape, dtype=torch.int32)
+        torch._int_mm(integers, linear.weight, out=sums)
+        return self._buffers.get("products", *shape).copy_(sums).mul_(linear.scale)
+
+
+def pack(weight: Tensor) -> Tensor:
+    """Integers (n_in, n_out) laid out once as oneDNN multiplies them, and not at each product."""
+    packed: Tensor = torch.ops.onednn.qlinear_prepack(weight.t().contiguous(), None)
+    return packed
+
+
+def multiply_packed(rows: Tensor, packed: Tensor, scale: Tensor) -> Tensor:
+    """rows int8 (n, n_in) times packed integers, each channel times its scale: float32 (n, n_out).
+
+    What torch.compile makes of quantised linear maps; PyTorch has no other name for it.
+    """
+    found: Tensor = torch.ops.onednn.qlinear_pointwise(
+        rows, 1.0, 0, packed, scale, _NO_OFFSET, None, 1.0, 0, torch.float32, "none", [], ""
+    )
+    return found
+
+
+@cache
+def packed_is_exact() -> bool:
+    """Whether oneDNN's product of packed integers is there and gives the sums of `_int_mm`."""
+    ours, other = _greatest()
+    scale = torch.linspace(0.1, 1, other.shape[1])
+    try:
+        found = multiply_packed(ours, pack(other), scale)
+    except (AttributeError, NotImplementedError, RuntimeError):
+        return False
+    return torch.equal(found, _exact_product(ours, other).float() * scale)
 
 
 def levelled(model: Model) -> tuple[Model, PerMap]:
@@ -470,19 +514,28 @@ ENGINES: dict[str, Callable[[Model], Engine]] = {
 }
 
 
-def int8_problem() -> str | None:
-    """Why products of 8-bit integers cannot be had here, if so. Some CPUs saturate sums of two
-    products at 16 bits: the greatest values there are tell."""
+def _greatest() -> tuple[Tensor, Tensor]:
+    """Integers whose products are the greatest, which some CPUs saturate at 16 bits."""
     ours = torch.full((48, 400), 127, dtype=torch.int8)
     ours[1::2] = -127
     other = torch.full((400, 32), 127, dtype=torch.int8)
     other[:, 1::3] = -127
+    return ours, other
+
+
+def _exact_product(ours: Tensor, other: Tensor) -> Tensor:
+    return torch.from_numpy(ours.numpy().astype(np.int64) @ other.numpy().astype(np.int64))
+
+
+def int8_problem() -> str | None:
+    """Why products of 8-bit integers cannot be had here, if so."""
+    ours, other = _greatest()
     try:
         found = torch._int_mm(ours, other)
     except (AttributeError, NotImplementedError, RuntimeError) as error:
         return f"PyTorch {torch.__version__} cannot multiply them ({str(error).splitlines()[0]})"
-    exact = torch.from_numpy(ours.numpy().astype(np.int64) @ other.numpy().astype(np.int64))
-    return None if torch.equal(found.long(), exact) else "this CPU does not add them exactly"
+    exact = torch.equal(found.long(), _exact_product(ours, other))
+    return None if exact else "this CPU does not add them exactly"
 
 
 def engine_name(wanted: str = "auto") -> str:

@@ -22,6 +22,7 @@ from detectors.runtime import (
     Int8Engine,
     Model,
     Runner,
+    _QuantisedMap,
     engine_name,
     fill,
     levelled,
@@ -221,6 +222,30 @@ def test_auto_is_int8_where_sums_are_exact_and_else_fp32(monkeypatch: pytest.Mon
     assert engine_name("auto") == "fp32"
     with pytest.raises(EngineUnavailable, match="cannot multiply"):
         engine_name("int8")
+
+
+@pytest.mark.skipif(not runtime.packed_is_exact(), reason="needs exact products of oneDNN")
+def test_packed_weights_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = Int8Engine(MODEL)
+    monkeypatch.setattr(runtime, "packed_is_exact", lambda: False)
+    plain = Int8Engine(MODEL)
+    ups = [engine._layers[0].up for engine in (packed, plain)]
+    assert [up.packed is None for up in ups if isinstance(up, _QuantisedMap)] == [False, True]
+    assert np.array_equal(run(packed, POSTS), run(plain, POSTS))
+
+
+def test_packed_products_that_saturate_or_are_not_there_are_not_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def saturating(rows: torch.Tensor, packed: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+        return torch.full((len(rows), len(scale)), 32767.0) * scale
+
+    def missing(rows: torch.Tensor, packed: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+        raise AttributeError("qlinear_pointwise")
+
+    for broken in (saturating, missing):
+        monkeypatch.setattr(runtime, "multiply_packed", broken)
+        assert not runtime.packed_is_exact.__wrapped__()
 
 
 def test_engines_that_are_not_there_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
