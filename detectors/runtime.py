@@ -348,11 +348,14 @@ class Int8Engine(_CpuEngine):
     # A matrix of tokens x tokens float32 that begins at a multiple of 64 bytes is followed by one
     # that does too when tokens is a multiple of 4: so attention computes every row alike.
     grid = Grid(tokens=4, rows=1, max_rows=128, max_tokens=1024)
-    _rounds = torch.tensor(_ROUNDS)
 
     def __init__(self, model: Model) -> None:
         self._packs = packed_is_exact()
         super().__init__(*levelled(model))
+        # for each channel, though all are the same: PyTorch's loops over a row are faster so
+        self._rounding = torch.full(
+            (max(model.encoder.shape.intermediate, model.encoder.shape.hidden),), _ROUNDS
+        )
 
     def _prepared(self, weight: Tensor, bias: Tensor) -> object:
         scale = weight.abs().amax(1).clamp_(min=_LEAST) / 127
@@ -370,29 +373,29 @@ class Int8Engine(_CpuEngine):
         buffer."""
         n, width = x.shape
         reach = x.amax(1, keepdim=True)
+        offset = None
         if floor is None:
             reach = torch.maximum(reach, -x.amin(1, keepdim=True)).clamp_(min=_LEAST)
             steps = 127 / reach
-            zero, offset = self._rounds, None
         else:
             steps = 254 / reach.sub_(floor).clamp_(min=_LEAST)
             offset = 128 - torch.round(steps * -floor)
-            zero = self._rounds - offset
-        shifted = torch.addcmul(zero, x, steps, out=self._buffers.get("shifted", n, width))
-        # the lowest byte of the shifted number is the rounded integer
+        shifted = self._buffers.get("shifted", n, width)
+        torch.addcmul(self._rounding[:width], x, steps, out=shifted)
+        # the lowest byte of the shifted number is that of the rounded integer
         integers = self._buffers.get("integers", n + n // stride, width, dtype=torch.int8)
         integers[:n].copy_(shifted.view(torch.int32))
-        self._rests(x, shifted, steps, zero, stride, integers[n:])
+        if offset is not None:
+            # bytes wrap around, and are right in the end
+            integers[:n].sub_(offset.to(torch.int32).to(torch.int8))
+        self._rests(x, shifted, steps, stride, integers[n:])
         return _QuantisedRows(integers, steps.reciprocal_(), offset, stride)
 
-    def _rests(
-        self, x: Tensor, shifted: Tensor, steps: Tensor, zero: Tensor, stride: int, out: Tensor
-    ) -> None:
+    def _rests(self, x: Tensor, shifted: Tensor, steps: Tensor, stride: int, out: Tensor) -> None:
         """What rounding left of the first tokens' rows: int8, REST of them make one."""
         first = self._buffers.get("first", *out.shape)
-        zero = zero[::stride] if zero.ndim else zero
         rest = torch.mul(x[::stride], steps[::stride], out=first)
-        rest.sub_(shifted[::stride] - zero).mul_(REST)
+        rest.sub_(shifted[::stride] - _ROUNDS).mul_(REST)
         out.copy_(rest.clamp_(-127, 127).round_())
 
     def _apply(self, linear: object, rows: object, out: Tensor) -> Tensor:
