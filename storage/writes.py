@@ -148,11 +148,17 @@ SELECT count(*) FROM updated
 # Who is shared is a fact of the original: it comes late, and windows of any later day change. The
 # lock makes an original and its share that come at the same time do so one after the other, so that
 # the second sees the first.
+# What this transaction added itself is locked already: whoever adds it too waits.
 _LOCK_CONTENT = """
-SELECT FROM hoaxwatch.content c WHERE (c.platform, c.root_id) IN (
+SELECT FROM (
     SELECT p.platform, p.root_id FROM stage_added a JOIN stage_posts p USING (platform, post_id)
     UNION SELECT platform, root_id FROM stage_shared
-) ORDER BY c.platform, c.root_id FOR NO KEY UPDATE
+    EXCEPT SELECT platform, root_id FROM stage_changed WHERE is_new
+    ORDER BY platform, root_id
+) s CROSS JOIN LATERAL (
+    SELECT FROM hoaxwatch.content c WHERE c.platform = s.platform AND c.root_id = s.root_id
+    OFFSET 0 FOR NO KEY UPDATE
+) c
 """
 
 _TOUCH_SHARES = """
@@ -195,10 +201,10 @@ WITH known AS MATERIALIZED (
               IS DISTINCT FROM (k.input_hash, k.hashtags, k.links) AS is_other
 ), staged_media AS (
     SELECT platform, root_id, array_agg((url, kind, alt_text)::text ORDER BY url) AS media
-    FROM stage_media GROUP BY platform, root_id
+    FROM stage_media JOIN updated USING (platform, root_id) GROUP BY platform, root_id
 ), staged_forms AS (
     SELECT platform, root_id, array_agg(written ORDER BY hashtag) AS forms
-    FROM stage_hashtags GROUP BY platform, root_id
+    FROM stage_hashtags JOIN updated USING (platform, root_id) GROUP BY platform, root_id
 )
 INSERT INTO stage_changed
 SELECT u.platform, u.root_id, false, u.is_other
@@ -217,8 +223,11 @@ WHERE u.is_other OR s.media IS DISTINCT FROM m.media OR f.forms IS DISTINCT FROM
 
 _TOUCH_CHANGED_CONTENT = """
 INSERT INTO stage_touched
-SELECT DISTINCT p.platform, p.root_id, date_trunc('hour', p.posted_at)
-FROM stage_changed c JOIN hoaxwatch.posts p USING (platform, root_id)
+SELECT DISTINCT c.platform, c.root_id, date_trunc('hour', p.posted_at)
+FROM stage_changed c CROSS JOIN LATERAL (
+    SELECT posted_at FROM hoaxwatch.posts p
+    WHERE p.platform = c.platform AND p.root_id = c.root_id OFFSET 0
+) p
 WHERE NOT c.is_new AND c.is_other
 """
 
@@ -238,9 +247,11 @@ _LINK_TABLES = (
     ("content_links", "stage_links"),
     ("media", "stage_media"),
 )
+# A lookup too: a join would read the whole table. Who changes a content's links holds its lock.
 _DROP_LINKS = [
-    f"DELETE FROM hoaxwatch.{table} t USING stage_changed c "
-    "WHERE NOT c.is_new AND t.platform = c.platform AND t.root_id = c.root_id"
+    f"DELETE FROM hoaxwatch.{table} WHERE ctid = ANY (ARRAY("
+    f"SELECT t.ctid FROM stage_changed c CROSS JOIN LATERAL (SELECT ctid FROM hoaxwatch.{table} t"
+    " WHERE t.platform = c.platform AND t.root_id = c.root_id OFFSET 0) t WHERE NOT c.is_new))"
     for table, _ in _LINK_TABLES
 ]
 _ADD_LINKS = [
