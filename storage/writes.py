@@ -425,19 +425,14 @@ def upsert_posts(cursor: psycopg.Cursor[Any], batch: PostRows) -> Counter[str]:
     n_changed = 0
     if n_new_contents < len(batch.contents):
         n_changed = cursor.execute(_MERGE_KNOWN_CONTENT).rowcount
-    cursor.execute(_LOCK_CONTENT)
-    cursor.execute(_TOUCH_SHARES)
+    merges = [_LOCK_CONTENT, _TOUCH_SHARES]
     if n_changed:
-        cursor.execute(_TOUCH_CHANGED_CONTENT)
-        cursor.execute(_MARK_TOUCHED)
-        for statement in _DROP_LINKS:
-            cursor.execute(statement)
+        merges += [_TOUCH_CHANGED_CONTENT, _MARK_TOUCHED, *_DROP_LINKS]
     if n_new_contents or n_changed:
-        for statement in _ADD_LINKS:
-            cursor.execute(statement)
-    cursor.execute(_MARK_TOUCHED)
-    cursor.execute(_MERGE_AUTHORS)
-    cursor.execute(_ADD_PAYLOADS)
+        merges += _ADD_LINKS
+    merges += [_MARK_TOUCHED, _MERGE_AUTHORS, _ADD_PAYLOADS]
+    # at once: for each answer this thread would wait until the one that reads files lets it go on
+    cursor.execute("; ".join(merges).encode())
     return Counter(new=n_new, updated=n_updated, unchanged=batch.n_posts - n_new - n_updated)
 
 
