@@ -50,15 +50,16 @@ _STAGED = {
     "stage_payloads": "LIKE hoaxwatch.payloads",
     "stage_verdicts": "LIKE hoaxwatch.verdicts",
     # posts that this batch added, and those that were there before, as they were
-    "stage_added": 'platform text COLLATE "C", post_id text COLLATE "C"',
+    "stage_added": """platform text COLLATE "C", post_id text COLLATE "C", root_id text COLLATE "C",
+                      kind text COLLATE "C", hour timestamptz""",
     "stage_known": "LIKE hoaxwatch.posts",
-    # posts that others may share, and that are new here or have another author or time now
+    # posts of before that others may share, and that have another author or time now
     "stage_shared": 'platform text COLLATE "C", post_id text COLLATE "C", root_id text COLLATE "C"',
     # contents of which something is new to the database; `is_other`: its words, tags or links,
     # which count, and not only its media or how its tags are spelled
     "stage_changed": """platform text COLLATE "C", root_id text COLLATE "C", is_new boolean,
                         is_other boolean""",
-    # (content, hour) pairs whose buckets must be counted again
+    # (content, hour) pairs whose buckets must be counted again, beside those of stage_added
     "stage_touched": 'platform text COLLATE "C", root_id text COLLATE "C", hour timestamptz',
     # posts that are about to be deleted
     "stage_doomed": 'platform text COLLATE "C", post_id text COLLATE "C"',
@@ -71,13 +72,9 @@ _INSERT_NEW_POSTS = """
 WITH added AS (
     INSERT INTO hoaxwatch.posts SELECT * FROM stage_posts ORDER BY platform, post_id
     ON CONFLICT (platform, post_id) DO NOTHING
-    RETURNING platform, post_id, root_id, date_trunc('hour', posted_at) AS hour, kind
-), noted AS (
-    INSERT INTO stage_added SELECT platform, post_id FROM added
-), shared AS (
-    INSERT INTO stage_shared SELECT platform, post_id, root_id FROM added WHERE kind <> 'share'
+    RETURNING platform, post_id, root_id, kind, date_trunc('hour', posted_at)
 )
-INSERT INTO stage_touched SELECT platform, root_id, hour FROM added
+INSERT INTO stage_added SELECT * FROM added
 """
 
 # Where a statement looks up the rows of a batch in a table of any size, it says so with LATERAL:
@@ -151,8 +148,7 @@ SELECT count(*) FROM updated
 # What this transaction added itself is locked already: whoever adds it too waits.
 _LOCK_CONTENT = """
 SELECT FROM (
-    SELECT p.platform, p.root_id FROM stage_added a JOIN stage_posts p USING (platform, post_id)
-    UNION SELECT platform, root_id FROM stage_shared
+    SELECT platform, root_id FROM stage_added UNION SELECT platform, root_id FROM stage_shared
     EXCEPT SELECT platform, root_id FROM stage_changed WHERE is_new
     ORDER BY platform, root_id
 ) s CROSS JOIN LATERAL (
@@ -164,7 +160,10 @@ SELECT FROM (
 _TOUCH_SHARES = """
 INSERT INTO stage_touched
 SELECT DISTINCT s.platform, s.root_id, date_trunc('hour', s.posted_at)
-FROM (SELECT DISTINCT * FROM stage_shared) o CROSS JOIN LATERAL (
+FROM (
+    SELECT platform, post_id, root_id FROM stage_added WHERE kind <> 'share'
+    UNION SELECT * FROM stage_shared
+) o CROSS JOIN LATERAL (
     SELECT * FROM hoaxwatch.posts s
     WHERE s.platform = o.platform AND s.root_id = o.root_id AND s.kind = 'share'
       AND s.share_of = o.post_id OFFSET 0
@@ -235,8 +234,9 @@ WHERE NOT c.is_new AND c.is_other
 _MARK_TOUCHED = """
 INSERT INTO hoaxwatch.dirty_buckets
 SELECT DISTINCT h.hashtag, t.hour
-FROM (SELECT DISTINCT platform, root_id, hour FROM stage_touched) t
-CROSS JOIN LATERAL (
+FROM (
+    SELECT platform, root_id, hour FROM stage_added UNION SELECT * FROM stage_touched
+) t CROSS JOIN LATERAL (
     SELECT hashtag FROM hoaxwatch.content_hashtags h
     WHERE h.platform = t.platform AND h.root_id = t.root_id OFFSET 0
 ) h
@@ -500,7 +500,7 @@ def upsert_verdicts(
     last = {(verdict.platform, verdict.root_id): verdict for verdict in verdicts}
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", (DELETION_LOCK,))
-        clear_staging(cursor, ("stage_verdicts", "stage_touched"))
+        clear_staging(cursor, ("stage_verdicts", "stage_added", "stage_touched"))
         _copy(
             cursor,
             "stage_verdicts",
