@@ -529,8 +529,11 @@ def upsert_verdicts(
     return Counter(scored=scored, abstained=abstained)
 
 
+_encoder = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make one for each value
+
+
 def _as_json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False).replace("\\u0000", "\\ufffd")
+    return _encoder.encode(value).replace("\\u0000", "\\ufffd")
 
 
 def add_quarantined(
