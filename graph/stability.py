@@ -203,20 +203,20 @@ def overlaps_with(membership: Labels, runs: Sequence[Labels]) -> NDArray[np.floa
     >>> overlaps_with(a, [a, np.array([0, 0, 1, 2])]).tolist()
     [1.0, 0.75]
     """
-    overlaps: NDArray[np.float64] = np.mean(
-        [_best_jaccard(membership, run) for run in runs], axis=0
-    )
-    return overlaps
-
-
-def _best_jaccard(membership: Labels, run: Labels) -> NDArray[np.float64]:
     if len(membership) == 0:
         return np.empty(0)
-    first, second, both = contingency(membership, run)
-    size, size_run = np.bincount(membership), np.bincount(run)
-    best = np.zeros(len(size))
-    np.maximum.at(best, first, both / (size[first] + size_run[second] - both))
-    return best
+    size = np.bincount(membership)
+    # clusters of all runs get numbers of their own, so that all are counted at once
+    width = [int(run.max()) + 1 for run in runs]
+    behind = np.cumsum(width) - width
+    each = np.concatenate([run + start for run, start in zip(runs, behind, strict=True)])
+    first, second, both = contingency(np.tile(membership, len(runs)), each)
+    best = np.zeros((len(runs), len(size)))
+    of_run = np.repeat(np.arange(len(runs)), width)[second]
+    jaccard = both / (size[first] + np.bincount(each)[second] - both)
+    np.maximum.at(best, (of_run, first), jaccard)
+    overlaps: NDArray[np.float64] = best.mean(axis=0)
+    return overlaps
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

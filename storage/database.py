@@ -25,8 +25,9 @@ Cursor = psycopg.Cursor[Any]
 #: A lock number of our own, so that migrations of two processes come one after the other.
 MIGRATION_LOCK = 0x686F6178
 
-#: Of every connection. Sorts of a batch stay in memory; compiling a query costs more than it saves.
-OPTIONS = "-c TimeZone=UTC -c jit=off -c work_mem=32MB"
+#: Of every connection. Sorts and the staged rows of a batch stay in memory; compiling a query costs
+#: more than it saves.
+OPTIONS = "-c TimeZone=UTC -c jit=off -c work_mem=32MB -c temp_buffers=32MB"
 
 _RUNNER_TABLE = """
 CREATE SCHEMA IF NOT EXISTS hoaxwatch;

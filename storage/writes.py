@@ -50,15 +50,16 @@ _STAGED = {
     "stage_payloads": "LIKE hoaxwatch.payloads",
     "stage_verdicts": "LIKE hoaxwatch.verdicts",
     # posts that this batch added, and those that were there before, as they were
-    "stage_added": 'platform text COLLATE "C", post_id text COLLATE "C"',
+    "stage_added": """platform text COLLATE "C", post_id text COLLATE "C", root_id text COLLATE "C",
+                      kind text COLLATE "C", hour timestamptz""",
     "stage_known": "LIKE hoaxwatch.posts",
-    # posts that others may share, and that are new here or have another author or time now
+    # posts of before that others may share, and that have another author or time now
     "stage_shared": 'platform text COLLATE "C", post_id text COLLATE "C", root_id text COLLATE "C"',
     # contents of which something is new to the database; `is_other`: its words, tags or links,
     # which count, and not only its media or how its tags are spelled
     "stage_changed": """platform text COLLATE "C", root_id text COLLATE "C", is_new boolean,
                         is_other boolean""",
-    # (content, hour) pairs whose buckets must be counted again
+    # (content, hour) pairs whose buckets must be counted again, beside those of stage_added
     "stage_touched": 'platform text COLLATE "C", root_id text COLLATE "C", hour timestamptz',
     # posts that are about to be deleted
     "stage_doomed": 'platform text COLLATE "C", post_id text COLLATE "C"',
@@ -71,13 +72,9 @@ _INSERT_NEW_POSTS = """
 WITH added AS (
     INSERT INTO hoaxwatch.posts SELECT * FROM stage_posts ORDER BY platform, post_id
     ON CONFLICT (platform, post_id) DO NOTHING
-    RETURNING platform, post_id, root_id, date_trunc('hour', posted_at) AS hour, kind
-), noted AS (
-    INSERT INTO stage_added SELECT platform, post_id FROM added
-), shared AS (
-    INSERT INTO stage_shared SELECT platform, post_id, root_id FROM added WHERE kind <> 'share'
+    RETURNING platform, post_id, root_id, kind, date_trunc('hour', posted_at)
 )
-INSERT INTO stage_touched SELECT platform, root_id, hour FROM added
+INSERT INTO stage_added SELECT * FROM added
 """
 
 # Where a statement looks up the rows of a batch in a table of any size, it says so with LATERAL:
@@ -148,17 +145,25 @@ SELECT count(*) FROM updated
 # Who is shared is a fact of the original: it comes late, and windows of any later day change. The
 # lock makes an original and its share that come at the same time do so one after the other, so that
 # the second sees the first.
+# What this transaction added itself is locked already: whoever adds it too waits.
 _LOCK_CONTENT = """
-SELECT FROM hoaxwatch.content c WHERE (c.platform, c.root_id) IN (
-    SELECT p.platform, p.root_id FROM stage_added a JOIN stage_posts p USING (platform, post_id)
-    UNION SELECT platform, root_id FROM stage_shared
-) ORDER BY c.platform, c.root_id FOR NO KEY UPDATE
+SELECT FROM (
+    SELECT platform, root_id FROM stage_added UNION SELECT platform, root_id FROM stage_shared
+    EXCEPT SELECT platform, root_id FROM stage_changed WHERE is_new
+    ORDER BY platform, root_id
+) s CROSS JOIN LATERAL (
+    SELECT FROM hoaxwatch.content c WHERE c.platform = s.platform AND c.root_id = s.root_id
+    OFFSET 0 FOR NO KEY UPDATE
+) c
 """
 
 _TOUCH_SHARES = """
 INSERT INTO stage_touched
 SELECT DISTINCT s.platform, s.root_id, date_trunc('hour', s.posted_at)
-FROM (SELECT DISTINCT * FROM stage_shared) o CROSS JOIN LATERAL (
+FROM (
+    SELECT platform, post_id, root_id FROM stage_added WHERE kind <> 'share'
+    UNION SELECT * FROM stage_shared
+) o CROSS JOIN LATERAL (
     SELECT * FROM hoaxwatch.posts s
     WHERE s.platform = o.platform AND s.root_id = o.root_id AND s.kind = 'share'
       AND s.share_of = o.post_id OFFSET 0
@@ -195,10 +200,10 @@ WITH known AS MATERIALIZED (
               IS DISTINCT FROM (k.input_hash, k.hashtags, k.links) AS is_other
 ), staged_media AS (
     SELECT platform, root_id, array_agg((url, kind, alt_text)::text ORDER BY url) AS media
-    FROM stage_media GROUP BY platform, root_id
+    FROM stage_media JOIN updated USING (platform, root_id) GROUP BY platform, root_id
 ), staged_forms AS (
     SELECT platform, root_id, array_agg(written ORDER BY hashtag) AS forms
-    FROM stage_hashtags GROUP BY platform, root_id
+    FROM stage_hashtags JOIN updated USING (platform, root_id) GROUP BY platform, root_id
 )
 INSERT INTO stage_changed
 SELECT u.platform, u.root_id, false, u.is_other
@@ -217,8 +222,11 @@ WHERE u.is_other OR s.media IS DISTINCT FROM m.media OR f.forms IS DISTINCT FROM
 
 _TOUCH_CHANGED_CONTENT = """
 INSERT INTO stage_touched
-SELECT DISTINCT p.platform, p.root_id, date_trunc('hour', p.posted_at)
-FROM stage_changed c JOIN hoaxwatch.posts p USING (platform, root_id)
+SELECT DISTINCT c.platform, c.root_id, date_trunc('hour', p.posted_at)
+FROM stage_changed c CROSS JOIN LATERAL (
+    SELECT posted_at FROM hoaxwatch.posts p
+    WHERE p.platform = c.platform AND p.root_id = c.root_id OFFSET 0
+) p
 WHERE NOT c.is_new AND c.is_other
 """
 
@@ -226,8 +234,9 @@ WHERE NOT c.is_new AND c.is_other
 _MARK_TOUCHED = """
 INSERT INTO hoaxwatch.dirty_buckets
 SELECT DISTINCT h.hashtag, t.hour
-FROM (SELECT DISTINCT platform, root_id, hour FROM stage_touched) t
-CROSS JOIN LATERAL (
+FROM (
+    SELECT platform, root_id, hour FROM stage_added UNION SELECT * FROM stage_touched
+) t CROSS JOIN LATERAL (
     SELECT hashtag FROM hoaxwatch.content_hashtags h
     WHERE h.platform = t.platform AND h.root_id = t.root_id OFFSET 0
 ) h
@@ -238,9 +247,11 @@ _LINK_TABLES = (
     ("content_links", "stage_links"),
     ("media", "stage_media"),
 )
+# A lookup too: a join would read the whole table. Who changes a content's links holds its lock.
 _DROP_LINKS = [
-    f"DELETE FROM hoaxwatch.{table} t USING stage_changed c "
-    "WHERE NOT c.is_new AND t.platform = c.platform AND t.root_id = c.root_id"
+    f"DELETE FROM hoaxwatch.{table} WHERE ctid = ANY (ARRAY("
+    f"SELECT t.ctid FROM stage_changed c CROSS JOIN LATERAL (SELECT ctid FROM hoaxwatch.{table} t"
+    " WHERE t.platform = c.platform AND t.root_id = c.root_id OFFSET 0) t WHERE NOT c.is_new))"
     for table, _ in _LINK_TABLES
 ]
 _ADD_LINKS = [
@@ -414,19 +425,14 @@ def upsert_posts(cursor: psycopg.Cursor[Any], batch: PostRows) -> Counter[str]:
     n_changed = 0
     if n_new_contents < len(batch.contents):
         n_changed = cursor.execute(_MERGE_KNOWN_CONTENT).rowcount
-    cursor.execute(_LOCK_CONTENT)
-    cursor.execute(_TOUCH_SHARES)
+    merges = [_LOCK_CONTENT, _TOUCH_SHARES]
     if n_changed:
-        cursor.execute(_TOUCH_CHANGED_CONTENT)
-        cursor.execute(_MARK_TOUCHED)
-        for statement in _DROP_LINKS:
-            cursor.execute(statement)
+        merges += [_TOUCH_CHANGED_CONTENT, _MARK_TOUCHED, *_DROP_LINKS]
     if n_new_contents or n_changed:
-        for statement in _ADD_LINKS:
-            cursor.execute(statement)
-    cursor.execute(_MARK_TOUCHED)
-    cursor.execute(_MERGE_AUTHORS)
-    cursor.execute(_ADD_PAYLOADS)
+        merges += _ADD_LINKS
+    merges += [_MARK_TOUCHED, _MERGE_AUTHORS, _ADD_PAYLOADS]
+    # at once: for each answer this thread would wait until the one that reads files lets it go on
+    cursor.execute("; ".join(merges).encode())
     return Counter(new=n_new, updated=n_updated, unchanged=batch.n_posts - n_new - n_updated)
 
 
@@ -494,7 +500,7 @@ def upsert_verdicts(
     last = {(verdict.platform, verdict.root_id): verdict for verdict in verdicts}
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", (DELETION_LOCK,))
-        clear_staging(cursor, ("stage_verdicts", "stage_touched"))
+        clear_staging(cursor, ("stage_verdicts", "stage_added", "stage_touched"))
         _copy(
             cursor,
             "stage_verdicts",
@@ -523,8 +529,11 @@ def upsert_verdicts(
     return Counter(scored=scored, abstained=abstained)
 
 
+_encoder = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make one for each value
+
+
 def _as_json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False).replace("\\u0000", "\\ufffd")
+    return _encoder.encode(value).replace("\\u0000", "\\ufffd")
 
 
 def add_quarantined(
