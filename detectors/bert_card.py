@@ -206,7 +206,8 @@ def _choices(metrics: dict[str, Any]) -> str:
 
 All on validation texts: MCC at the threshold that the calm posts allow, and their mean at even
 odds. Chosen: {chosen}. The threshold is the greater of the one the calm
-posts ask for ({by_calm}) and the one with the best validation MCC ({by_mcc}).
+posts ask for ({by_calm}) and the one with the greatest mean of the sets' validation MCC ({by_mcc});
+so is the baseline's.
 
 {table([*names, *columns], rows)}
 
