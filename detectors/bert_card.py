@@ -181,8 +181,9 @@ def _without_wide(left_out: dict[str, Any]) -> str:
         return " `wide part` is its share, chosen without the set."
     return """
 
-**Not measured again since there is a wide part**: where it says none, the encoder alone was. So
-whether the wide part helps on a set never seen is not known; `leave-out` tells."""
+**Not measured again since there is a wide part**: where it says none, the encoder alone was, and
+it and the baseline had the threshold with the best pooled MCC. So whether the wide part helps on a
+set never seen is not known; `leave-out` tells."""
 
 
 def _choices(metrics: dict[str, Any]) -> str:
@@ -216,8 +217,9 @@ of both, is what makes the validation texts likeliest. With each calibrated on t
 
 {table(["", *columns], parts)}
 
-The test texts had been reported for the encoder alone before; for both together they were looked at
-once, after that choice."""
+The test texts had been reported for the encoder alone before, with the threshold that has the best
+pooled MCC. For both together, and with the threshold above, they were looked at once, after these
+choices."""
 
 
 def _limits(metrics: dict[str, Any]) -> str:
