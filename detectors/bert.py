@@ -2,6 +2,8 @@
 
     z_true, z_false = state([CLS]) @ W.T + b             each trained with its own binary
                                                          cross-entropy
+    z_true - wide, z_false + wide                        the wide part, where a model has one:
+                                                         see `detectors.wide`
     score = 1 / (1 + exp(-(slope * (z_false - z_true) / 2 + offset)))
 
 The two logits are independent (Trivedi et al. 2021): a text may look like neither class or like
@@ -13,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -33,6 +35,7 @@ from detectors.trained import (
     read_checked_config,
     verdict_of,
 )
+from detectors.wide import Pair, WideName, WidePart, read_wide, wide_problem, widened
 from streams.records import Content, Verdict, content_hash
 
 if TYPE_CHECKING:
@@ -68,11 +71,15 @@ class EncoderName(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: str
 
 
-class Config(trained.Config, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`config.json`. max_tokens: of a text, its first and last mark included, as in training."""
+class Config(
+    trained.Config, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True
+):
+    """`config.json`. max_tokens: of a text, its first and last mark included, as in training.
+    wide: the linear part beside the encoder, if the model has one."""
 
     encoder: EncoderName
     max_tokens: int
+    wide: WideName | None = None
 
 
 class Prepared(NamedTuple):
@@ -80,6 +87,7 @@ class Prepared(NamedTuple):
 
     reason: str | None
     normalised: str
+    words: list[str]
 
 
 class BertDetector:
@@ -118,6 +126,7 @@ class BertDetector:
 
         self._config = read_config(weights)
         adapter = read_adapter(weights, self._config.weights_sha256)
+        self._wide = read_wide(weights, self._config.wide, _broken)
         chosen = engine_name(engine)
         self._encoder = read_encoder(encoder or self._config.encoder.name)
         if self._encoder.sha256 != self._config.encoder.sha256:
@@ -188,11 +197,11 @@ class BertDetector:
         """The opinion about each (text, language). While the model works on one pool, the next is
         looked at, tokenised and sorted."""
         opinions: list[Opinion] = []
-        before: tuple[list[Prepared], list[str], Running] | None = None
+        before: tuple[list[Prepared], dict[str, list[str]], Running] | None = None
         for start in range(0, len(inputs), POOL):
             prepared = [self._prepare(*one) for one in inputs[start : start + POOL]]
-            texts = list(dict.fromkeys(p.normalised for p in prepared if p.reason is None))
-            running = self._runner.start(self._encoder.tokenize(texts, self._config.max_tokens))
+            texts = {p.normalised: p.words for p in prepared if p.reason is None}
+            running = self._start(list(texts))
             if before is not None:
                 opinions += self._finish(*before)
             before = prepared, texts, running
@@ -202,13 +211,19 @@ class BertDetector:
 
     def _prepare(self, text: str, lang: str | None) -> Prepared:
         normalised = normalise(text)
-        reason = abstain_reason(text, words(normalised), lang, self._config.languages)
-        return Prepared(reason, _readable(normalised))
+        tokens = words(normalised)
+        reason = abstain_reason(text, tokens, lang, self._config.languages)
+        return Prepared(reason, _readable(normalised), tokens)
 
     def _finish(
-        self, prepared: Sequence[Prepared], texts: Sequence[str], running: Running
+        self, prepared: Sequence[Prepared], texts: Mapping[str, Sequence[str]], running: Running
     ) -> list[Opinion]:
-        pairs = dict(zip(texts, self._runner.finish(running), strict=True))
+        pairs = {
+            text: widened(pair, self._wide, tokens)
+            for (text, tokens), pair in zip(
+                texts.items(), self._runner.finish(running), strict=True
+            )
+        }
         return [
             Opinion(reason=p.reason) if p.reason else self._opinion(pairs[p.normalised])
             for p in prepared
@@ -225,9 +240,16 @@ class BertDetector:
         true, false = pair
         return self._config.calibration.slope * (false - true) / 2 + self._config.calibration.offset
 
-    def _logit_pairs(self, texts: Sequence[str]) -> list[tuple[float, float]]:
-        ids = self._encoder.tokenize(texts, self._config.max_tokens)
-        return self._runner.finish(self._runner.start(ids))
+    def _logit_pairs(self, texts: Sequence[str]) -> list[Pair]:
+        pairs = zip(texts, self.encoder_logits(texts), strict=True)
+        return [widened(pair, self._wide, words(text)) for text, pair in pairs]
+
+    def encoder_logits(self, texts: Sequence[str]) -> list[Pair]:
+        """The logits (likely_true, likely_false) of readable texts, without the wide part."""
+        return self._runner.finish(self._start(texts))
+
+    def _start(self, texts: Sequence[str]) -> Running:
+        return self._runner.start(self._encoder.tokenize(texts, self._config.max_tokens))
 
 
 def readable(text: str) -> str:
@@ -258,16 +280,19 @@ def without(normalised: str, word: str) -> str:
 def model_version(config: Config, engine: str) -> str:
     """`<12 hex>-p<preprocessing>-<engine>`: the hex digits hash all that a score depends on.
 
-    That is the encoder and the adapter (by their sha256), the calibration, the languages and the
-    greatest number of tokens; neither the training date nor the threshold.
+    That is the encoder and the adapter (by their sha256), the calibration, the languages, the
+    greatest number of tokens and the wide part, if any; neither the training date nor the
+    threshold.
     """
-    decisive = (
+    decisive: tuple[object, ...] = (
         config.encoder.sha256,
         config.weights_sha256,
         config.calibration,
         config.languages,
         config.max_tokens,
     )
+    if config.wide is not None:
+        decisive = (*decisive, config.wide)
     digest = sha256(msgspec.json.encode(decisive)).hexdigest()[:12]
     return f"{digest}-p{config.preprocessing}-{engine}"
 
@@ -282,7 +307,7 @@ def _config_problem(config: Config) -> str | None:
         return problem
     if not 8 <= config.max_tokens <= 512:
         return f"has max_tokens {config.max_tokens}, which is not from 8 to 512"
-    return None
+    return wide_problem(config.wide)
 
 
 def read_adapter(folder: Path, expected_sha256: str) -> dict[str, Tensor]:
@@ -340,8 +365,9 @@ def merge(encoder: Encoder, adapter: dict[str, Tensor], path: Path) -> Model:
     return Model(merged, head_weight.float(), head_bias.float(), reaches)
 
 
-def read_model(folder: Path) -> tuple[Config, Model]:
-    """What a weights folder holds, merged with the encoder it names. Raises: DetectorUnusable."""
+def read_model(folder: Path) -> tuple[Config, Model, WidePart | None]:
+    """What a weights folder holds, merged with the encoder it names, and its wide part. Raises:
+    DetectorUnusable."""
     from detectors.encoder import read_encoder
 
     config = read_config(folder)
@@ -353,7 +379,8 @@ def read_model(folder: Path) -> tuple[Config, Model]:
             f"here it has {encoder.sha256[:12]}...",
         )
     adapter = read_adapter(folder, config.weights_sha256)
-    return config, merge(encoder, adapter, folder / _ADAPTER)
+    wide = read_wide(folder, config.wide, _broken)
+    return config, merge(encoder, adapter, folder / _ADAPTER), wide
 
 
 def write_weights(folder: Path, adapter: dict[str, Tensor]) -> str:

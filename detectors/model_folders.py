@@ -12,7 +12,7 @@ from detectors.detector import DetectorUnusable
 SHIPPED = Path(__file__).parent / "weights"
 _CONFIG = "config.json"
 #: The file of tensors, by which detectors tell their folders apart.
-_WEIGHTS = ("adapter.safetensors", "weights.npz", "model.safetensors")
+_WEIGHTS = ("adapter.safetensors", "weights.npz", "model.safetensors", "wide.npz")
 #: Whose config.json has these keys, where the files do not tell.
 _TOLD_BY = {
     "tweet_metadata": {"variant"},

@@ -1,6 +1,8 @@
 """An encoder with its head as an ONNX file, written without the package onnx.
 
     input_ids, attention_mask   int64 (texts, tokens), both sizes free
+    wide                        float32 (texts,), where the model has a wide part: what
+                                `detectors.wide.WidePart.logit` gives, which no encoder computes
     logits                      float32 (texts, 2), in the order of LABELS
     score                       float32 (texts,), the calibrated probability of likely_false
 
@@ -21,7 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.encoder import linear_name
+from detectors.text.normalise import words
 from detectors.trained import Calibration
+from detectors.wide import WIDE
 
 if TYPE_CHECKING:
     from detectors.runtime import Model
@@ -30,6 +34,7 @@ OPSET, IR_VERSION = 17, 8
 #: A message of protobuf is at most so long.
 MAX_BYTES = 2**31 - 1
 INPUTS = ("input_ids", "attention_mask")
+WIDE_INPUT = "wide"
 
 _FLOAT, _INT64 = 1, 7
 #: What a place without a token gets before the softmax: nothing is left of it behind it.
@@ -125,8 +130,9 @@ class _Graph:
         return output
 
 
-def graph_of(model: Model, calibration: Calibration) -> bytes:
-    """GraphProto of the whole computation: embeddings, layers, head, calibration."""
+def graph_of(model: Model, calibration: Calibration, has_wide: bool) -> bytes:
+    """GraphProto of the whole computation: embeddings, layers, head, the sum with the wide part
+    if there is one, calibration."""
     graph, shape = _Graph(), model.encoder.shape
     w = {name: held.detach().numpy() for name, held in model.encoder.weights.items()}
     width = shape.hidden // shape.n_heads
@@ -184,7 +190,12 @@ def graph_of(model: Model, calibration: Calibration) -> bytes:
     state = graph.node("Gather", x, "first", axis=1)  # (texts, hidden)
     head = graph.constant("head.weight", model.head_weight.detach().numpy())
     bias = graph.constant("head.bias", model.head_bias.detach().numpy())
-    graph.node("Gemm", state, head, bias, transB=1, result="logits")
+    own = graph.node("Gemm", state, head, bias, transB=1, result="" if has_wide else "logits")
+    if has_wide:
+        graph.constant("column", np.array([1]))
+        graph.constant("signs", np.array([[-1.0, 1.0]], dtype=np.float32))
+        both = graph.node("Mul", graph.node("Unsqueeze", WIDE_INPUT, "column"), "signs")
+        graph.node("Add", own, both, result="logits")
     half = calibration.slope / 2
     graph.constant("contrast", np.array([-half, half], dtype=np.float32))
     graph.constant("offset", np.float32(calibration.offset))
@@ -197,18 +208,21 @@ def graph_of(model: Model, calibration: Calibration) -> bytes:
         (2, "hoaxwatch"),
         *((5, constant) for constant in graph.constants),
         *((11, value_info(name, _INT64, sizes)) for name in INPUTS),
+        *([(11, value_info(WIDE_INPUT, _FLOAT, ("texts",)))] if has_wide else []),
         (12, value_info("logits", _FLOAT, ("texts", 2))),
         (12, value_info("score", _FLOAT, ("texts",))),
     )
 
 
-def onnx_bytes(model: Model, calibration: Calibration, said: Mapping[str, str]) -> bytes:
+def onnx_bytes(
+    model: Model, calibration: Calibration, has_wide: bool, said: Mapping[str, str]
+) -> bytes:
     """The file, with what is said of the model as its metadata. Raises: ValueError where it would
     be longer than the format allows."""
     data = message(
         (1, IR_VERSION),
         (2, "hoaxwatch"),
-        (7, graph_of(model, calibration)),
+        (7, graph_of(model, calibration, has_wide)),
         (8, message((1, ""), (2, OPSET))),
         *((14, message((1, key), (2, value))) for key, value in said.items()),
     )
@@ -218,11 +232,12 @@ def onnx_bytes(model: Model, calibration: Calibration, said: Mapping[str, str]) 
 
 
 def export(folder: Path, out: Path) -> dict[str, str]:
-    """Writes model.onnx, tokenizer.json and config.json of a weights folder of `bert` to a folder;
-    what the file says of itself. Raises: DetectorUnusable, ValueError, OSError."""
+    """Writes model.onnx, tokenizer.json, config.json and the wide part of a weights folder of
+    `bert` to a folder; what the file says of itself. Raises: DetectorUnusable, ValueError,
+    OSError."""
     from detectors.bert import model_version, read_model
 
-    config, model = read_model(folder)
+    config, model, wide = read_model(folder)
     if config.calibration.knots:
         raise ValueError(
             f"{folder} is calibrated by isotonic regression, which the file does not hold: train "
@@ -238,13 +253,16 @@ def export(folder: Path, out: Path) -> dict[str, str]:
         "preprocessing": str(config.preprocessing),
         "encoder": config.encoder.name,
     }
-    data = onnx_bytes(model, config.calibration, said)
+    if wide is not None:
+        said["share_of_wide"] = str(wide.share)
+    data = onnx_bytes(model, config.calibration, wide is not None, said)
     out.mkdir(parents=True, exist_ok=True)
     (out / "model.onnx").write_bytes(data)
     model.encoder.tokenizer.no_padding()
     model.encoder.tokenizer.enable_truncation(config.max_tokens)
     model.encoder.tokenizer.save(str(out / "tokenizer.json"))
-    (out / "config.json").write_bytes((folder / "config.json").read_bytes())
+    for name in ("config.json", *([WIDE] if wide is not None else [])):
+        (out / name).write_bytes((folder / name).read_bytes())
     return said
 
 
@@ -264,7 +282,7 @@ def greatest_difference(folder: Path, out: Path) -> float | None:
     from detectors.bert import read_model
     from detectors.encoder import cls_states, embed
 
-    config, model = read_model(folder)
+    config, model, wide = read_model(folder)
     ids = model.encoder.tokenize(TRIED, config.max_tokens)
     table = np.zeros((len(ids), max(map(len, ids))), dtype=np.int64)
     mask = np.zeros_like(table)
@@ -273,10 +291,16 @@ def greatest_difference(folder: Path, out: Path) -> float | None:
     session = onnxruntime.InferenceSession(
         (out / "model.onnx").read_bytes(), providers=["CPUExecutionProvider"]
     )
-    (found,) = session.run(["logits"], dict(zip(INPUTS, (table, mask), strict=True)))
+    given: dict[str, NDArray[Any]] = dict(zip(INPUTS, (table, mask), strict=True))
+    added = np.zeros(len(ids), dtype=np.float32)
+    if wide is not None:
+        added[:] = [wide.logit(words(text)) for text in TRIED]
+        given[WIDE_INPUT] = added
+    (found,) = session.run(["logits"], given)
     rows = []
     with torch.no_grad():
         for own in ids:
             state = cls_states(model.encoder, embed(model.encoder, torch.tensor([own])))
             rows.append(state @ model.head_weight.T + model.head_bias)
-    return float(np.abs(found - torch.cat(rows).numpy()).max())
+    ours = torch.cat(rows).numpy() + added[:, None] * np.array([-1, 1], dtype=np.float32)
+    return float(np.abs(found - ours).max())

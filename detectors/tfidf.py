@@ -27,6 +27,7 @@ from detectors import trained
 from detectors.text.abstain import abstain_reason
 from detectors.text.normalise import bigrams, normalise, words
 from detectors.trained import (
+    Broken,
     BrokenWeights,
     Opinion,
     config_problem,
@@ -41,7 +42,8 @@ FORMAT = 1
 SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "tfidf"
 N_EVIDENCE = 5
 
-_CONFIG, _WEIGHTS = "config.json", "weights.npz"
+WEIGHTS = "weights.npz"
+_CONFIG = "config.json"
 
 
 class Config(trained.Config, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -153,13 +155,17 @@ def read_config(folder: Path) -> Config:
 
 
 def read_model(folder: Path, expected_sha256: str) -> LinearModel:
-    """The arrays of `weights.npz`, checked against their hash. Raises BrokenWeights.
+    """The model in `weights.npz`, checked against its hash. Raises BrokenWeights."""
+    return read_linear(folder / WEIGHTS, expected_sha256, _broken)
+
+
+def read_linear(path: Path, expected_sha256: str, broken: Broken) -> LinearModel:
+    """The arrays of a linear model, checked against their hash, or `broken` raised.
 
     coefficient, idf: float32 (features,). intercept: float32 (1,). vocabulary: uint8, the features
     in UTF-8 with a line feed between them.
     """
-    path = folder / _WEIGHTS
-    data = read_checked(path, expected_sha256, _broken)
+    data = read_checked(path, expected_sha256, broken)
     try:
         with np.load(BytesIO(data), allow_pickle=False) as arrays:
             vocabulary = arrays["vocabulary"].tobytes().decode().split("\n")
@@ -171,20 +177,20 @@ def read_model(folder: Path, expected_sha256: str) -> LinearModel:
             for feature, c, i in zip(vocabulary, coefficient, idf, strict=True)
         }
     except (ValueError, KeyError, OSError, EOFError, TypeError, BadZipFile) as error:
-        raise _broken(path, f"does not hold the arrays of a model ({error})") from error
+        raise broken(path, f"does not hold the arrays of a model ({error})") from error
     if len(features) != len(vocabulary) or not isfinite(fsum(coefficient) + fsum(idf) + intercept):
-        raise _broken(path, "holds a feature twice or a number that is not finite")
+        raise broken(path, "holds a feature twice or a number that is not finite")
     return LinearModel(features, intercept)
 
 
-def write_weights(
-    folder: Path,
+def write_linear(
+    path: Path,
     vocabulary: Sequence[str],
     coefficient: np.ndarray,
     idf: np.ndarray,
     intercept: float,
 ) -> str:
-    """Write `weights.npz` as `read_model` reads it; its sha256. Same arrays, same bytes."""
+    """Write a file as `read_linear` reads it; its sha256. Same arrays, same bytes."""
     data = BytesIO()
     np.savez_compressed(
         data,
@@ -193,8 +199,8 @@ def write_weights(
         idf=idf.astype(np.float32),
         intercept=np.array([intercept], dtype=np.float32),
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / _WEIGHTS).write_bytes(data.getvalue())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data.getvalue())
     return sha256(data.getvalue()).hexdigest()
 
 

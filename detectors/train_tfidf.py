@@ -23,7 +23,7 @@ import numpy as np
 
 from detectors.datasets import DATASETS, read_dataset
 from detectors.datasets.calm import halves, read_calm_posts
-from detectors.datasets.labelled import LabelledText, Split
+from detectors.datasets.labelled import LabelledPost, LabelledText, Split
 from detectors.datasets.splits import split_apart
 from detectors.evaluation import (
     Bools,
@@ -39,7 +39,7 @@ from detectors.evaluation import (
 )
 from detectors.labels import LABELS, POSITIVE_CLASS, Label
 from detectors.text.normalise import PREPROCESSING, features
-from detectors.tfidf import FORMAT, Config, TfidfDetector, write_config, write_weights
+from detectors.tfidf import FORMAT, WEIGHTS, Config, TfidfDetector, write_config, write_linear
 from detectors.tfidf_card import model_card
 from detectors.trained import Calibration
 from detectors.training import Task, calibrate, changed, positive_of
@@ -325,6 +325,17 @@ def sizes(examples: Sequence[Example]) -> dict[str, dict[str, dict[str, int]]]:
     return result
 
 
+def write_fitted(path: Path, fitted: Fitted) -> str:
+    """Write a regression as `detectors.tfidf.read_linear` reads it; its sha256."""
+    return write_linear(
+        path,
+        [str(feature) for feature in fitted.vectoriser.get_feature_names_out()],
+        coefficient=fitted.classifier.coef_[0],
+        idf=fitted.vectoriser.idf_,
+        intercept=float(fitted.classifier.intercept_[0]),
+    )
+
+
 def write_model(
     folder: Path,
     fitted: Fitted,
@@ -334,14 +345,7 @@ def write_model(
     languages: tuple[str, ...] = ("en",),
 ) -> TfidfDetector:
     """Write weights and config, and load them back as the detector."""
-    vocabulary = [str(feature) for feature in fitted.vectoriser.get_feature_names_out()]
-    digest = write_weights(
-        folder,
-        vocabulary,
-        coefficient=fitted.classifier.coef_[0],
-        idf=fitted.vectoriser.idf_,
-        intercept=float(fitted.classifier.intercept_[0]),
-    )
+    digest = write_fitted(folder / WEIGHTS, fitted)
     config = Config(
         format=FORMAT,
         preprocessing=PREPROCESSING,
@@ -455,13 +459,8 @@ def rounded(value: Any) -> Any:
     return value
 
 
-def train_posts(task: Task) -> dict[str, Any]:
-    """Trains on labelled posts of one's own; see `training.run`. There are no calm posts, so the
-    threshold is the one with the best validation MCC."""
-    settings = changed(Settings(), task.changes)
-    training, validation = task.part("train"), task.part("validation")
-    positive = positive_of(validation)
-    positive_of(training)
+def fit_posts(training: Iterable[LabelledPost], settings: Settings) -> Fitted:
+    """Fit on labelled posts of one's own."""
     examples = [
         Example(
             LabelledText(post.dataset, None, post.text, cast(Label, post.label), post.source or ""),
@@ -470,7 +469,17 @@ def train_posts(task: Task) -> dict[str, Any]:
         )
         for post in training
     ]
-    fitted = fit(examples, settings)
+    return fit(examples, settings)
+
+
+def train_posts(task: Task) -> dict[str, Any]:
+    """Trains on labelled posts of one's own; see `training.run`. There are no calm posts, so the
+    threshold is the one with the best validation MCC."""
+    settings = changed(Settings(), task.changes)
+    training, validation = task.part("train"), task.part("validation")
+    positive = positive_of(validation)
+    positive_of(training)
+    fitted = fit_posts(training, settings)
     logits = fitted.logits([features(post.text) for post in validation])
     calibration = calibrate(positive, logits, task)
     scores = calibrated(logits, calibration)

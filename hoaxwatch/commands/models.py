@@ -89,9 +89,10 @@ def export_onnx(
     """Write encoder and head as ONNX, with the tokenizer, for programs that run no PyTorch.
 
     model.onnx takes input_ids and attention_mask of any number of texts and tokens, and gives the
-    two logits and the calibrated score. Texts are to be normalised before as here, and what is not
-    in the model (languages, too short, unsure) is the program's to abstain from. Where onnxruntime
-    is installed, its logits are compared with ours.
+    two logits and the calibrated score. A model with a wide part has a third input, wide, which the
+    program computes from wide.npz (detectors/wide.py): no operator counts words. Texts are to be
+    normalised before as here, and what is not in the model (languages, too short, unsure) is the
+    program's to abstain from. Where onnxruntime is installed, its logits are compared with ours.
     """
     from detectors.detector import DetectorUnusable
     from detectors.model_folders import SHIPPED, detector_of
@@ -123,6 +124,12 @@ def export_onnx(
         else f"ONNX Runtime's logits are within {difference:.0e} of ours"
     )
     notes.print(f"wrote {out}/model.onnx, tokenizer.json, config.json; {checked}", markup=False)
+    if "share_of_wide" in said:
+        notes.print(
+            "the part that counts words is not in model.onnx: give its logits as the input wide, "
+            f"from {out}/wide.npz as detectors/wide.py computes them",
+            markup=False,
+        )
 
 
 def _found(folders: list[Path] | None) -> list[Path]:

@@ -271,8 +271,9 @@ def peers(
 
 
 def agree(detector: BertDetector, classify: Any, texts: Sequence[str]) -> float:
-    """The share of texts that both sides give the same higher logit."""
-    ours = [false > true for true, false in detector._logit_pairs(texts)]
+    """The share of texts that both sides give the same higher logit; the pipeline has no wide
+    part."""
+    ours = [false > true for true, false in detector.encoder_logits(texts)]
     theirs = [found["label"] == "LABEL_1" for found in classify(list(texts))]
     same = [a == b for a, b in zip(ours, theirs, strict=True)]
     return round(same.count(True) / len(same), 4)

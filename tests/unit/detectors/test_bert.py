@@ -41,8 +41,10 @@ from detectors.labels import LABELS, POSITIVE_CLASS
 from detectors.registry import UnknownOption, load_detector
 from detectors.runtime import ENGINES, int8_problem
 from detectors.text.normalise import PREPROCESSING
+from detectors.tfidf import write_linear
 from detectors.train_tfidf import MAX_CALM_SHARE, positives, read_examples
 from detectors.trained import BrokenWeights, Calibration, sigmoid
+from detectors.wide import WIDE
 from streams.records import Content, Verdict, content_hash
 from tests.encoders import save_tiny
 
@@ -117,6 +119,15 @@ def logits_by_hand(folder: Path, text: str) -> tuple[float, float]:
         state = cls_states(whole, embed(whole, ids))
         true, false = (state @ tensors["head.weight"].T + tensors["head.bias"])[0].tolist()
     return true, false
+
+
+def with_wide(folder: Path, share: float = 0.5) -> Path:
+    """The same folder with a wide part that knows two words."""
+    digest = write_linear(
+        folder / WIDE, ("moon", "cheese"), np.array([3.0, -1.0]), np.ones(2), intercept=0.25
+    )
+    edit_config(folder, wide={"sha256": digest, "share": share})
+    return folder
 
 
 # One score
@@ -290,6 +301,36 @@ def told(made: Callable[[], object], kind: type[Exception] = BrokenWeights) -> s
         made()
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+def test_the_wide_part_is_in_the_score_the_reasons_and_the_version(folder: Path) -> None:
+    text = "the moon is made of cheese"
+    without_it = BertDetector(folder, engine="fp32")
+    (before,) = without_it._logit_pairs([text])
+    detector = BertDetector(with_wide(folder), engine="fp32")
+    (after,) = detector._logit_pairs([text])
+    wide = 0.5 * ((3.0 - 1.0) / math.sqrt(2) + 0.25)
+    assert after == pytest.approx((before[0] - wide, before[1] + wide))
+    assert detector.encoder_logits([text]) == [before]
+    assert detector.version != without_it.version
+    logit = 2.0 * (after[1] - after[0]) / 2 + 0.5
+    (verdict,) = detector.score([content(text)])
+    assert verdict.score == pytest.approx(sigmoid(logit), abs=1e-6)
+    assert detector.explain(content(text))[0][0] == "moon"
+    together = detector.score([content(text), content("no moon today for us"), content(text)])
+    alone = BertDetector(folder, engine="fp32").score([content("no moon today for us")])
+    assert [v.score for v in together] == [verdict.score, alone[0].score, verdict.score]
+
+
+def test_a_wide_part_that_is_not_what_was_trained_is_refused(folder: Path) -> None:
+    path = with_wide(folder) / WIDE
+    path.write_bytes(path.read_bytes() + b"x")
+    message = told(lambda: BertDetector(folder))
+    assert f"{path} has sha256" in message and "train again" in message
+    path.unlink()
+    assert "cannot be opened (No such file" in told(lambda: BertDetector(folder))
+    with_wide(folder, share=-1.0)
+    assert "has a wide part with share -1.0" in told(lambda: BertDetector(folder))
 
 
 def test_weights_that_are_not_what_was_trained_are_refused(folder: Path) -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from detectors.bert import SHIPPED_WEIGHTS, BertDetector, readable
+from detectors.bert import SHIPPED_WEIGHTS, BertDetector, read_model, readable
 from detectors.onnx_file import export, greatest_difference
+from detectors.text.normalise import words
 from hoaxwatch import cli
 from streams.records import Content
 
@@ -33,21 +35,26 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_another_library_gives_our_scores_in_batches_of_any_size(exported: Path) -> None:
     runtime = pytest.importorskip("onnxruntime")
     session = runtime.InferenceSession(str(exported / "model.onnx"))
-    assert [one.shape for one in session.get_inputs()] == [["texts", "tokens"]] * 2
+    shapes = [one.shape for one in session.get_inputs()]
+    assert shapes == [["texts", "tokens"], ["texts", "tokens"], ["texts"]]
+    _, _, part = read_model(SHIPPED_WEIGHTS)
+    assert part is not None
+    wide = np.array([part.logit(words(readable(text))) for text in TEXTS], dtype=np.float32)
     tokenizer = Tokenizer.from_file(str(exported / "tokenizer.json"))
     ids = [one.ids for one in tokenizer.encode_batch([readable(text) for text in TEXTS])]
     assert max(map(len, ids)) <= int(session.get_modelmeta().custom_metadata_map["max_tokens"])
 
-    def scores(rows: list[list[int]], n_tokens: int) -> list[float]:
+    def scores(rows: list[list[int]], n_tokens: int, added: NDArray[np.float32]) -> list[float]:
         table = np.zeros((len(rows), n_tokens), dtype=np.int64)
         mask = np.zeros_like(table)
         for row, own in enumerate(rows):
             table[row, : len(own)], mask[row, : len(own)] = own, 1
-        found = session.run(["score"], {"input_ids": table, "attention_mask": mask})[0]
+        given = {"input_ids": table, "attention_mask": mask, "wide": added}
+        found = session.run(["score"], given)[0]
         return [float(score) for score in found]
 
-    together = scores(ids, max(map(len, ids)) + 5)
-    alone = [scores([own], len(own))[0] for own in ids]
+    together = scores(ids, max(map(len, ids)) + 5, wide)
+    alone = [scores([own], len(own), wide[i : i + 1])[0] for i, own in enumerate(ids)]
     assert together == pytest.approx(alone, abs=1e-5)
     contents = [Content(platform="x", root_id=str(i), text=t) for i, t in enumerate(TEXTS)]
     ours = [v.score for v in BertDetector(engine="fp32").score(contents)]
@@ -73,7 +80,10 @@ def test_the_command_says_what_it_wrote_and_what_it_cannot(
     monkeypatch.setitem(sys.modules, "onnxruntime", None)  # as where it is not installed
     out = tmp_path / "out"
     assert cli.run(["models", "export-onnx", "bert", str(out)]) == cli.OK
-    assert "not checked: pip install onnxruntime" in " ".join(capsys.readouterr().err.split())
+    told = " ".join(capsys.readouterr().err.split())
+    assert "not checked: pip install onnxruntime" in told
+    assert "the part that counts words is not in model.onnx" in told
+    assert (out / "wide.npz").read_bytes() == (SHIPPED_WEIGHTS / "wide.npz").read_bytes()
     assert json.loads((out / "config.json").read_text())["labels"][0] == "likely_true"
     assert cli.run(["models", "export-onnx", "tfidf", str(out)]) == cli.USAGE
     assert "holds weights of tfidf: only those of bert" in capsys.readouterr().err

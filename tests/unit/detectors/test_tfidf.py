@@ -18,11 +18,12 @@ from detectors.text.normalise import PREPROCESSING
 from detectors.tfidf import (
     FORMAT,
     SHIPPED_WEIGHTS,
+    WEIGHTS,
     Config,
     TfidfDetector,
     model_version,
     write_config,
-    write_weights,
+    write_linear,
 )
 from detectors.trained import BrokenWeights, Calibration
 from streams.records import Content, content_hash
@@ -49,7 +50,7 @@ def config_for(digest: str) -> Config:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    digest = write_weights(tmp_path, VOCABULARY, COEFFICIENT, IDF, INTERCEPT)
+    digest = write_linear(tmp_path / WEIGHTS, VOCABULARY, COEFFICIENT, IDF, INTERCEPT)
     write_config(tmp_path, config_for(digest))
     return tmp_path
 
@@ -105,8 +106,8 @@ def test_score_agrees_with_sklearn(tmp_path: Path) -> None:
     vectoriser = TfidfVectorizer(analyzer=features, sublinear_tf=True)
     matrix = vectoriser.fit_transform(texts)
     classifier = LogisticRegression().fit(matrix, [False] * 9 + [True] * 9)
-    digest = write_weights(
-        tmp_path,
+    digest = write_linear(
+        tmp_path / WEIGHTS,
         [str(feature) for feature in vectoriser.get_feature_names_out()],
         classifier.coef_[0],
         vectoriser.idf_,
@@ -136,7 +137,7 @@ def test_sums_are_exact_whatever_the_order_of_the_words(tmp_path: Path) -> None:
     # Added up in the order of the text, minus swallows small before plus cancels it.
     coefficient = np.array([-1e20, 1e20, 3.0], dtype=np.float32)
     ones = np.ones(3, dtype=np.float32)
-    digest = write_weights(tmp_path, ("minus", "plus", "small"), coefficient, ones, 0.0)
+    digest = write_linear(tmp_path / WEIGHTS, ("minus", "plus", "small"), coefficient, ones, 0.0)
     write_config(
         tmp_path,
         msgspec.structs.replace(config_for(digest), calibration=Calibration(slope=1.0, offset=0.0)),
@@ -175,7 +176,8 @@ def test_threshold_comes_from_the_config(folder: Path) -> None:
 
 def test_weights_are_written_with_the_same_bytes_each_time(tmp_path: Path) -> None:
     digests = {
-        write_weights(tmp_path / str(i), VOCABULARY, COEFFICIENT, IDF, INTERCEPT) for i in range(2)
+        write_linear(tmp_path / str(i) / WEIGHTS, VOCABULARY, COEFFICIENT, IDF, INTERCEPT)
+        for i in range(2)
     }
     assert len(digests) == 1
 
