@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
+from math import inf
 from typing import Any, NamedTuple
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg.rows import class_row, dict_row
 
 from storage.counting import COUNTED, counts
@@ -199,6 +201,17 @@ def one_snapshot(connection: psycopg.Connection) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def as_at_one_moment(connection: psycopg.Connection) -> Iterator[None]:
+    """Inside, every query sees the database as it was at the first, unless the caller's transaction
+    says otherwise."""
+    if connection.info.transaction_status is TransactionStatus.IDLE:
+        with one_snapshot(connection):
+            yield
+    else:
+        yield
+
+
 _PENDING = """
 SELECT c.platform, c.root_id, c.text, c.lang, c.hashtags, c.links, c.completeness, c.input_hash
 FROM hoaxwatch.content c
@@ -311,6 +324,103 @@ ORDER BY {order} LIMIT %(limit)s
 _AS_OF = "(SELECT 'day' AS grain, day AS bucket_start, * FROM mart.trends_as_of(%(as_of)s))"
 
 
+class Period(NamedTuple):
+    """From (included) and to (excluded); None: open."""
+
+    since: datetime | None
+    until: datetime | None
+
+
+def _read_hashtags(
+    connection: psycopg.Connection,
+    limit: int,
+    period: Period,
+    names: Sequence[str] | None,
+    *,
+    rising: bool = False,
+    as_of: date | None = None,
+) -> list[HashtagRow]:
+    """These hashtags, or all."""
+    order = "rise DESC, s.hashtag" if rising else "s.posts DESC, s.hashtag"
+    most = "" if rising else "ORDER BY 2 DESC, 1 LIMIT %(limit)s"
+    only = "" if names is None else "AND hashtag = ANY (%(names)s)"
+    trends = "hoaxwatch.hashtag_trends" if as_of is None else _AS_OF
+    cursor = connection.cursor(row_factory=class_row(HashtagRow))
+    return cursor.execute(
+        _HASHTAGS.format(trends=trends, order=order, only=only, most=most).encode(),
+        {
+            "since": period.since,
+            "until": period.until,
+            "names": None if names is None else list(names),
+            "limit": limit,
+            "as_of": as_of,
+        },
+    ).fetchall()
+
+
+# The most used of each day, down to a depth. What is not among them has on a full day at most as
+# many posts as the last of that day. So a hashtag that was seen on some days has at least `seen`
+# and at most `most` posts, and one that was seen on none at most `unseen`.
+_LEADING = """
+WITH days AS (
+    SELECT generate_series(min(bucket_start), max(bucket_start), interval '24 hours') AS day
+    FROM hoaxwatch.hashtag_trends WHERE grain = 'day'
+    AND bucket_start >= coalesce(%(since)s, '-infinity'::timestamptz)
+    AND bucket_start < coalesce(%(until)s, 'infinity'::timestamptz)
+), firsts AS (
+    SELECT day, hashtag, posts FROM days CROSS JOIN LATERAL (
+        SELECT hashtag, posts FROM hoaxwatch.hashtag_trends
+        WHERE grain = 'day' AND bucket_start = day ORDER BY posts DESC LIMIT %(depth)s) d
+), ends AS (
+    SELECT day, CASE WHEN count(*) < %(depth)s THEN 0 ELSE min(posts) END AS last
+    FROM firsts GROUP BY day
+), unseen AS (
+    SELECT sum(last) AS posts, max(last) AS on_a_day FROM ends
+), tags AS (
+    SELECT hashtag, sum(posts) AS seen,
+           sum(posts - last) + (SELECT posts FROM unseen) AS most
+    FROM firsts JOIN ends USING (day) GROUP BY hashtag
+), least AS (
+    SELECT coalesce((SELECT seen FROM tags ORDER BY 1 DESC OFFSET %(limit)s - 1 LIMIT 1), 0)
+           AS posts
+)
+SELECT coalesce(array_agg(hashtag), '{}') AS seen,
+       coalesce(array_agg(hashtag) FILTER (WHERE most >= least.posts), '{}') AS may_be_most,
+       coalesce(bool_and(unseen.posts = 0 OR unseen.posts < least.posts), true) AS has_most,
+       coalesce(max(unseen.on_a_day), 0) AS most_unseen
+FROM tags CROSS JOIN least CROSS JOIN unseen
+"""
+
+#: How many of each day are looked at first, for each that is wanted; and how many times as many if
+#: that does not decide.
+FIRST_DEPTH, DEEPER = 4, 4
+
+
+class _Leading(NamedTuple):
+    """The most used hashtags of each day of a period."""
+
+    seen: list[str]
+    #: Of these, those that may be among the most used of the period.
+    may_be_most: list[str]
+    #: Whether no other hashtag may.
+    has_most: bool
+    #: So many posts at most has another hashtag on any day.
+    most_unseen: int
+
+
+def _read_leading(
+    connection: psycopg.Connection, limit: int, period: Period, depth: int
+) -> _Leading:
+    """Source: the threshold algorithm of Fagin, Lotem and Naor, J. Comput. Syst. Sci. 66 (2003)."""
+    cursor = connection.cursor(row_factory=class_row(_Leading))
+    row = cursor.execute(
+        _LEADING.encode(),
+        {"since": period.since, "until": period.until, "limit": limit, "depth": depth},
+    ).fetchone()
+    assert row is not None
+    return row
+
+
 def read_hashtags(
     connection: psycopg.Connection,
     limit: int,
@@ -324,18 +434,25 @@ def read_hashtags(
 ) -> list[HashtagRow]:
     """The hashtags with most posts in a period, or with the greatest rise; with `hashtag`, it; with
     `among`, these; with `as_of`, as the tables had them at the end of that day."""
-    order = "rise DESC, s.hashtag" if rising else "s.posts DESC, s.hashtag"
-    most = "" if rising else "ORDER BY 2 DESC, 1 LIMIT %(limit)s"
-    # not coalesce, as elsewhere: with it the planner expects one row and takes 100 times as long
-    only = "" if hashtag is None else "AND hashtag = %(hashtag)s"
-    only += "" if among is None else " AND hashtag = ANY (%(among)s)"
-    trends = "hoaxwatch.hashtag_trends" if as_of is None else _AS_OF
-    given = {"since": since, "until": until, "hashtag": hashtag, "limit": limit, "as_of": as_of}
-    cursor = connection.cursor(row_factory=class_row(HashtagRow))
-    return cursor.execute(
-        _HASHTAGS.format(trends=trends, order=order, only=only, most=most).encode(),
-        given | {"among": None if among is None else list(among)},
-    ).fetchall()
+    period = Period(since, until)
+    if hashtag is not None or as_of is not None:
+        names = among if hashtag is None else [hashtag]
+        return _read_hashtags(connection, limit, period, names, rising=rising, as_of=as_of)
+    if among is not None:
+        return _read_hashtags(connection, limit, period, among, rising=rising)
+    with as_at_one_moment(connection):
+        depth = FIRST_DEPTH * limit
+        while True:
+            leading = _read_leading(connection, limit, period, depth)
+            names = leading.seen if rising else leading.may_be_most
+            if not rising and leading.has_most:
+                return _read_hashtags(connection, limit, period, names)
+            if rising:
+                rows = _read_hashtags(connection, limit, period, names, rising=True)
+                least = rows[-1].rise if len(rows) == limit else -inf
+                if not leading.most_unseen or least > leading.most_unseen:
+                    return rows
+            depth *= DEEPER
 
 
 _PERIOD_FACTS = """
