@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from math import inf
 from typing import Any, NamedTuple
 
@@ -161,6 +161,15 @@ class StoredCounts(NamedTuple):
     dirty_buckets: int
     first_posted_at: datetime | None
     last_posted_at: datetime | None
+
+
+class WaitingCounts(NamedTuple):
+    """Whether there are posts, and what stands beside them."""
+
+    has_posts: bool
+    quarantined: int
+    tombstones: int
+    dirty_buckets: int
 
 
 class PeriodCounts(NamedTuple):
@@ -532,14 +541,26 @@ def read_draws(
     return dict(connection.execute(query.encode(), given).fetchall())
 
 
+_WRITTEN = """
+SELECT mode() WITHIN GROUP (ORDER BY written) FROM (
+    SELECT written FROM hoaxwatch.content_hashtags WHERE hashtag = %s
+    ORDER BY platform, root_id LIMIT %s) w
+"""
+#: So many of its contents say how a hashtag is written.
+N_WRITTEN = 2_000
+
+
 def read_display_forms(connection: psycopg.Connection, hashtags: Sequence[str]) -> dict[str, str]:
-    """Hashtag -> as it is most often written (of equally frequent forms the first in C order)."""
-    rows = connection.execute(
-        "SELECT hashtag, mode() WITHIN GROUP (ORDER BY written) FROM hoaxwatch.content_hashtags"
-        " WHERE hashtag = ANY (%s) GROUP BY hashtag",
-        (list(hashtags),),
-    )
-    return dict(rows.fetchall())
+    """Hashtag -> as it is most often written (of equally frequent forms the first in C order), by
+    its first N_WRITTEN contents in the order of their ids."""
+    found = {}
+    for hashtag in hashtags:
+        # planned for each by itself: only of a frequent one is it better to follow the index, and
+        # one plan for all read each of its contents (3 s with 2 million posts)
+        row = connection.execute(_WRITTEN, (hashtag, N_WRITTEN), prepare=False).fetchone()
+        if row is not None and row[0] is not None:
+            found[hashtag] = row[0]
+    return found
 
 
 def read_networks(connection: psycopg.Connection, hashtag: str) -> list[NetworkRow]:
@@ -653,17 +674,21 @@ def read_events(
 
 
 def read_top_members(
-    connection: psycopg.Connection, clustering_id: int, per_cluster: int
+    connection: psycopg.Connection,
+    clustering_id: int,
+    per_cluster: int,
+    clusters: Sequence[int] | None = None,
 ) -> dict[int, list[str]]:
-    """Cluster -> its most shared accounts, as handles where known."""
+    """Cluster (of these; None: of all) -> its most shared accounts, as handles where known."""
     rows = connection.execute(
         "SELECT cluster, coalesce((a.handle).value, m.author_id) FROM ("
         "  SELECT *, row_number() OVER (PARTITION BY cluster"
         "    ORDER BY times_shared DESC, shares_made DESC, author_id) AS place"
-        "  FROM hoaxwatch.cluster_members WHERE clustering_id = %s) m"
+        "  FROM hoaxwatch.cluster_members WHERE clustering_id = %s"
+        "  AND (%s::int[] IS NULL OR cluster = ANY (%s))) m"
         " LEFT JOIN hoaxwatch.authors a USING (platform, author_id)"
         " WHERE place <= %s ORDER BY cluster, place",
-        (clustering_id, per_cluster),
+        (clustering_id, *[None if clusters is None else list(clusters)] * 2, per_cluster),
     )
     found: dict[int, list[str]] = {}
     for cluster, name in rows:
@@ -675,9 +700,12 @@ def read_leaders(
     connection: psycopg.Connection, clusters: Sequence[ClusterRow], per_cluster: int = 3
 ) -> list[list[str]]:
     """The most shared accounts of each of these clusters, as handles where known."""
+    wanted: dict[int, list[int]] = {}
+    for cluster in clusters:
+        wanted.setdefault(cluster.clustering_id, []).append(cluster.cluster)
     found = {
-        clustering: read_top_members(connection, clustering, per_cluster)
-        for clustering in {cluster.clustering_id for cluster in clusters}
+        clustering: read_top_members(connection, clustering, per_cluster, numbers)
+        for clustering, numbers in wanted.items()
     }
     return [found[cluster.clustering_id].get(cluster.cluster, []) for cluster in clusters]
 
@@ -794,6 +822,35 @@ def read_server_version(connection: psycopg.Connection) -> str:
     row = connection.execute("SHOW server_version").fetchone()
     assert row is not None
     return str(row[0]).split()[0]
+
+
+def read_waiting(connection: psycopg.Connection) -> WaitingCounts:
+    """What waits or was put aside; goes through no posts."""
+    cursor = connection.cursor(row_factory=class_row(WaitingCounts))
+    row = cursor.execute(
+        "SELECT EXISTS (SELECT FROM hoaxwatch.posts) AS has_posts,"
+        " (SELECT count(*) FROM hoaxwatch.quarantine) AS quarantined,"
+        " (SELECT count(*) FROM hoaxwatch.tombstones) AS tombstones,"
+        " (SELECT count(*) FROM hoaxwatch.dirty_buckets) AS dirty_buckets"
+    ).fetchone()
+    assert row is not None
+    return row
+
+
+def read_newest(connection: psycopg.Connection) -> datetime | None:
+    """When the newest post was published; None: there is none."""
+    # with a bound only what the BRIN says of the last hours is read; a subquery would hide it
+    row = connection.execute(
+        "SELECT max(bucket_start) FROM hoaxwatch.hashtag_trends WHERE grain = 'hour'"
+    ).fetchone()
+    assert row is not None
+    row = connection.execute(
+        "SELECT max(posted_at) FROM hoaxwatch.posts WHERE posted_at >= %s",
+        (row[0] or datetime.min.replace(tzinfo=UTC),),
+    ).fetchone()
+    assert row is not None
+    newest: datetime | None = row[0]
+    return newest
 
 
 def read_counts(connection: psycopg.Connection) -> StoredCounts:

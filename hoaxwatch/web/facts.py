@@ -32,27 +32,31 @@ class NotThere(UsageError):
     """Somebody asks for what is not stored."""
 
 
+def since_of(connection: Connection, days: int | None) -> datetime | None:
+    """The last days that have posts begin then (None: everything)."""
+    newest = None if days is None else reads.read_newest(connection)
+    return None if newest is None else newest - timedelta(days=days or 0)
+
+
 def read_totals(connection: Connection, days: int | None) -> dict[str, Any]:
-    """How much there is in the last days of event time (None: in all). Goes through all posts."""
-    stored = reads.read_counts(connection)
-    since = None
-    if days is not None and stored.last_posted_at is not None:
-        since = stored.last_posted_at - timedelta(days=days)
+    """How much there is in the last days that have posts. Goes through all of their posts."""
+    since = since_of(connection, days)
     return {
-        "stored": stored,
-        "since": since,
         "counts": reads.read_period_counts(connection, since),
         "judgement": judgement(reads.read_verdict_states(connection, since)),
     }
 
 
-def read_overview(connection: Connection, since: datetime | None) -> dict[str, Any]:
-    """What rises, what emerges, what is alerted since a time."""
+def read_overview(connection: Connection, days: int | None) -> dict[str, Any]:
+    """What rises, what emerges, what is alerted in the last days that have posts."""
+    since = since_of(connection, days)
     rising = reads.read_hashtags(connection, N_RISING, since, rising=True)
     used = reads.read_hashtags(connection, N_RISING, since)
     emerging = reads.read_emerging(connection, N_EMERGING, since=since)
     keys = {row.hashtag for row in (*rising, *used)} | {row.hashtag for row in emerging}
     return {
+        "since": since,
+        "waiting": reads.read_waiting(connection),
         "policy": reads.read_policy(connection),
         "rising": rising,
         "used": used,
@@ -89,7 +93,7 @@ def read_hashtag(
     until: datetime | None,
     algorithm: str,
 ) -> dict[str, Any]:
-    """Everything about a hashtag over a period. Raises NotThere."""
+    """What the tables say of a hashtag over a period. Raises NotThere."""
     found = reads.read_hashtags(connection, 1, since, until, hashtag=hashtag)
     whole = found or reads.read_hashtags(connection, 1, hashtag=hashtag)
     if not whole:
@@ -124,12 +128,8 @@ def read_hashtag(
         "n_not_drawn": sum(row.posts for row in rows) - sum(row.posts for row in drawn),
         "curve": charts.draw_verdicts(charts.fill_buckets(drawn, grain)),
         "co_tags": co_tags,
-        "spread": next(iter(reads.read_spreads(connection, [hashtag], since, until)), None),
         "uses": {row.hashtag: row for row in uses},
         "display": reads.read_display_forms(connection, [hashtag, *partner_tags]),
-        "posts": reads.read_top_posts(
-            connection, N_POSTS, hashtag=hashtag, since=since, until=until
-        ),
         "networks": reads.read_networks(connection, hashtag),
         "n_lineages": len({row.lineage for row in clusters if row.lineage}),
         "lineages": charts.draw_lineages(clusters, events),
@@ -141,6 +141,19 @@ def read_hashtag(
             for day in tracking.read_coverage(connection, hashtag, since, until)
             if day.covered_seconds < DAY_SECONDS or day.is_capped
         ],
+    }
+
+
+def read_hashtag_posts(
+    connection: Connection, hashtag: str, since: datetime | None, until: datetime | None
+) -> dict[str, Any]:
+    """What no table says of a hashtag over a period: its accounts and the interval of its share,
+    which are not sums of days, and its most shared posts. Goes through its posts."""
+    return {
+        "spread": next(iter(reads.read_spreads(connection, [hashtag], since, until)), None),
+        "posts": reads.read_top_posts(
+            connection, N_POSTS, hashtag=hashtag, since=since, until=until
+        ),
     }
 
 
@@ -186,6 +199,7 @@ def read_stored(connection: Connection) -> dict[str, Any]:
 def read_system(connection: Connection, now: datetime) -> dict[str, Any]:
     """How the pipeline does: what came, what was put aside, what runs did."""
     return {
+        "waiting": reads.read_waiting(connection),
         "arrived": alerts.read_arrived(connection, now - timedelta(hours=1)),
         "policy": reads.read_policy(connection),
         "quarantine": reads.read_quarantine(connection, 20),
