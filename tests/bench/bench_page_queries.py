@@ -1,9 +1,10 @@
 """What each page asks of the database, at many posts: median of 5, beside the plain join.
 
-    python -m tests.bench.bench_page_queries [N_POSTS] [FOLDER]
+    python -m tests.bench.bench_page_queries [N_POSTS] [FOLDER] [NAME ...]
 
 A month of posts as unequal as real ones (`tests.bench.skewed`), counted by the product's `track`.
-FOLDER keeps the database for the next time; a load that was stopped goes on there.
+FOLDER keeps the database for the next time; a load that was stopped goes on there. NAMEs are the questions
+that are asked; all of them take ten minutes.
 
 The bar is about the 50 most used hashtags of 30 days. The raw join counts posts times hashtags:
 posts of the period, joined with the hashtags of their contents, grouped, sorted, 50 kept. The day
@@ -33,6 +34,7 @@ from tests.bench.measure import print_result, seconds_of, spread
 from tests.bench.skewed import DAYS, START, count_month, draw_month, load_month
 
 REPEATS = 5
+BAR = ("top_50_by_join", "top_50")
 
 JOIN = """
 SELECT h.hashtag, count(*) AS posts FROM hoaxwatch.posts p
@@ -117,7 +119,7 @@ def kept(folder: str | None) -> Iterator[Path]:
         shutil.rmtree(made, ignore_errors=True)
 
 
-def main(n_posts: str = "2000000", folder: str | None = None) -> None:
+def main(n_posts: str = "2000000", folder: str | None = None, *names: str) -> None:
     """Fills a database and asks."""
     with (
         kept(folder) as home,
@@ -128,7 +130,11 @@ def main(n_posts: str = "2000000", folder: str | None = None) -> None:
         asked = questions(connection)
         told = [(row.hashtag, row.posts) for row in asked["top_50"]()]
         assert told == asked["top_50_by_join"]()
-        took = {name: [seconds_of(ask) for _ in range(REPEATS)] for name, ask in asked.items()}
+        took = {
+            name: [seconds_of(ask) for _ in range(REPEATS)]
+            for name, ask in asked.items()
+            if not names or name in {*BAR, *names}
+        }
         sizes = read_sizes(connection)
     median = {name: statistics.median(seconds) for name, seconds in took.items()}
     print_result(
