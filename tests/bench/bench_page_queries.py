@@ -3,8 +3,8 @@
     python -m tests.bench.bench_page_queries [N_POSTS] [FOLDER] [NAME ...]
 
 A month of posts as unequal as real ones (`tests.bench.skewed`), counted by the product's `track`.
-FOLDER keeps the database for the next time; a load that was stopped goes on there. NAMEs are the questions
-that are asked; all of them take ten minutes.
+FOLDER keeps the database for the next time; a load that was stopped goes on there. NAMEs are the
+questions that are asked; all of them take ten minutes.
 
 The bar is about the 50 most used hashtags of 30 days. The raw join counts posts times hashtags:
 posts of the period, joined with the hashtags of their contents, grouped, sorted, 50 kept. The day

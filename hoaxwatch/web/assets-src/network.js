@@ -3,13 +3,21 @@
 
 import { DirectedGraph } from "graphology";
 import Sigma from "sigma";
-import { EdgeLineProgram, EdgeRectangleProgram } from "sigma/rendering";
+import {
+  EdgeLineProgram,
+  EdgeRectangleProgram,
+  NodeCircleProgram,
+  NodePointProgram,
+} from "sigma/rendering";
 
 const N_GROUPS = 8;
 const N_LEVELS = 5;
 const STEPS = 200;
-//: Beyond this many links they are left out while the picture moves.
+//: Beyond this many links they are left out while the picture moves, and are drawn as plain lines.
 const MANY_LINKS = 15_000;
+//: Beyond this many accounts each is one point: without a graphics card, where a program draws,
+//: every copy of a shape costs as much as a drawing of its own.
+const MANY_ACCOUNTS = 3_000;
 //: The strongest so many are drawn; an account that is chosen shows all of its own.
 const MOST_DRAWN = 20_000;
 //: So long after the slider was let go, labels are placed anew.
@@ -168,10 +176,13 @@ class Network {
       defaultEdgeColor: this.palette.links,
       defaultEdgeType: "line",
       hideEdgesOnMove: links.shared.length > MANY_LINKS,
+      nodeProgramClasses: {
+        circle: this.n > MANY_ACCOUNTS ? NodePointProgram : NodeCircleProgram,
+      },
       edgeProgramClasses: {
         line: links.shared.length > MANY_LINKS ? EdgeLineProgram : EdgeRectangleProgram,
       },
-      hideLabelsOnMove: this.n > 3000,
+      hideLabelsOnMove: this.n > MANY_ACCOUNTS,
       labelColor: { color: this.palette.ink },
       labelFont: "system-ui, sans-serif",
       labelSize: 12,
@@ -291,8 +302,12 @@ class Network {
       this.waits = false;
       this.showMoment();
     });
+  }
+
+  // places the labels of what is shown now
+  settle() {
     clearTimeout(this.settling);
-    this.settling = setTimeout(() => this.renderer.refresh({ skipIndexation: true }), SETTLES_MS);
+    this.settling = setTimeout(() => this.refresh(), SETTLES_MS);
   }
 
   // only what comes or goes between the moment that is shown and the one that is wanted
@@ -525,11 +540,13 @@ function connect(network) {
   const slider = byId("time");
   slider.max = slider.value = STEPS;
   slider.addEventListener("input", () => network.setMoment(Number(slider.value)));
+  slider.addEventListener("change", () => network.settle());
   let playing = null;
   const stop = () => {
     clearInterval(playing);
     playing = null;
     byId("play").textContent = "▶";
+    network.settle();
   };
   byId("play").addEventListener("click", () => {
     if (playing !== null) return stop();
