@@ -719,6 +719,13 @@ def read_links(
     """The user network of a hashtag (of everything: None) in a period: who shares whom, sorted.
 
     Own shares and shares between unknown accounts are left out."""
+    # begun with the contents of a hashtag: asked for both in one way, it went through all shares
+    of_hashtag = (
+        ""
+        if hashtag is None
+        else "JOIN hoaxwatch.content_hashtags h ON h.hashtag = %(hashtag)s"
+        " AND h.platform = s.platform AND h.root_id = s.root_id"
+    )
     cursor = connection.cursor(row_factory=class_row(LinkRow))
     return cursor.execute(
         "SELECT r.platform || ':' || r.author_id AS shared,"
@@ -726,17 +733,15 @@ def read_links(
         " count(v.probability) AS judged,"
         " count(*) FILTER (WHERE v.likely_false) AS likely_false,"
         " min(s.posted_at) AS first_at, max(s.posted_at) AS last_at"
-        " FROM hoaxwatch.posts s"
+        f" FROM hoaxwatch.posts s {of_hashtag}"
         " JOIN hoaxwatch.posts r ON r.platform = s.platform AND r.post_id = s.share_of"
         " JOIN hoaxwatch.content_verdict v"
         "   ON v.platform = s.platform AND v.root_id = s.root_id"
         " WHERE s.kind = 'share' AND r.author_id <> s.author_id"
-        " AND s.posted_at >= coalesce(%s, '-infinity'::timestamptz)"
-        " AND s.posted_at < coalesce(%s, 'infinity'::timestamptz)"
-        " AND (%s::text IS NULL OR EXISTS (SELECT FROM hoaxwatch.content_hashtags h"
-        "   WHERE h.hashtag = %s AND h.platform = s.platform AND h.root_id = s.root_id))"
-        " GROUP BY 1, 2 ORDER BY 1, 2",
-        (since, until, hashtag, hashtag),
+        " AND s.posted_at >= coalesce(%(since)s, '-infinity'::timestamptz)"
+        " AND s.posted_at < coalesce(%(until)s, 'infinity'::timestamptz)"
+        " GROUP BY 1, 2 ORDER BY 1, 2".encode(),
+        {"hashtag": hashtag, "since": since, "until": until},
     ).fetchall()
 
 

@@ -8,11 +8,10 @@ from zoneinfo import ZoneInfo
 
 from graph.followed import as_topic, show_topic
 from graph.spread import Topic, choose
-from hoaxwatch.pictures import plan_tags
 from hoaxwatch.report.page import judgement
 from hoaxwatch.web import charts
 from hoaxwatch.web.network import Layouts, coordinated_accounts, network_answer
-from storage import alerts, errata, labels, reads, tracking
+from storage import alerts, errata, labels, reads, tracking, whole_posts
 from storage.database import Connection
 from storage.reads import HashtagRow, SpreadRow, TrendRow
 from storage.spreads import read_spread
@@ -163,7 +162,15 @@ def read_post(connection: Connection, platform: str, post_id: str) -> dict[str, 
         if post["platform"] == platform:
             said = labels.read_labels_of(connection, platform, post_id)
             wrong = errata.read_errata_of_post(connection, platform, post_id)
-            return post | {"labels": said, "errata": [row._asdict() for row in wrong]}
+            key = platform, post["root_id"]
+            verdicts = whole_posts.read_verdicts(connection, *key)
+            return post | {
+                "labels": said,
+                "errata": [row._asdict() for row in wrong],
+                "parts": next((v["parts"] for v in verdicts if v["counts"]), None),
+                "other_verdicts": [v for v in verdicts if not v["counts"]],
+                "picture_words": whole_posts.read_words_of(connection, *key),
+            }
     raise NotThere(
         f"no post {platform}:{post_id} is stored in this project; it may be in quarantine, deleted,"
         " or in another project"
@@ -210,7 +217,11 @@ def read_system(connection: Connection, now: datetime) -> dict[str, Any]:
 
 
 def read_tag_network(
-    connection: Connection, since: datetime | None, until: datetime | None, seed: int
+    connection: Connection,
+    layouts: Layouts,
+    since: datetime | None,
+    until: datetime | None,
+    seed: int,
 ) -> dict[str, Any]:
     """Which hashtags stand together, among the most used."""
     rows = reads.read_hashtags(connection, N_TAGS, since, until)
@@ -218,7 +229,7 @@ def read_tag_network(
     display = reads.read_display_forms(connection, keys)
     pairs = reads.read_pairs_among(connection, keys, since, until)
     return {
-        "tags": plan_tags([_as_spread(row) for row in rows], pairs, display, seed=seed),
+        "tags": layouts.plan_tags([_as_spread(row) for row in rows], pairs, display, seed),
         "display": display,
     }
 

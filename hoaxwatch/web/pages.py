@@ -150,7 +150,7 @@ def hashtags(request: Request, since: Since = None, until: Until = None) -> Resp
     site = site_of(request)
     start, end = parse_span(since, until, site.settings.timezone)
     with site.reading() as connection:
-        shown = facts.read_tag_network(connection, start, end, site.settings.seed)
+        shown = facts.read_tag_network(connection, site.layouts, start, end, site.settings.seed)
     drawn = draw_tags(shown["tags"])
     return page(request, "hashtags.html.jinja", since=since, until=until, drawn=drawn, **shown)
 
@@ -161,7 +161,7 @@ def hashtags_picture(request: Request, since: Since = None, until: Until = None)
     site = site_of(request)
     start, end = parse_span(since, until, site.settings.timezone)
     with site.reading() as connection:
-        shown = facts.read_tag_network(connection, start, end, site.settings.seed)
+        shown = facts.read_tag_network(connection, site.layouts, start, end, site.settings.seed)
     return _svg(draw_tags(shown["tags"]), "hashtags")
 
 

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from hoaxwatch.web import facts
+from hoaxwatch.web.network import Layouts
 from storage import reads
 from storage.alerts import read_alerts
 from storage.database import Connection, connect, open_database
@@ -61,6 +62,7 @@ def of_note(connection: Connection, query: str) -> str:
 def questions(connection: Connection) -> dict[str, Callable[[], Any]]:
     """What is measured, by name. Of hashtags, posts and accounts the greatest are asked for. What
     ends in _behind goes through many posts and is counted behind the page, which does not wait."""
+    layouts = Layouts()  # which keeps them, as the page does
     end = START + timedelta(days=DAYS)
     week = end - timedelta(days=7)
     tags = [row.hashtag for row in reads.read_hashtags(connection, 50, START, end)]
@@ -91,8 +93,8 @@ def questions(connection: Connection) -> dict[str, Callable[[], Any]]:
         "greatest_hashtag_behind": posts_of(tags[0], None),
         "greatest_hashtag_of_7_days_behind": posts_of(tags[0], week),
         "hashtag_no_50_behind": posts_of(tags[49], None),
-        "hashtags": lambda: facts.read_tag_network(connection, None, None, 1),
-        "hashtags_of_7_days": lambda: facts.read_tag_network(connection, week, None, 1),
+        "hashtags": lambda: facts.read_tag_network(connection, layouts, None, None, 1),
+        "hashtags_of_7_days": lambda: facts.read_tag_network(connection, layouts, week, None, 1),
         "links_of_the_greatest_hashtag": lambda: reads.read_links(connection, tags[0]),
         "links_of_hashtag_no_50": lambda: reads.read_links(connection, tags[49]),
         "most_shared_post": lambda: facts.read_post(connection, "x", post),
