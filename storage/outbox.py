@@ -32,6 +32,8 @@ class Alert(NamedTuple):
     evidence: Any
     #: Which time the story began anew: with alert_id it names what is sent, also sent twice.
     n_episodes: int = 1
+    #: Where the page shows it; None: `web_address` is not set.
+    link: str | None = None
 
 
 class Pace(NamedTuple):

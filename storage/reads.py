@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import UTC, date, datetime
+from math import inf
 from typing import Any, NamedTuple
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg.rows import class_row, dict_row
 
 from storage.counting import COUNTED, counts
@@ -161,6 +163,15 @@ class StoredCounts(NamedTuple):
     last_posted_at: datetime | None
 
 
+class WaitingCounts(NamedTuple):
+    """Whether there are posts, and what stands beside them."""
+
+    has_posts: bool
+    quarantined: int
+    tombstones: int
+    dirty_buckets: int
+
+
 class PeriodCounts(NamedTuple):
     """What was published in a period."""
 
@@ -196,6 +207,17 @@ def one_snapshot(connection: psycopg.Connection) -> Iterator[None]:
     """Inside, every query of an idle connection sees the database as it was at the first."""
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield
+
+
+@contextmanager
+def as_at_one_moment(connection: psycopg.Connection) -> Iterator[None]:
+    """Inside, every query sees the database as it was at the first, unless the caller's transaction
+    says otherwise."""
+    if connection.info.transaction_status is TransactionStatus.IDLE:
+        with one_snapshot(connection):
+            yield
+    else:
         yield
 
 
@@ -311,6 +333,103 @@ ORDER BY {order} LIMIT %(limit)s
 _AS_OF = "(SELECT 'day' AS grain, day AS bucket_start, * FROM mart.trends_as_of(%(as_of)s))"
 
 
+class Period(NamedTuple):
+    """From (included) and to (excluded); None: open."""
+
+    since: datetime | None
+    until: datetime | None
+
+
+def _read_hashtags(
+    connection: psycopg.Connection,
+    limit: int,
+    period: Period,
+    names: Sequence[str] | None,
+    *,
+    rising: bool = False,
+    as_of: date | None = None,
+) -> list[HashtagRow]:
+    """These hashtags, or all."""
+    order = "rise DESC, s.hashtag" if rising else "s.posts DESC, s.hashtag"
+    most = "" if rising else "ORDER BY 2 DESC, 1 LIMIT %(limit)s"
+    only = "" if names is None else "AND hashtag = ANY (%(names)s)"
+    trends = "hoaxwatch.hashtag_trends" if as_of is None else _AS_OF
+    cursor = connection.cursor(row_factory=class_row(HashtagRow))
+    return cursor.execute(
+        _HASHTAGS.format(trends=trends, order=order, only=only, most=most).encode(),
+        {
+            "since": period.since,
+            "until": period.until,
+            "names": None if names is None else list(names),
+            "limit": limit,
+            "as_of": as_of,
+        },
+    ).fetchall()
+
+
+# The most used of each day, down to a depth. What is not among them has on a full day at most as
+# many posts as the last of that day. So a hashtag that was seen on some days has at least `seen`
+# and at most `most` posts, and one that was seen on none at most `unseen`.
+_LEADING = """
+WITH days AS (
+    SELECT generate_series(min(bucket_start), max(bucket_start), interval '24 hours') AS day
+    FROM hoaxwatch.hashtag_trends WHERE grain = 'day'
+    AND bucket_start >= coalesce(%(since)s, '-infinity'::timestamptz)
+    AND bucket_start < coalesce(%(until)s, 'infinity'::timestamptz)
+), firsts AS (
+    SELECT day, hashtag, posts FROM days CROSS JOIN LATERAL (
+        SELECT hashtag, posts FROM hoaxwatch.hashtag_trends
+        WHERE grain = 'day' AND bucket_start = day ORDER BY posts DESC LIMIT %(depth)s) d
+), ends AS (
+    SELECT day, CASE WHEN count(*) < %(depth)s THEN 0 ELSE min(posts) END AS last
+    FROM firsts GROUP BY day
+), unseen AS (
+    SELECT sum(last) AS posts, max(last) AS on_a_day FROM ends
+), tags AS (
+    SELECT hashtag, sum(posts) AS seen,
+           sum(posts - last) + (SELECT posts FROM unseen) AS most
+    FROM firsts JOIN ends USING (day) GROUP BY hashtag
+), least AS (
+    SELECT coalesce((SELECT seen FROM tags ORDER BY 1 DESC OFFSET %(limit)s - 1 LIMIT 1), 0)
+           AS posts
+)
+SELECT coalesce(array_agg(hashtag), '{}') AS seen,
+       coalesce(array_agg(hashtag) FILTER (WHERE most >= least.posts), '{}') AS may_be_most,
+       coalesce(bool_and(unseen.posts = 0 OR unseen.posts < least.posts), true) AS has_most,
+       coalesce(max(unseen.on_a_day), 0) AS most_unseen
+FROM tags CROSS JOIN least CROSS JOIN unseen
+"""
+
+#: How many of each day are looked at first, for each that is wanted; and how many times as many if
+#: that does not decide.
+FIRST_DEPTH, DEEPER = 4, 4
+
+
+class _Leading(NamedTuple):
+    """The most used hashtags of each day of a period."""
+
+    seen: list[str]
+    #: Of these, those that may be among the most used of the period.
+    may_be_most: list[str]
+    #: Whether no other hashtag may.
+    has_most: bool
+    #: So many posts at most has another hashtag on any day.
+    most_unseen: int
+
+
+def _read_leading(
+    connection: psycopg.Connection, limit: int, period: Period, depth: int
+) -> _Leading:
+    """Source: the threshold algorithm of Fagin, Lotem and Naor, J. Comput. Syst. Sci. 66 (2003)."""
+    cursor = connection.cursor(row_factory=class_row(_Leading))
+    row = cursor.execute(
+        _LEADING.encode(),
+        {"since": period.since, "until": period.until, "limit": limit, "depth": depth},
+    ).fetchone()
+    assert row is not None
+    return row
+
+
 def read_hashtags(
     connection: psycopg.Connection,
     limit: int,
@@ -324,18 +443,25 @@ def read_hashtags(
 ) -> list[HashtagRow]:
     """The hashtags with most posts in a period, or with the greatest rise; with `hashtag`, it; with
     `among`, these; with `as_of`, as the tables had them at the end of that day."""
-    order = "rise DESC, s.hashtag" if rising else "s.posts DESC, s.hashtag"
-    most = "" if rising else "ORDER BY 2 DESC, 1 LIMIT %(limit)s"
-    # not coalesce, as elsewhere: with it the planner expects one row and takes 100 times as long
-    only = "" if hashtag is None else "AND hashtag = %(hashtag)s"
-    only += "" if among is None else " AND hashtag = ANY (%(among)s)"
-    trends = "hoaxwatch.hashtag_trends" if as_of is None else _AS_OF
-    given = {"since": since, "until": until, "hashtag": hashtag, "limit": limit, "as_of": as_of}
-    cursor = connection.cursor(row_factory=class_row(HashtagRow))
-    return cursor.execute(
-        _HASHTAGS.format(trends=trends, order=order, only=only, most=most).encode(),
-        given | {"among": None if among is None else list(among)},
-    ).fetchall()
+    period = Period(since, until)
+    if hashtag is not None or as_of is not None:
+        names = among if hashtag is None else [hashtag]
+        return _read_hashtags(connection, limit, period, names, rising=rising, as_of=as_of)
+    if among is not None:
+        return _read_hashtags(connection, limit, period, among, rising=rising)
+    with as_at_one_moment(connection):
+        depth = FIRST_DEPTH * limit
+        while True:
+            leading = _read_leading(connection, limit, period, depth)
+            names = leading.seen if rising else leading.may_be_most
+            if not rising and leading.has_most:
+                return _read_hashtags(connection, limit, period, names)
+            if rising:
+                rows = _read_hashtags(connection, limit, period, names, rising=True)
+                least = rows[-1].rise if len(rows) == limit else -inf
+                if not leading.most_unseen or least > leading.most_unseen:
+                    return rows
+            depth *= DEEPER
 
 
 _PERIOD_FACTS = """
@@ -415,14 +541,26 @@ def read_draws(
     return dict(connection.execute(query.encode(), given).fetchall())
 
 
+_WRITTEN = """
+SELECT mode() WITHIN GROUP (ORDER BY written) FROM (
+    SELECT written FROM hoaxwatch.content_hashtags WHERE hashtag = %s
+    ORDER BY platform, root_id LIMIT %s) w
+"""
+#: So many of its contents say how a hashtag is written.
+N_WRITTEN = 2_000
+
+
 def read_display_forms(connection: psycopg.Connection, hashtags: Sequence[str]) -> dict[str, str]:
-    """Hashtag -> as it is most often written (of equally frequent forms the first in C order)."""
-    rows = connection.execute(
-        "SELECT hashtag, mode() WITHIN GROUP (ORDER BY written) FROM hoaxwatch.content_hashtags"
-        " WHERE hashtag = ANY (%s) GROUP BY hashtag",
-        (list(hashtags),),
-    )
-    return dict(rows.fetchall())
+    """Hashtag -> as it is most often written (of equally frequent forms the first in C order), by
+    its first N_WRITTEN contents in the order of their ids."""
+    found = {}
+    for hashtag in hashtags:
+        # planned for each by itself: only of a frequent one is it better to follow the index, and
+        # one plan for all read each of its contents (3 s with 2 million posts)
+        row = connection.execute(_WRITTEN, (hashtag, N_WRITTEN), prepare=False).fetchone()
+        if row is not None and row[0] is not None:
+            found[hashtag] = row[0]
+    return found
 
 
 def read_networks(connection: psycopg.Connection, hashtag: str) -> list[NetworkRow]:
@@ -536,17 +674,21 @@ def read_events(
 
 
 def read_top_members(
-    connection: psycopg.Connection, clustering_id: int, per_cluster: int
+    connection: psycopg.Connection,
+    clustering_id: int,
+    per_cluster: int,
+    clusters: Sequence[int] | None = None,
 ) -> dict[int, list[str]]:
-    """Cluster -> its most shared accounts, as handles where known."""
+    """Cluster (of these; None: of all) -> its most shared accounts, as handles where known."""
     rows = connection.execute(
         "SELECT cluster, coalesce((a.handle).value, m.author_id) FROM ("
         "  SELECT *, row_number() OVER (PARTITION BY cluster"
         "    ORDER BY times_shared DESC, shares_made DESC, author_id) AS place"
-        "  FROM hoaxwatch.cluster_members WHERE clustering_id = %s) m"
+        "  FROM hoaxwatch.cluster_members WHERE clustering_id = %s"
+        "  AND (%s::int[] IS NULL OR cluster = ANY (%s))) m"
         " LEFT JOIN hoaxwatch.authors a USING (platform, author_id)"
         " WHERE place <= %s ORDER BY cluster, place",
-        (clustering_id, per_cluster),
+        (clustering_id, *[None if clusters is None else list(clusters)] * 2, per_cluster),
     )
     found: dict[int, list[str]] = {}
     for cluster, name in rows:
@@ -558,9 +700,12 @@ def read_leaders(
     connection: psycopg.Connection, clusters: Sequence[ClusterRow], per_cluster: int = 3
 ) -> list[list[str]]:
     """The most shared accounts of each of these clusters, as handles where known."""
+    wanted: dict[int, list[int]] = {}
+    for cluster in clusters:
+        wanted.setdefault(cluster.clustering_id, []).append(cluster.cluster)
     found = {
-        clustering: read_top_members(connection, clustering, per_cluster)
-        for clustering in {cluster.clustering_id for cluster in clusters}
+        clustering: read_top_members(connection, clustering, per_cluster, numbers)
+        for clustering, numbers in wanted.items()
     }
     return [found[cluster.clustering_id].get(cluster.cluster, []) for cluster in clusters]
 
@@ -574,6 +719,13 @@ def read_links(
     """The user network of a hashtag (of everything: None) in a period: who shares whom, sorted.
 
     Own shares and shares between unknown accounts are left out."""
+    # begun with the contents of a hashtag: asked for both in one way, it went through all shares
+    of_hashtag = (
+        ""
+        if hashtag is None
+        else "JOIN hoaxwatch.content_hashtags h ON h.hashtag = %(hashtag)s"
+        " AND h.platform = s.platform AND h.root_id = s.root_id"
+    )
     cursor = connection.cursor(row_factory=class_row(LinkRow))
     return cursor.execute(
         "SELECT r.platform || ':' || r.author_id AS shared,"
@@ -581,17 +733,15 @@ def read_links(
         " count(v.probability) AS judged,"
         " count(*) FILTER (WHERE v.likely_false) AS likely_false,"
         " min(s.posted_at) AS first_at, max(s.posted_at) AS last_at"
-        " FROM hoaxwatch.posts s"
+        f" FROM hoaxwatch.posts s {of_hashtag}"
         " JOIN hoaxwatch.posts r ON r.platform = s.platform AND r.post_id = s.share_of"
         " JOIN hoaxwatch.content_verdict v"
         "   ON v.platform = s.platform AND v.root_id = s.root_id"
         " WHERE s.kind = 'share' AND r.author_id <> s.author_id"
-        " AND s.posted_at >= coalesce(%s, '-infinity'::timestamptz)"
-        " AND s.posted_at < coalesce(%s, 'infinity'::timestamptz)"
-        " AND (%s::text IS NULL OR EXISTS (SELECT FROM hoaxwatch.content_hashtags h"
-        "   WHERE h.hashtag = %s AND h.platform = s.platform AND h.root_id = s.root_id))"
-        " GROUP BY 1, 2 ORDER BY 1, 2",
-        (since, until, hashtag, hashtag),
+        " AND s.posted_at >= coalesce(%(since)s, '-infinity'::timestamptz)"
+        " AND s.posted_at < coalesce(%(until)s, 'infinity'::timestamptz)"
+        " GROUP BY 1, 2 ORDER BY 1, 2".encode(),
+        {"hashtag": hashtag, "since": since, "until": until},
     ).fetchall()
 
 
@@ -677,6 +827,35 @@ def read_server_version(connection: psycopg.Connection) -> str:
     row = connection.execute("SHOW server_version").fetchone()
     assert row is not None
     return str(row[0]).split()[0]
+
+
+def read_waiting(connection: psycopg.Connection) -> WaitingCounts:
+    """What waits or was put aside; goes through no posts."""
+    cursor = connection.cursor(row_factory=class_row(WaitingCounts))
+    row = cursor.execute(
+        "SELECT EXISTS (SELECT FROM hoaxwatch.posts) AS has_posts,"
+        " (SELECT count(*) FROM hoaxwatch.quarantine) AS quarantined,"
+        " (SELECT count(*) FROM hoaxwatch.tombstones) AS tombstones,"
+        " (SELECT count(*) FROM hoaxwatch.dirty_buckets) AS dirty_buckets"
+    ).fetchone()
+    assert row is not None
+    return row
+
+
+def read_newest(connection: psycopg.Connection) -> datetime | None:
+    """When the newest post was published; None: there is none."""
+    # with a bound only what the BRIN says of the last hours is read; a subquery would hide it
+    row = connection.execute(
+        "SELECT max(bucket_start) FROM hoaxwatch.hashtag_trends WHERE grain = 'hour'"
+    ).fetchone()
+    assert row is not None
+    row = connection.execute(
+        "SELECT max(posted_at) FROM hoaxwatch.posts WHERE posted_at >= %s",
+        (row[0] or datetime.min.replace(tzinfo=UTC),),
+    ).fetchone()
+    assert row is not None
+    newest: datetime | None = row[0]
+    return newest
 
 
 def read_counts(connection: psycopg.Connection) -> StoredCounts:

@@ -164,6 +164,18 @@ def store_words(connection: psycopg.Connection, engine: str, read: Iterable[Pict
         )
 
 
+def read_words_of(
+    connection: psycopg.Connection, platform: str, root_id: str
+) -> list[dict[str, Any]]:
+    """What OCR read in the pictures of a content, where it read any words."""
+    cursor = connection.cursor(row_factory=dict_row)
+    return cursor.execute(
+        "SELECT encode(sha256, 'hex') AS sha256, engine, words FROM hoaxwatch.picture_words"
+        " WHERE platform = %s AND root_id = %s AND words <> '' ORDER BY sha256, engine",
+        (platform, root_id),
+    ).fetchall()
+
+
 def read_verdicts(
     connection: psycopg.Connection, platform: str, root_id: str
 ) -> list[dict[str, Any]]:

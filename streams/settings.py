@@ -336,6 +336,12 @@ class Settings(BaseSettings):
         default=None,
         description="Key by which they are signed (HMAC-SHA256); alert_webhook needs it.",
     )
+    alert_apprise: SecretStr | None = Field(
+        default=None,
+        description="Addresses of apprise with a space between, as slack://... mailtos://...: "
+        "mail, Slack, Teams and others. Rather set HOAXWATCH_ALERT_APPRISE than write them into a "
+        "file.",
+    )
     web_host: str = Field(default="127.0.0.1", description="Where the page listens.")
     web_port: int = Field(default=8400, ge=0, le=65_535, description="Its port; 0: a free one.")
     web_token: SecretStr | None = Field(
@@ -352,6 +358,12 @@ class Settings(BaseSettings):
         pattern=r"^[A-Za-z0-9-]{1,60}$",
         description="Header in which a proxy in front says who asks, and which it takes away from "
         "what others send.",
+    )
+    web_address: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s?#]+$",
+        description="What people type to open the page, as https://page.example: alerts link to "
+        "it.",
     )
     metrics_host: str = Field(
         default="127.0.0.1", description="Where /metrics and /health of a worker listen."
@@ -420,6 +432,7 @@ def config_file() -> Path:
 #: Of a pattern, its description says more than the pattern.
 _PATTERNS = {
     "instagram_user_id": "digits only: the id, not the name",
+    "web_address": "it looks like https://page.example",
     "project": "small letters, digits, - and _ only, a letter or digit first",
 }
 
@@ -452,7 +465,7 @@ def _said(problem: Any) -> str:
 _SECRETS = {
     *("x_bearer_token", "instagram_token", "mastodon_token"),
     *("database", "tombstone_key", "kafka_password"),
-    *("alert_webhook", "alert_webhook_secret", "web_token"),
+    *("alert_webhook", "alert_webhook_secret", "alert_apprise", "web_token"),
 }
 
 

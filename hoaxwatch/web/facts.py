@@ -9,11 +9,10 @@ from zoneinfo import ZoneInfo
 from graph.followed import as_topic, show_topic
 from graph.spread import choose
 from graph.topics import Topic
-from hoaxwatch.pictures import plan_tags
 from hoaxwatch.report.page import judgement
 from hoaxwatch.web import charts
 from hoaxwatch.web.network import Layouts, coordinated_accounts, network_answer
-from storage import alerts, errata, labels, reads, tracking
+from storage import alerts, errata, labels, reads, tracking, whole_posts
 from storage.database import Connection
 from storage.reads import HashtagRow, SpreadRow, TrendRow
 from storage.spreads import read_spread
@@ -33,27 +32,31 @@ class NotThere(UsageError):
     """Somebody asks for what is not stored."""
 
 
+def since_of(connection: Connection, days: int | None) -> datetime | None:
+    """The last days that have posts begin then (None: everything)."""
+    newest = None if days is None else reads.read_newest(connection)
+    return None if newest is None else newest - timedelta(days=days or 0)
+
+
 def read_totals(connection: Connection, days: int | None) -> dict[str, Any]:
-    """How much there is in the last days of event time (None: in all). Goes through all posts."""
-    stored = reads.read_counts(connection)
-    since = None
-    if days is not None and stored.last_posted_at is not None:
-        since = stored.last_posted_at - timedelta(days=days)
+    """How much there is in the last days that have posts. Goes through all of their posts."""
+    since = since_of(connection, days)
     return {
-        "stored": stored,
-        "since": since,
         "counts": reads.read_period_counts(connection, since),
         "judgement": judgement(reads.read_verdict_states(connection, since)),
     }
 
 
-def read_overview(connection: Connection, since: datetime | None) -> dict[str, Any]:
-    """What rises, what emerges, what is alerted since a time."""
+def read_overview(connection: Connection, days: int | None) -> dict[str, Any]:
+    """What rises, what emerges, what is alerted in the last days that have posts."""
+    since = since_of(connection, days)
     rising = reads.read_hashtags(connection, N_RISING, since, rising=True)
     used = reads.read_hashtags(connection, N_RISING, since)
     emerging = reads.read_emerging(connection, N_EMERGING, since=since)
     keys = {row.hashtag for row in (*rising, *used)} | {row.hashtag for row in emerging}
     return {
+        "since": since,
+        "waiting": reads.read_waiting(connection),
         "policy": reads.read_policy(connection),
         "rising": rising,
         "used": used,
@@ -90,7 +93,7 @@ def read_hashtag(
     until: datetime | None,
     algorithm: str,
 ) -> dict[str, Any]:
-    """Everything about a hashtag over a period. Raises NotThere."""
+    """What the tables say of a hashtag over a period. Raises NotThere."""
     found = reads.read_hashtags(connection, 1, since, until, hashtag=hashtag)
     whole = found or reads.read_hashtags(connection, 1, hashtag=hashtag)
     if not whole:
@@ -125,12 +128,8 @@ def read_hashtag(
         "n_not_drawn": sum(row.posts for row in rows) - sum(row.posts for row in drawn),
         "curve": charts.draw_verdicts(charts.fill_buckets(drawn, grain)),
         "co_tags": co_tags,
-        "spread": next(iter(reads.read_spreads(connection, [hashtag], since, until)), None),
         "uses": {row.hashtag: row for row in uses},
         "display": reads.read_display_forms(connection, [hashtag, *partner_tags]),
-        "posts": reads.read_top_posts(
-            connection, N_POSTS, hashtag=hashtag, since=since, until=until
-        ),
         "networks": reads.read_networks(connection, hashtag),
         "n_lineages": len({row.lineage for row in clusters if row.lineage}),
         "lineages": charts.draw_lineages(clusters, events),
@@ -145,13 +144,34 @@ def read_hashtag(
     }
 
 
+def read_hashtag_posts(
+    connection: Connection, hashtag: str, since: datetime | None, until: datetime | None
+) -> dict[str, Any]:
+    """What no table says of a hashtag over a period: its accounts and the interval of its share,
+    which are not sums of days, and its most shared posts. Goes through its posts."""
+    return {
+        "spread": next(iter(reads.read_spreads(connection, [hashtag], since, until)), None),
+        "posts": reads.read_top_posts(
+            connection, N_POSTS, hashtag=hashtag, since=since, until=until
+        ),
+    }
+
+
 def read_post(connection: Connection, platform: str, post_id: str) -> dict[str, Any]:
     """A post with its path and what people said of it. Raises NotThere."""
     for post in reads.read_trace(connection, post_id):
         if post["platform"] == platform:
             said = labels.read_labels_of(connection, platform, post_id)
             wrong = errata.read_errata_of_post(connection, platform, post_id)
-            return post | {"labels": said, "errata": [row._asdict() for row in wrong]}
+            key = platform, post["root_id"]
+            verdicts = whole_posts.read_verdicts(connection, *key)
+            return post | {
+                "labels": said,
+                "errata": [row._asdict() for row in wrong],
+                "parts": next((v["parts"] for v in verdicts if v["counts"]), None),
+                "other_verdicts": [v for v in verdicts if not v["counts"]],
+                "picture_words": whole_posts.read_words_of(connection, *key),
+            }
     raise NotThere(
         f"no post {platform}:{post_id} is stored in this project; it may be in quarantine, deleted,"
         " or in another project"
@@ -187,6 +207,7 @@ def read_stored(connection: Connection) -> dict[str, Any]:
 def read_system(connection: Connection, now: datetime) -> dict[str, Any]:
     """How the pipeline does: what came, what was put aside, what runs did."""
     return {
+        "waiting": reads.read_waiting(connection),
         "arrived": alerts.read_arrived(connection, now - timedelta(hours=1)),
         "policy": reads.read_policy(connection),
         "quarantine": reads.read_quarantine(connection, 20),
@@ -197,7 +218,11 @@ def read_system(connection: Connection, now: datetime) -> dict[str, Any]:
 
 
 def read_tag_network(
-    connection: Connection, since: datetime | None, until: datetime | None, seed: int
+    connection: Connection,
+    layouts: Layouts,
+    since: datetime | None,
+    until: datetime | None,
+    seed: int,
 ) -> dict[str, Any]:
     """Which hashtags stand together, among the most used."""
     rows = reads.read_hashtags(connection, N_TAGS, since, until)
@@ -205,7 +230,7 @@ def read_tag_network(
     display = reads.read_display_forms(connection, keys)
     pairs = reads.read_pairs_among(connection, keys, since, until)
     return {
-        "tags": plan_tags([_as_spread(row) for row in rows], pairs, display, seed=seed),
+        "tags": layouts.plan_tags([_as_spread(row) for row in rows], pairs, display, seed),
         "display": display,
     }
 

@@ -4,15 +4,17 @@ paints. Pure but for the cache of layouts."""
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import blake2b
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from graph.coordination import find_network
 from graph.spread import Spread, actions_of
-from hoaxwatch.pictures import UserPicture, level_class, plan_users
-from storage.reads import LinkRow, UserRow
+from hoaxwatch.pictures import TagPicture, UserPicture, level_class, plan_tags, plan_users
+from storage.reads import LinkRow, PairRow, SpreadRow, UserRow
+
+Picture = TypeVar("Picture")
 
 #: Accounts that are drawn unless asked for more, and at most.
 N_SHOWN, MOST_SHOWN = 5_000, 20_000
@@ -25,22 +27,41 @@ class Layouts:
     what is drawn, so a kept one is never out of date."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[bytes, UserPicture] = OrderedDict()
+        self._kept: OrderedDict[bytes, Any] = OrderedDict()
         self._lock = Lock()
 
     def plan(self, links: Sequence[LinkRow], limit: int, seed: int) -> UserPicture:
-        """As `plan_users` without names. One at a time: it takes all of a core."""
-        key = blake2b(repr((limit, seed)).encode(), digest_size=16)
-        for link in links:
-            key.update(repr(link).encode())
-        name = key.digest()
+        """As `plan_users` without names."""
+        name = _name("accounts", limit, seed, *links)
+        return self._planned(name, lambda: plan_users(links, {}, limit=limit, seed=seed))
+
+    def plan_tags(
+        self,
+        tags: Sequence[SpreadRow],
+        pairs: Sequence[PairRow],
+        display: Mapping[str, str],
+        seed: int,
+    ) -> TagPicture:
+        """As `plan_tags`."""
+        name = _name("hashtags", seed, *tags, *pairs, sorted(display.items()))
+        return self._planned(name, lambda: plan_tags(tags, pairs, display, seed=seed))
+
+    def _planned(self, name: bytes, plan: Callable[[], Picture]) -> Picture:
+        """One at a time: it takes all of a core."""
         with self._lock:
             if name not in self._kept:
-                self._kept[name] = plan_users(links, {}, limit=limit, seed=seed)
+                self._kept[name] = plan()
                 if len(self._kept) > N_KEPT:
                     self._kept.popitem(last=False)
             self._kept.move_to_end(name)
-            return self._kept[name]
+            return cast(Picture, self._kept[name])
+
+
+def _name(*drawn: object) -> bytes:
+    key = blake2b(digest_size=16)
+    for one in drawn:
+        key.update(repr(one).encode())
+    return key.digest()
 
 
 def coordinated_accounts(spread: Spread) -> set[str]:

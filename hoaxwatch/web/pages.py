@@ -47,10 +47,19 @@ N_STATIC = 600
 def overview(request: Request, days: Days = None) -> Response:
     """What is going on."""
     site = site_of(request)
+    totals = site.counted(("totals", days), lambda c: facts.read_totals(c, days))
     with site.reading() as connection:
-        totals = site.kept(("totals", days), lambda: facts.read_totals(connection, days))
-        shown = facts.read_overview(connection, totals["since"])
-    return page(request, "overview.html.jinja", note=cluster_note, days=days, **totals, **shown)
+        shown = facts.read_overview(connection, days)
+    told = totals.answer if totals else {}
+    return page(
+        request,
+        "overview.html.jinja",
+        note=cluster_note,
+        days=days,
+        totals=totals,
+        **told,
+        **shown,
+    )
 
 
 @router.get("/hashtag")
@@ -65,7 +74,21 @@ def hashtag(
     """How a hashtag is used, by whom, and what of it is likely false."""
     site = site_of(request)
     shown = _hashtag(site, tag, by, since, until, algorithm)
-    return page(request, "hashtag.html.jinja", since=since, until=until, note=cluster_note, **shown)
+    key, span = shown["hashtag"], shown.pop("span")
+    counted = site.counted(
+        ("hashtag", key, *span), lambda c: facts.read_hashtag_posts(c, key, *span)
+    )
+    told = counted.answer if counted else {}
+    return page(
+        request,
+        "hashtag.html.jinja",
+        since=since,
+        until=until,
+        note=cluster_note,
+        counted=counted,
+        **told,
+        **shown,
+    )
 
 
 @router.get("/hashtag.svg")
@@ -127,7 +150,7 @@ def hashtags(request: Request, since: Since = None, until: Until = None) -> Resp
     site = site_of(request)
     start, end = parse_span(since, until, site.settings.timezone)
     with site.reading() as connection:
-        shown = facts.read_tag_network(connection, start, end, site.settings.seed)
+        shown = facts.read_tag_network(connection, site.layouts, start, end, site.settings.seed)
     drawn = draw_tags(shown["tags"])
     return page(request, "hashtags.html.jinja", since=since, until=until, drawn=drawn, **shown)
 
@@ -138,7 +161,7 @@ def hashtags_picture(request: Request, since: Since = None, until: Until = None)
     site = site_of(request)
     start, end = parse_span(since, until, site.settings.timezone)
     with site.reading() as connection:
-        shown = facts.read_tag_network(connection, start, end, site.settings.seed)
+        shown = facts.read_tag_network(connection, site.layouts, start, end, site.settings.seed)
     return _svg(draw_tags(shown["tags"]), "hashtags")
 
 
@@ -243,9 +266,9 @@ def system(request: Request) -> Response:
     """How the pipeline does."""
     site = site_of(request)
     with site.reading() as connection:
-        stored = site.kept("stored", lambda: facts.read_stored(connection))
         shown = facts.read_system(connection, facts.utc_now())
-    return page(request, "system.html.jinja", **stored, **shown)
+    stored = site.counted("stored", facts.read_stored)
+    return page(request, "system.html.jinja", stored=stored, **shown)
 
 
 @router.get("/search")
@@ -297,8 +320,11 @@ def _hashtag(
 ) -> dict[str, Any]:
     zone = site.settings.timezone
     start, end = parse_span(since, until, zone)
+    key = find_key(tag)
     with site.reading() as connection:
-        return facts.read_hashtag(connection, find_key(tag), by, zone, start, end, algorithm)
+        return facts.read_hashtag(connection, key, by, zone, start, end, algorithm) | {
+            "span": (start, end)
+        }
 
 
 def _address(kind: str, name: str) -> str:

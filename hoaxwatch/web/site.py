@@ -4,17 +4,19 @@ together."""
 from __future__ import annotations
 
 import secrets
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from math import inf
 from pathlib import Path
-from threading import BoundedSemaphore, Lock
+from threading import BoundedSemaphore, Lock, Thread
 from time import monotonic
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 from urllib.parse import parse_qsl, urlencode
 
 import jinja2
@@ -31,12 +33,14 @@ from storage import reads
 from storage.database import Connection, connect, database_errors
 from streams.settings import Settings
 
-Kept = TypeVar("Kept")
+Answer = TypeVar("Answer")
 
 #: A query of a page is ended after so long.
 TIMEOUT_SECONDS = 30
-#: Totals go through all posts: they are kept for so long.
-KEPT_SECONDS = 60.0
+#: What goes through posts is counted behind the page: a page waits so long for it, a count is ended
+#: after so long, is kept so many times as long as it took, and so many answers are.
+WAIT_SECONDS, COUNT_SECONDS = 1.0, 900
+KEPT_TIMES, N_KEPT = 10.0, 200
 #: Connections at a time: the embedded server has 50, for everybody.
 N_CONNECTIONS = 8
 #: A form of ours is shorter (bytes).
@@ -44,6 +48,24 @@ LARGEST_FORM = 65_536
 #: Remembers who decided last, so that nobody types it twice.
 WHO = "hoaxwatch_who"
 ASSETS = Path(__file__).parent / "assets"
+
+
+class Counted(Generic[Answer]):
+    """What was counted behind a page."""
+
+    def __init__(self, at: datetime, answer: Answer) -> None:
+        #: The state of the database that was counted.
+        self.at = at
+        self.answer = answer
+
+
+@dataclass
+class _Held:
+    """The newest answer to one question, until when it is new enough, and the count under way."""
+
+    counted: Counted[Any] | None = None
+    until: float = -inf
+    running: Future[None] | None = None
 
 
 @dataclass
@@ -55,7 +77,8 @@ class Site:
     access: Access
     layouts: Layouts = field(default_factory=Layouts)
     _slots: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(N_CONNECTIONS))
-    _kept: dict[object, tuple[float, Any]] = field(default_factory=dict)
+    _held: OrderedDict[object, _Held] = field(default_factory=OrderedDict)
+    _counting: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(2))
     _keeping: Lock = field(default_factory=Lock)
     _explaining: Lock = field(default_factory=Lock)
     _explainer: Explainer | None = None
@@ -76,14 +99,44 @@ class Site:
         ):
             yield opened
 
-    def kept(self, name: object, ask: Callable[[], Kept]) -> Kept:
-        """An answer that may be KEPT_SECONDS old; it is asked for by one at a time."""
+    def counted(self, name: object, ask: Callable[[Connection], Answer]) -> Counted[Answer] | None:
+        """The newest answer there is to a question that goes through many posts. It is counted by a
+        thread of its own, so that no page waits for it longer than WAIT_SECONDS; None: the first
+        count is still under way."""
         with self._keeping:
-            since, answer = self._kept.get(name, (-inf, None))
-            if monotonic() - since > KEPT_SECONDS:
-                answer = ask()
-                self._kept[name] = monotonic(), answer
-            return cast(Kept, answer)
+            held = self._held.setdefault(name, _Held())
+            self._held.move_to_end(name)
+            if len(self._held) > N_KEPT:
+                self._held.popitem(last=False)
+            if held.running is None and monotonic() > held.until:
+                held.running = Future()
+                Thread(target=self._count, args=(held, held.running, ask), daemon=True).start()
+            running = held.running
+        if running is not None:
+            with suppress(TimeoutError):
+                running.result(WAIT_SECONDS)
+        return cast("Counted[Answer] | None", held.counted)
+
+    def _count(
+        self, held: _Held, running: Future[None], ask: Callable[[Connection], Answer]
+    ) -> None:
+        began = monotonic()
+        try:
+            with (
+                self._counting,
+                database_errors(self.dsn),
+                connect(self.dsn, role="hoaxwatch page", timeout_seconds=COUNT_SECONDS) as opened,
+                reads.one_snapshot(opened),
+            ):
+                at = datetime.now(UTC)
+                held.counted = Counted(at, ask(opened))
+        except Exception as error:  # told to whoever waits; the next page begins anew
+            held.running = None
+            running.set_exception(error)
+        else:
+            held.until = monotonic() + KEPT_TIMES * (monotonic() - began)
+            held.running = None
+            running.set_result(None)
 
     def explain(self, post: dict[str, Any]) -> Any:
         """What weighed most in a verdict; the detector is loaded once, by the first who asks."""

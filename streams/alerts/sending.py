@@ -13,6 +13,7 @@ from storage import outbox
 from storage.database import Connection, connect, database_errors
 from storage.outbox import Alert, Pace, Send
 from streams.alerts.log import LogSink
+from streams.alerts.messages import open_messages
 from streams.alerts.policies import Policies, read_policies
 from streams.alerts.sink import Sink
 from streams.alerts.telling import sweep
@@ -33,7 +34,21 @@ def open_sinks(settings: Settings) -> dict[str, Sink]:
             )
         address = settings.alert_webhook.get_secret_value()
         sinks["webhook"] = WebhookSink(address, settings.alert_webhook_secret.get_secret_value())
+    if settings.alert_apprise is not None:
+        sinks |= open_messages(settings.alert_apprise.get_secret_value())
     return sinks
+
+
+def link_of(page: str | None, alert: Alert) -> str | None:
+    """Where the page that is called so shows an alert.
+
+    >>> link_of("https://page.example/", Alert(7, "hashtag_surge", "tag:a", "", {}))
+    'https://page.example/alert?id=7'
+    """
+    if page is None:
+        return None
+    path = "/alerts" if alert.rule == outbox.DIGEST else f"/alert?id={alert.alert_id}"
+    return page.rstrip("/") + path
 
 
 def pace_of(policies: Policies) -> Pace:
@@ -55,9 +70,10 @@ class AlertSender:
         sinks: Mapping[str, Sink],
         policies: Policies,
         sweep_seconds: float,
+        page: str | None = None,
     ) -> None:
         self._dsn = dsn
-        self._sinks = {name: _guarded(sink) for name, sink in sinks.items()}
+        self._sinks = {name: _guarded(sink, page) for name, sink in sinks.items()}
         self._policies = policies
         self._sweep_seconds = sweep_seconds
         self._next_sweep = 0.0
@@ -86,13 +102,14 @@ class AlertSender:
 def sender_of(dsn: str, settings: Settings) -> AlertSender:
     """The sender that the settings ask for. Raises UsageError, SettingsError."""
     policies = read_policies(settings.alert_policies)
-    return AlertSender(dsn, open_sinks(settings), policies, settings.track_seconds)
+    sinks = open_sinks(settings)
+    return AlertSender(dsn, sinks, policies, settings.track_seconds, settings.web_address)
 
 
-def _guarded(sink: Sink) -> Send:
+def _guarded(sink: Sink, page: str | None) -> Send:
     def send(alert: Alert) -> None:
         fail_point("alert.before_send")
-        sink.send(alert)
+        sink.send(alert._replace(link=link_of(page, alert)))
         fail_point("alert.before_commit")
 
     return send

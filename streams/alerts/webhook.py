@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 import http.client
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -13,23 +12,13 @@ from urllib.parse import urlsplit
 import msgspec
 
 from storage.outbox import Alert
+from streams.alerts.sink import PAUSES_SECONDS, SinkFailed, try_again
 from streams.errors import UsageError
 from streams.fetching import Deadline
 
-#: Pauses before the second try and the third, while the alert is held; later ones come by the
-#: outbox.
-PAUSES_SECONDS = (0.5, 2.0)
 TIMEOUT_SECONDS = 10.0
 #: So much of an answer is looked at.
 ANSWER_BYTES = 64 * 1024
-
-
-class SinkFailed(Exception):
-    """A sink did not take an alert. `shown` says why, without addresses or secrets."""
-
-    def __init__(self, shown: str) -> None:
-        super().__init__(shown)
-        self.shown = shown
 
 
 def sign(secret: str, timestamp: int, body: bytes) -> str:
@@ -79,14 +68,8 @@ class WebhookSink:
     def send(self, alert: Alert) -> None:
         """Posts it, at most three times. Raises SinkFailed with what went wrong the last time."""
         body = msgspec.json.encode(alert._asdict())
-        for pause in (*self._pauses_seconds, None):
-            try:
-                self._post(body, f"{alert.rule}-{alert.alert_id}-{alert.n_episodes}")
-                return
-            except SinkFailed:
-                if pause is None:
-                    raise
-                time.sleep(pause)
+        delivery = f"{alert.rule}-{alert.alert_id}-{alert.n_episodes}"
+        try_again(lambda: self._post(body, delivery), self._pauses_seconds)
 
     def _post(self, body: bytes, delivery: str) -> None:
         timestamp = int(self._now().timestamp())

@@ -1,10 +1,16 @@
 """What each page asks of the database, at many posts: median of 5, beside the plain join.
 
-    python -m tests.bench.bench_page_queries [N_POSTS]
+    python -m tests.bench.bench_page_queries [N_POSTS] [FOLDER] [NAME ...]
 
-The tables are filled by SQL: shares of roots with a heavy tail over 30 days, two of 5,000 hashtags
-each, all judged. The baseline is what a page would ask without the trend tables: the most used
-hashtags of 30 days as a join of posts and hashtags.
+A month of posts as unequal as real ones (`tests.bench.skewed`), counted by the product's `track`.
+FOLDER keeps the database for the next time; a load that was stopped goes on there. NAMEs are the
+questions that are asked; all of them take ten minutes.
+
+The bar is about the 50 most used hashtags of 30 days. The raw join counts posts times hashtags:
+posts of the period, joined with the hashtags of their contents, grouped, sorted, 50 kept. The day
+table answers by `storage.reads.read_hashtags`, as the pages ask it, which also gives originals,
+shares, verdicts, the busiest day and the rise of each. Both must name the same hashtags with the
+same numbers in the same order.
 """
 
 from __future__ import annotations
@@ -13,60 +19,23 @@ import shutil
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from hoaxwatch.web import facts
+from hoaxwatch.web.network import Layouts
 from storage import reads
 from storage.alerts import read_alerts
 from storage.database import Connection, connect, open_database
 from streams.settings import read_settings
 from tests.bench.measure import print_result, seconds_of, spread
+from tests.bench.skewed import DAYS, START, count_month, draw_month, load_month
 
-START = datetime(2026, 3, 1, tzinfo=UTC)
 REPEATS = 5
-
-FILL = """
-SELECT setseed(0.5);
-INSERT INTO hoaxwatch.verdict_policy
-    (detector, version, threshold, abstain_band, active, created_at)
-VALUES ('bench', '1', 0.5, 0, true, now());
-CREATE TEMP TABLE roots AS
-SELECT 'r' || i AS root_id, 't' || floor(5000 * random() ^ 4)::int AS one,
-       't' || floor(5000 * random() ^ 4)::int AS other, random() AS score
-FROM generate_series(0, %(n_roots)s - 1) i;
-INSERT INTO hoaxwatch.content
-SELECT 'x', root_id, 'text ' || root_id, 'en', ARRAY[one, other], '{}', 2, now(), '', ''
-FROM roots;
-INSERT INTO hoaxwatch.content_hashtags (hashtag, platform, root_id, written)
-SELECT DISTINCT tag, 'x', root_id, tag FROM roots, unnest(ARRAY[one, other]) tag;
-INSERT INTO hoaxwatch.verdicts
-SELECT 'x', root_id, 'bench', '1', '', 'scored', score, NULL, '[]', now() FROM roots;
-INSERT INTO hoaxwatch.posts (platform, post_id, posted_at, author_id, root_id, kind, share_of,
-    seen_as, completeness, observed_at, payload_hash, provenance)
-SELECT 'x', CASE WHEN i < %(n_roots)s THEN 'r' || i ELSE 's' || i END,
-       %(start)s::timestamptz + i * interval '30 days' / %(n_posts)s,
-       'a' || floor(100000 * random() ^ 2)::int, 'r' || root,
-       CASE WHEN i < %(n_roots)s THEN 'original' ELSE 'share' END,
-       CASE WHEN i >= %(n_roots)s THEN 'r' || root END, 'collected', 2, now(), '', '{}'
-FROM (SELECT i, CASE WHEN i < %(n_roots)s THEN i
-                     ELSE floor(%(n_roots)s * random() ^ 3)::bigint END AS root
-      FROM generate_series(0, %(n_posts)s - 1) i) p;
-INSERT INTO hoaxwatch.authors (platform, author_id, handle)
-SELECT DISTINCT 'x', author_id, (now(), 'u' || author_id)::hoaxwatch.observed_text
-FROM hoaxwatch.posts;
-INSERT INTO hoaxwatch.hashtag_trends
-SELECT h.hashtag, g.grain, date_trunc(g.grain, p.posted_at), count(*),
-       count(*) FILTER (WHERE p.kind <> 'share'), count(*) FILTER (WHERE p.kind = 'share'),
-       count(DISTINCT p.author_id), count(*), 0, 0.5, 0.4, 0.6, min(p.posted_at),
-       max(p.posted_at), 1
-FROM hoaxwatch.posts p JOIN hoaxwatch.content_hashtags h USING (platform, root_id)
-CROSS JOIN (VALUES ('hour'), ('day')) g (grain)
-GROUP BY 1, 2, 3;
-ANALYZE;
-"""
+BAR = ("top_50_by_join", "top_50")
 
 JOIN = """
 SELECT h.hashtag, count(*) AS posts FROM hoaxwatch.posts p
@@ -76,52 +45,104 @@ WHERE p.posted_at >= %s AND p.posted_at < %s GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT
 
 
 def fill(connection: Connection, n_posts: int) -> None:
-    """Rows of a month, a third of them originals."""
-    values = {"n_posts": str(n_posts), "n_roots": str(n_posts // 3), "start": f"'{START}'"}
-    for statement in (FILL % values).split(";\n"):
-        if statement.strip():
-            connection.execute(statement.encode())
+    """Loads the month if nothing is loaded, and counts what is not counted yet."""
+    if not reads.read_counts(connection).posts:
+        load_month(connection, draw_month(n_posts))
+    for n_rows in count_month(connection):
+        print(f"{n_rows} trend rows", file=sys.stderr)
+
+
+def of_note(connection: Connection, query: str) -> str:
+    """The one name that a query gives."""
+    row = connection.execute(query.encode()).fetchone()
+    assert row is not None
+    return str(row[0])
 
 
 def questions(connection: Connection) -> dict[str, Callable[[], Any]]:
-    """What is measured, by name."""
-    end = START + timedelta(days=30)
-    tag, post, account = "t3", "r77", "a5000"
+    """What is measured, by name. Of hashtags, posts and accounts the greatest are asked for. What
+    ends in _behind goes through many posts and is counted behind the page, which does not wait."""
+    layouts = Layouts()  # which keeps them, as the page does
+    end = START + timedelta(days=DAYS)
+    week = end - timedelta(days=7)
+    tags = [row.hashtag for row in reads.read_hashtags(connection, 50, START, end)]
+    post = of_note(
+        connection,
+        "SELECT root_id FROM hoaxwatch.posts GROUP BY 1 ORDER BY count(*) DESC LIMIT 1",
+    )
+    account = of_note(
+        connection,
+        "SELECT author_id FROM hoaxwatch.posts GROUP BY 1 ORDER BY count(*) DESC LIMIT 1",
+    )
+
+    def hashtag(tag: str, since: datetime | None) -> Callable[[], Any]:
+        return lambda: facts.read_hashtag(connection, tag, None, "UTC", since, None, "louvain")
+
+    def posts_of(tag: str, since: datetime | None) -> Callable[[], Any]:
+        return lambda: facts.read_hashtag_posts(connection, tag, since, None)
+
     return {
         "top_50_by_join": lambda: connection.execute(JOIN, (START, end)).fetchall(),
         "top_50": lambda: reads.read_hashtags(connection, 50, START, end),
-        "overview": lambda: facts.read_overview(connection, end - timedelta(days=7)),
-        "totals_of_7_days": lambda: facts.read_totals(connection, 7),
-        "hashtag": lambda: facts.read_hashtag(connection, tag, None, "UTC", None, None, "louvain"),
-        "hashtags": lambda: facts.read_tag_network(connection, None, None, 1),
-        "network_links_of_a_hashtag": lambda: reads.read_links(connection, tag),
-        "post": lambda: facts.read_post(connection, "x", post),
-        "account": lambda: facts.read_account(connection, "x", account),
+        "overview_of_7_days": lambda: facts.read_overview(connection, 7),
+        "overview": lambda: facts.read_overview(connection, None),
+        "totals_of_7_days_behind": lambda: facts.read_totals(connection, 7),
+        "greatest_hashtag": hashtag(tags[0], None),
+        "greatest_hashtag_of_7_days": hashtag(tags[0], week),
+        "hashtag_no_50": hashtag(tags[49], None),
+        "greatest_hashtag_behind": posts_of(tags[0], None),
+        "greatest_hashtag_of_7_days_behind": posts_of(tags[0], week),
+        "hashtag_no_50_behind": posts_of(tags[49], None),
+        "hashtags": lambda: facts.read_tag_network(connection, layouts, None, None, 1),
+        "hashtags_of_7_days": lambda: facts.read_tag_network(connection, layouts, week, None, 1),
+        "links_of_the_greatest_hashtag": lambda: reads.read_links(connection, tags[0]),
+        "links_of_hashtag_no_50": lambda: reads.read_links(connection, tags[49]),
+        "most_shared_post": lambda: facts.read_post(connection, "x", post),
+        "busiest_account": lambda: facts.read_account(connection, "x", account),
         "alerts": lambda: read_alerts(connection),
         "system": lambda: facts.read_system(connection, START),
-        "stored": lambda: facts.read_stored(connection),
-        "search": lambda: reads.find_names(connection, "ua5000"),
+        "stored_behind": lambda: facts.read_stored(connection),
+        "search": lambda: reads.find_names(connection, "u5000"),
     }
 
 
-def main(n_posts: int) -> None:
-    """Fills a database and asks."""
-    folder = Path(tempfile.mkdtemp(prefix="hw-bench-", dir="/tmp"))
-    folder.chmod(0o755)
+@contextmanager
+def kept(folder: str | None) -> Iterator[Path]:
+    """The folder of the database; a new one goes with it."""
+    if folder is not None:
+        Path(folder).mkdir(exist_ok=True, mode=0o755)
+        yield Path(folder)
+        return
+    made = Path(tempfile.mkdtemp(prefix="hw-bench-", dir="/tmp"))
+    made.chmod(0o755)
     try:
-        with open_database(read_settings(home=folder)) as dsn, connect(dsn) as connection:
-            filling = seconds_of(lambda: fill(connection, n_posts))
-            took = {
-                name: [seconds_of(ask) for _ in range(REPEATS)]
-                for name, ask in questions(connection).items()
-            }
+        yield made
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def main(n_posts: str = "2000000", folder: str | None = None, *names: str) -> None:
+    """Fills a database and asks."""
+    with (
+        kept(folder) as home,
+        open_database(read_settings(home=home)) as dsn,
+        connect(dsn) as connection,
+    ):
+        filling = seconds_of(lambda: fill(connection, int(n_posts)))
+        asked = questions(connection)
+        told = [(row.hashtag, row.posts) for row in asked["top_50"]()]
+        assert told == asked["top_50_by_join"]()
+        took = {
+            name: [seconds_of(ask) for _ in range(REPEATS)]
+            for name, ask in asked.items()
+            if not names or name in {*BAR, *names}
+        }
+        sizes = read_sizes(connection)
     median = {name: statistics.median(seconds) for name, seconds in took.items()}
     print_result(
         "page_queries",
         {
-            "n_posts": n_posts,
+            "rows": sizes,
             "repeats": REPEATS,
             "filling_seconds": round(filling, 1),
             "seconds": {name: spread(seconds) for name, seconds in took.items()},
@@ -131,5 +152,21 @@ def main(n_posts: int) -> None:
     )
 
 
+def read_sizes(connection: Connection) -> dict[str, int]:
+    """Rows of the tables that are asked."""
+    return {
+        name: int(of_note(connection, f"SELECT count(*) FROM {table}"))
+        for name, table in {
+            "posts": "hoaxwatch.posts",
+            "posts_times_hashtags": "mart.posts_by_hashtag",
+            "hashtag_days": "mart.hashtag_trends_daily",
+            "hashtag_hours": "mart.hashtag_trends_hourly",
+            "hashtag_pair_days": "mart.hashtag_pairs",
+            "clusters": "mart.clusters",
+            "accounts": "hoaxwatch.authors",
+        }.items()
+    }
+
+
 if __name__ == "__main__":
-    main(*[int(word) for word in (sys.argv[1:] + ["2000000"][len(sys.argv) - 1 :])])
+    main(*sys.argv[1:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -24,6 +25,7 @@ from storage.alerts import AlertLine
 from storage.database import Connection, connect
 from storage.outbox import Alert, Pace
 from streams import local
+from streams.alerts.messages import AppriseSink
 from streams.alerts.policies import DEFAULT_POLICIES, Policies
 from streams.alerts.telling import sweep
 from streams.faults import FAIL_POINTS
@@ -138,6 +140,7 @@ from datetime import UTC, datetime
 from storage.database import connect
 from streams.alerts.sending import AlertSender
 from streams.alerts.log import LogSink
+from streams.alerts.messages import AppriseSink
 from streams.alerts.policies import DEFAULT_POLICIES
 AlertSender(sys.argv[1], {"log": LogSink()}, DEFAULT_POLICIES, 1000)()
 """
@@ -456,6 +459,24 @@ def test_a_failing_sink_holds_up_nobody_and_is_reported(connection: Connection) 
     assert sorted(hook.taken) == [f"tag:{number}" for number in range(5)]
     sweep(connection, DEFAULT_POLICIES, NOW + HOUR, watches=True)
     assert ("sink_failing", "resolved") in rows(connection, "rule, state")
+
+
+def test_a_service_that_refuses_is_reported_without_its_address(connection: Connection) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    told = f"json://ann:hidden@127.0.0.1:{port}/hidden"
+    log, service = Sink(), AppriseSink(told, pauses_seconds=())
+    sinks: dict[str, outbox.Send] = {"log": log, "json": service.send}
+    tell(connection, *(line(f"tag:{number}") for number in range(3)))
+    for _ in range(3):
+        assert outbox.send_waiting(connection, sinks, 10, NOW) == 0
+    sweep(connection, DEFAULT_POLICIES, NOW, watches=True)
+    outbox.send_waiting(connection, sinks, 10, NOW)
+    assert log.taken[-1] == "sink:json"
+    said = rows(connection, "to_jsonb(alerts)::text")
+    said += connection.execute("SELECT to_jsonb(d) FROM hoaxwatch.alert_deliveries d").fetchall()
+    assert "not taken" in repr(said)
+    assert "hidden" not in repr(said)
 
 
 def test_a_digest_that_a_sink_fails_to_take_waits_for_it_alone(connection: Connection) -> None:

@@ -192,6 +192,34 @@ def test_a_label_is_stored_and_counted(project: Project, client: TestClient) -> 
     assert flagged() == before
 
 
+def test_the_evidence_card_has_every_detector_and_the_words_in_pictures(
+    project: Project, client: TestClient
+) -> None:
+    name = named(project)["post"]
+    with connect(project.dsn) as connection:
+        connection.execute(
+            "INSERT INTO hoaxwatch.verdicts (platform, root_id, detector, version, input_hash,"
+            " state, score, evidence, parts, scored_at)"
+            " SELECT platform, root_id, 'three_branch', 'v9', input_hash, 'scored', 0.25,"
+            """ '[["place 0.25,0.00,0.50,0.50", 1.5]]', '{"used": ["text", "picture"],"""
+            """ "missing": {"hashtags": "it has none"}, "attention": [["picture", 0.75]]}', now()"""
+            " FROM hoaxwatch.content WHERE platform || ':' || root_id = %s",
+            (name,),
+        )
+        connection.execute(
+            "INSERT INTO hoaxwatch.picture_words SELECT platform, root_id, 'x', 'an engine', %s"
+            " FROM hoaxwatch.content WHERE platform || ':' || root_id = %s",
+            (f"shake well {XSS}", name),
+        )
+    page = client.get("/post", params={"name": name}).text
+    assert XSS not in page
+    shown = unescape(page)
+    for words in ("shake well", "an engine", "three_branch", "v9", "0.250", "does not count"):
+        assert words in shown
+    assert "place 0.25,0.00,0.50,0.50 <small>+1.50" in shown
+    assert "Voices: text, picture. No hashtags: it has none. Attention: picture 75" in shown
+
+
 def test_what_was_flagged_wrongly_is_said(project: Project, client: TestClient) -> None:
     names = named(project)
     address = f"/post?name={names['post']}"

@@ -3,14 +3,25 @@
 
 import { DirectedGraph } from "graphology";
 import Sigma from "sigma";
+import {
+  EdgeLineProgram,
+  EdgeRectangleProgram,
+  NodeCircleProgram,
+  NodePointProgram,
+} from "sigma/rendering";
 
 const N_GROUPS = 8;
 const N_LEVELS = 5;
 const STEPS = 200;
-//: Beyond this many links they are left out while the picture moves.
+//: Beyond this many links they are left out while the picture moves, and are drawn as plain lines.
 const MANY_LINKS = 15_000;
+//: Beyond this many accounts each is one point: without a graphics card, where a program draws,
+//: every copy of a shape costs as much as a drawing of its own.
+const MANY_ACCOUNTS = 3_000;
 //: The strongest so many are drawn; an account that is chosen shows all of its own.
 const MOST_DRAWN = 20_000;
+//: So long after the slider was let go, labels are placed anew.
+const SETTLES_MS = 300;
 
 const byId = (id) => document.getElementById(id);
 const whole = new Intl.NumberFormat("en");
@@ -53,12 +64,37 @@ function paletteOf() {
   };
 }
 
-// which of these are among the n greatest; of equals the first
+// which of these are among the n greatest; of equals some from each part of the list, always the
+// same ones, so that links of all times are drawn
 function strongest(values, n) {
-  const order = [...values.keys()].sort((a, b) => values[b] - values[a] || a - b);
-  const found = new Uint8Array(values.length);
-  for (const i of order.slice(0, n)) found[i] = 1;
-  return found;
+  const place = (i) => Math.imul(i, 2654435761) >>> 0;
+  const order = [...values.keys()].sort((a, b) => values[b] - values[a] || place(a) - place(b));
+  return order.slice(0, n).sort((a, b) => a - b);
+}
+
+// the numbers of an account's links are in `found` from starts[i] to starts[i + 1]
+function linksOf(n, { shared, sharer }) {
+  const starts = new Uint32Array(n + 1);
+  for (const ends of [shared, sharer]) for (const i of ends) starts[i + 1] += 1;
+  for (let i = 0; i < n; i++) starts[i + 1] += starts[i];
+  const found = new Uint32Array(2 * shared.length);
+  const next = starts.slice();
+  for (let link = 0; link < shared.length; link++) {
+    found[next[shared[link]]++] = link;
+    found[next[sharer[link]]++] = link;
+  }
+  return { starts, found };
+}
+
+// the first place whose value is greater
+function after(values, value) {
+  let [low, high] = [0, values.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (values[middle] <= value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 class Network {
@@ -73,22 +109,21 @@ class Network {
     );
     const cut = (name) => (name.length > 28 ? `${name.slice(0, 27)}…` : name);
     this.labels = this.names.map(cut);
-    this.isDrawn = strongest(links.shares, MOST_DRAWN);
+    this.drawn = strongest(links.shares, MOST_DRAWN); // in order of time, as all links are
+    this.drawnAt = Float64Array.from(this.drawn, (link) => links.first_at[link]);
     this.from = links.first_at[0] ?? 0; // links are sorted by when they began
     this.to = links.first_at[links.first_at.length - 1] ?? 0;
-    this.until = this.to;
-    // when an account takes part for the first time, and with whom
+    this.until = this.shownUntil = this.to;
+    this.own = linksOf(this.n, links);
+    // when an account takes part for the first time
     this.begins = new Float64Array(this.n).fill(Infinity);
-    this.neighbours = Array.from({ length: this.n }, () => []);
-    links.first_at.forEach((at, i) => {
-      for (const [one, other] of [
-        [links.shared[i], links.sharer[i]],
-        [links.sharer[i], links.shared[i]],
-      ]) {
-        this.begins[one] = Math.min(this.begins[one], at);
-        this.neighbours[one].push(other);
-      }
-    });
+    for (let i = 0; i < this.n; i++) {
+      const first = this.own.starts[i]; // their numbers ascend, and so do their times
+      if (first < this.own.starts[i + 1]) this.begins[i] = links.first_at[this.own.found[first]];
+    }
+    this.arrivals = [...this.begins.keys()].sort((a, b) => this.begins[a] - this.begins[b]);
+    this.arrivedAt = Float64Array.from(this.arrivals, (i) => this.begins[i]);
+    this.added = []; // links that are only drawn for the account that is chosen
     this.colouring = "community";
     this.sizing = "times_shared";
     this.community = null;
@@ -134,17 +169,20 @@ class Network {
     for (let i = 0; i < this.n; i++) {
       graph.addNode(i, { x: accounts.x[i], y: accounts.y[i], label: this.labels[i] });
     }
-    const heaviest = links.shares.reduce((a, b) => Math.max(a, b), 1);
-    links.shared.forEach((shared, i) => {
-      const size = 0.4 + 2 * Math.sqrt(links.shares[i] / heaviest);
-      graph.addEdgeWithKey(i, shared, links.sharer[i], { size });
-    });
     this.graph = graph;
+    this.heaviest = links.shares.reduce((a, b) => Math.max(a, b), 1);
+    for (const link of this.drawn) this.addLink(link);
     this.renderer = new Sigma(graph, byId("stage"), {
       defaultEdgeColor: this.palette.links,
       defaultEdgeType: "line",
       hideEdgesOnMove: links.shared.length > MANY_LINKS,
-      hideLabelsOnMove: this.n > 3000,
+      nodeProgramClasses: {
+        circle: this.n > MANY_ACCOUNTS ? NodePointProgram : NodeCircleProgram,
+      },
+      edgeProgramClasses: {
+        line: links.shared.length > MANY_LINKS ? EdgeLineProgram : EdgeRectangleProgram,
+      },
+      hideLabelsOnMove: this.n > MANY_ACCOUNTS,
       labelColor: { color: this.palette.ink },
       labelFont: "system-ui, sans-serif",
       labelSize: 12,
@@ -161,6 +199,21 @@ class Network {
     });
     this.renderer.on("clickNode", ({ node }) => this.choose(Number(node)));
     this.renderer.on("clickStage", () => this.choose(null));
+  }
+
+  addLink(link) {
+    const { shared, sharer, shares } = this.data.links;
+    const size = 0.4 + 2 * Math.sqrt(shares[link] / this.heaviest);
+    this.graph.addEdgeWithKey(link, shared[link], sharer[link], { size });
+  }
+
+  ownLinks(i) {
+    return this.own.found.subarray(this.own.starts[i], this.own.starts[i + 1]);
+  }
+
+  neighbours(i) {
+    const { shared, sharer } = this.data.links;
+    return new Set(Array.from(this.ownLinks(i), (link) => shared[link] + sharer[link] - i));
   }
 
   drawLabel(context, node, settings) {
@@ -210,23 +263,29 @@ class Network {
     if (links.first_at[i] > this.until) return { ...edge, hidden: true };
     const [one, other] = [links.shared[i], links.sharer[i]];
     const isOwn = one === this.account || other === this.account;
-    if (this.account === null ? !this.isDrawn[i] : !isOwn) return { ...edge, hidden: true };
+    if (this.account !== null && !isOwn) return { ...edge, hidden: true };
     if (this.isFaint(one) || this.isFaint(other)) return { ...edge, hidden: true };
     return edge;
   }
 
   refresh() {
+    this.shownUntil = this.until;
     this.renderer.refresh({ skipIndexation: true });
     this.tell();
   }
 
+  // the links of the account that is chosen, as far as they are not drawn anyway
+  addOwn() {
+    for (const link of this.added) this.graph.dropEdge(link);
+    const links = this.account === null ? [] : [...this.ownLinks(this.account)];
+    this.added = links.filter((link) => !this.graph.hasEdge(link));
+    for (const link of this.added) this.addLink(link);
+  }
+
   // how much is seen now, for people and for tests
   tell() {
-    const { links } = this.data;
-    let nLinks = links.first_at.length;
-    while (nLinks > 0 && links.first_at[nLinks - 1] > this.until) nLinks--;
-    let nAccounts = 0;
-    for (let i = 0; i < this.n; i++) nAccounts += this.begins[i] <= this.until;
+    const nLinks = after(this.data.links.first_at, this.until);
+    const nAccounts = after(this.arrivedAt, this.until);
     byId("moment").textContent =
       `${minute(this.until)}: ${count(nAccounts)} accounts, ${count(nLinks)} links`;
     this.box.dataset.accounts = nAccounts;
@@ -241,13 +300,32 @@ class Network {
     this.waits = true;
     requestAnimationFrame(() => {
       this.waits = false;
-      this.renderer.refresh({ skipIndexation: true });
+      this.showMoment();
+    });
+  }
+
+  // places the labels of what is shown now
+  settle() {
+    clearTimeout(this.settling);
+    this.settling = setTimeout(() => this.refresh(), SETTLES_MS);
+  }
+
+  // only what comes or goes between the moment that is shown and the one that is wanted
+  showMoment() {
+    const [low, high] = [this.shownUntil, this.until].sort((a, b) => a - b);
+    const between = (values, times) => values.slice(after(times, low), after(times, high));
+    const edges = between(this.drawn, this.drawnAt);
+    this.shownUntil = this.until;
+    this.renderer.refresh({
+      partialGraph: { nodes: between(this.arrivals, this.arrivedAt), edges: [...edges, ...this.added] },
+      skipIndexation: true,
     });
   }
 
   chooseCommunity(number) {
     this.community = this.community === number ? null : number;
     this.account = this.near = null;
+    this.addOwn();
     this.showLegend();
     this.showCommunity();
     this.refresh();
@@ -255,7 +333,8 @@ class Network {
 
   choose(i) {
     this.account = i;
-    this.near = i === null ? null : new Set(this.neighbours[i]);
+    this.near = i === null ? null : this.neighbours(i);
+    this.addOwn();
     if (i === null) this.showCommunity();
     else this.showAccount(i);
     this.refresh();
@@ -392,7 +471,7 @@ class Network {
         ["community", String(accounts.community[i])],
         ["over the threshold", judged],
         ["coordinated", accounts.coordinated[i] ? "yes" : "not noticed"],
-        ["linked with", count(new Set(this.neighbours[i]).size)],
+        ["linked with", count(this.neighbours(i).size)],
       ]),
       element("p", {}, element("a", { href: address }, "Its posts")),
     );
@@ -461,11 +540,13 @@ function connect(network) {
   const slider = byId("time");
   slider.max = slider.value = STEPS;
   slider.addEventListener("input", () => network.setMoment(Number(slider.value)));
+  slider.addEventListener("change", () => network.settle());
   let playing = null;
   const stop = () => {
     clearInterval(playing);
     playing = null;
     byId("play").textContent = "▶";
+    network.settle();
   };
   byId("play").addEventListener("click", () => {
     if (playing !== null) return stop();

@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 import pytest
 
 from storage.outbox import Alert
-from streams.alerts.webhook import SinkFailed, WebhookSink, sign
+from streams.alerts.sink import SinkFailed
+from streams.alerts.webhook import WebhookSink, sign
 from streams.errors import UsageError
 
 ALERT = Alert(7, "hashtag_surge", "tag:a", "#a: 60 posts in an hour", {"posts": ["x:1"]}, 2)

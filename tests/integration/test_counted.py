@@ -1,0 +1,83 @@
+"""What goes through posts is counted behind the page."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from hoaxwatch.web import site as module
+from hoaxwatch.web.guard import Access
+from hoaxwatch.web.site import Site
+from storage.database import Connection
+from streams.settings import read_settings
+
+
+@pytest.fixture
+def site(database: str) -> Site:
+    return Site(read_settings(), database, Access())
+
+
+def test_a_page_does_not_wait_and_the_next_one_has_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "WAIT_SECONDS", 0.05)
+    may_end, asked = threading.Event(), []
+
+    def ask(connection: Connection) -> int:
+        asked.append(connection)
+        assert may_end.wait(30)
+        return 7
+
+    assert site.counted("slow", ask) is None
+    assert site.counted("slow", ask) is None
+    assert len(asked) == 1  # one count, whoever asks
+    monkeypatch.setattr(module, "WAIT_SECONDS", 30.0)
+    may_end.set()
+    counted = site.counted("slow", ask)
+    assert counted is not None
+    assert counted.answer == 7
+    assert len(asked) == 1
+
+
+def test_an_answer_is_kept_for_a_while_and_an_old_one_shown_until_the_new_one_is_there(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter((1, 2))
+    may_end = threading.Event()
+
+    def ask(_: Connection) -> int:
+        answer = next(answers)
+        assert answer == 1 or may_end.wait(30)
+        return answer
+
+    monkeypatch.setattr(module, "KEPT_TIMES", 1e6)
+    first = site.counted("n", ask)
+    assert first is not None and first.answer == 1
+    assert site.counted("n", ask) is first
+    site._held["n"].until = 0.0
+    monkeypatch.setattr(module, "WAIT_SECONDS", 0.05)
+    assert site.counted("n", ask) is first
+    monkeypatch.setattr(module, "WAIT_SECONDS", 30.0)
+    may_end.set()
+    second = site.counted("n", ask)
+    assert second is not None and second.answer == 2
+    assert second.at > first.at
+
+
+def test_it_cannot_write_and_a_failure_is_told_and_forgotten(site: Site) -> None:
+    def write(connection: Connection) -> None:
+        connection.execute("TRUNCATE hoaxwatch.posts")
+
+    for _ in range(2):
+        with pytest.raises(Exception, match="read-only"):
+            site.counted("wrong", write)
+    counted = site.counted("wrong", lambda _: 3)
+    assert counted is not None and counted.answer == 3
+
+
+def test_old_questions_are_let_go(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "N_KEPT", 2)
+    for name in "abc":
+        site.counted(name, lambda _: 1)
+    assert list(site._held) == ["b", "c"]

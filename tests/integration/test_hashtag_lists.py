@@ -1,0 +1,69 @@
+"""The most used and the rising hashtags, found from the top of each day, are those that going
+through every row would give."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import product
+
+import pytest
+
+from storage import reads
+from storage.database import Connection, connect
+from storage.reads import Period
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+DAYS = 12
+
+#: How many posts a hashtag (a number) has on a day.
+WORLDS: dict[str, Callable[[random.Random, int, int], int]] = {
+    "skewed": lambda chance, tag, _: int(chance.paretovariate(0.8) * 40 / (tag + 1)),
+    "flat": lambda chance, *_: chance.randint(0, 3),
+    "ties": lambda *_: 5,
+    "a day each": lambda _, tag, day: 50 + tag % 7 if tag % DAYS == day else 0,
+    "few": lambda chance, tag, _: chance.randint(0, 9) if tag < 4 else 0,
+    "nothing": lambda *_: 0,
+}
+
+
+def fill(connection: Connection, world: str, seed: int) -> None:
+    """Day rows of 60 hashtags."""
+    chance = random.Random(seed)
+    connection.execute("TRUNCATE hoaxwatch.hashtag_trends")
+    with (
+        connection.cursor() as cursor,
+        cursor.copy("COPY hoaxwatch.hashtag_trends FROM STDIN") as copy,
+    ):
+        for day in range(DAYS):
+            at = START + timedelta(days=day)
+            for tag in range(60):
+                if posts := WORLDS[world](chance, tag, day):
+                    counted = (posts, posts, 0, 1, posts, 0, 0.5, 0.4, 0.6)
+                    copy.write_row((f"t{tag}", "day", at, *counted, at, at, 1))
+
+
+@pytest.mark.parametrize("first_depth", [1, 4])
+def test_they_are_those_of_all_rows(
+    database: str, monkeypatch: pytest.MonkeyPatch, first_depth: int
+) -> None:
+    monkeypatch.setattr(reads, "FIRST_DEPTH", first_depth)
+    monkeypatch.setattr(reads, "DEEPER", 2)
+    middle = Period(START + timedelta(days=3), START + timedelta(days=9))
+    periods = (Period(None, None), middle, Period(START + timedelta(days=60), None))
+    with connect(database) as connection:
+        for world, seed in product(WORLDS, range(2)):
+            fill(connection, world, seed)
+            for period, limit, rising in product(periods, (1, 7, 100), (False, True)):
+                found = reads.read_hashtags(connection, limit, *period, rising=rising)
+                whole = reads._read_hashtags(connection, limit, period, None, rising=rising)
+                assert found == whole, (world, seed, period, limit, rising)
+
+
+def test_frequent_hashtags_are_decided_without_reading_every_row(database: str) -> None:
+    with connect(database) as connection:
+        fill(connection, "skewed", 1)
+        leading = reads._read_leading(connection, 3, Period(None, None), 12)
+    assert leading.has_most
+    assert len(leading.may_be_most) < len(leading.seen) < 60
