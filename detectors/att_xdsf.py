@@ -30,7 +30,7 @@ from detectors.networks.files import (
     reading_tensors,
     write_model,
 )
-from detectors.networks.images import BACKBONES, SmallCnn, Vgg19
+from detectors.networks.images import BACKBONES, Backbone
 from detectors.networks.text import Bert, Characters, Given, frozen_states
 from detectors.occlusion import largest_first, texts_without_a_word
 from detectors.posts import PostVerdict, WholePost, post_hash
@@ -88,7 +88,7 @@ class Model(NamedTuple):
 
     config: Config
     network: AttXdsf
-    backbone: Vgg19 | SmallCnn
+    backbone: Backbone
     encoder: Encoder | None
 
 

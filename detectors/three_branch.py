@@ -24,7 +24,7 @@ from torch import Tensor
 from detectors.ensemble import PARTS, RULES, Ensemble
 from detectors.image.preprocess import for_imagenet, seen_region
 from detectors.networks.files import below, named, reading_tensors, write_model
-from detectors.networks.images import BACKBONES, SmallCnn, Vgg19
+from detectors.networks.images import BACKBONES, Backbone
 from detectors.networks.three_branch import (
     MAX_TAGS,
     MAX_WORDS,
@@ -53,13 +53,6 @@ from streams.records import Verdict
 FORMAT = 1
 #: What stands for the topic where the user names nothing else (Wang et al., section IV-B).
 TOPIC_TAGS = WANG_2020
-#: The branches of each network of the ensemble.
-BRANCHES_OF: Mapping[str, tuple[Branch, ...]] = {
-    "three_branch": ("image", "text", "tags"),
-    "image": ("image",),
-    "text": ("text",),
-    "tags": ("tags",),
-}
 #: Words, hashtags and places whose weight is looked into by `explain`.
 N_EXPLAINED = 5
 
@@ -94,7 +87,7 @@ class Model(NamedTuple):
 
     config: Config
     subwords: Subwords
-    backbone: Vgg19 | SmallCnn
+    backbone: Backbone
     networks: dict[str, ThreeBranch]
 
 
@@ -307,6 +300,7 @@ def prepare(post: WholePost, config: Config, maps: Maps | None) -> tuple[Prepare
     """A post as the branches read it, and why each that has nothing to read has not.
 
     missing: of "image", "text", "tags" and "ocr" (words in pictures, which are part of the text).
+    What the training posts had nothing of to read is "not_learnt".
     """
     missing = {}
     caption, overlaid = caption_of(post.content.text), post.overlaid or ""
@@ -328,7 +322,16 @@ def prepare(post: WholePost, config: Config, maps: Maps | None) -> tuple[Prepare
     tags = tags_of(post.content)[:MAX_TAGS]
     if not tags:
         missing["tags"] = "no_hashtags"
-    return Prepared(said, tags, maps), missing
+    prepared = Prepared(said, tags, maps)
+    if "three_branch" in config.networks:
+        learnt = config.networks["three_branch"].branches
+        missing |= {name: "not_learnt" for name in _parts(prepared) if name not in learnt}
+        prepared = Prepared(
+            said if "text" in learnt else (),
+            tags if "tags" in learnt else (),
+            maps if "image" in learnt else None,
+        )
+    return prepared, missing
 
 
 def _is_read(text: str, lang: str | None, config: Config) -> bool:
@@ -348,7 +351,7 @@ def _parts(prepared: Prepared) -> tuple[Branch, ...]:
     return tuple(name for name, is_there in there.items() if is_there)
 
 
-def maps_of(picture: SeenPicture, backbone: Vgg19 | SmallCnn) -> Maps:
+def maps_of(picture: SeenPicture, backbone: Backbone) -> Maps:
     """The maps of a picture that can be read, (C, height, width), by a backbone held fast."""
     assert picture.pixels is not None
     pixels = torch.from_numpy(for_imagenet(picture.pixels, backbone.side))

@@ -45,7 +45,7 @@ from detectors.encoder import DEFAULT_ENCODER, Encoder, read_encoder
 from detectors.evaluation import Bools, Floats
 from detectors.labels import LABELS, POSITIVE_CLASS
 from detectors.networks.att_xdsf import MODALITIES, WIDTH, AttXdsf, Fusion, Modality
-from detectors.networks.images import SmallCnn, Vgg19
+from detectors.networks.images import Backbone
 from detectors.networks.training import Ints, Schedule, Trained, logits_of, train_network
 from detectors.posts import WholePost
 from detectors.social.categories import FIELDS, Field, categories_of
@@ -89,7 +89,7 @@ class Given(NamedTuple):
     positive: Bools
     reader: TextReader
     encoder: Encoder | None
-    backbone: Vgg19 | SmallCnn
+    backbone: Backbone
 
     def lengths(self) -> list[int]:
         """How many tokens each post has."""

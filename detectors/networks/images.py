@@ -87,15 +87,17 @@ class SmallCnn(nn.Module):
         """Nothing to hold fast: it has learnt nothing before."""
 
 
+Backbone = Vgg19 | SmallCnn
+
 #: name -> network, with `n_channels` of its maps and the `side` of its input [pixels].
-BACKBONES: Mapping[str, type[Vgg19] | type[SmallCnn]] = {"vgg19": Vgg19, "small": SmallCnn}
+BACKBONES: Mapping[str, type[Backbone]] = {"vgg19": Vgg19, "small": SmallCnn}
 
 
 class ImageClassifier(nn.Module):
     """A backbone trained on pictures alone: mean over places, then one logit. Wang et al.'s first
     stage; afterwards the backbone is held fast."""
 
-    def __init__(self, backbone: Vgg19 | SmallCnn) -> None:
+    def __init__(self, backbone: Backbone) -> None:
         super().__init__()
         self.backbone = backbone
         self.dropout = nn.Dropout(0.5)
@@ -108,7 +110,7 @@ class ImageClassifier(nn.Module):
         return logits
 
 
-def load_image_weights(backbone: Vgg19 | SmallCnn, path: Path) -> None:
+def load_image_weights(backbone: Backbone, path: Path) -> None:
     """Published weights into a backbone: a `.safetensors` file, or torch's own of tensors alone.
 
     What belongs to the classifier behind the convolutions is passed over.
