@@ -36,7 +36,7 @@ from detectors.networks.three_branch import (
 )
 from detectors.occlusion import largest_first
 from detectors.posts import PostVerdict, SeenPicture, WholePost, caption_of, post_hash, tags_of
-from detectors.text.abstain import language_probability, stated_language
+from detectors.text.abstain import MIN_PROBABILITY, language_probability, stated_language
 from detectors.text.hashtags import WANG_2020
 from detectors.text.normalise import normalise, words
 from detectors.text.subwords import Subwords, WordVectors
@@ -317,7 +317,7 @@ def prepare(post: WholePost, config: Config, maps: Maps | None) -> tuple[Prepare
     said = (*words(normalise(caption)), *words(normalise(overlaid)))[:MAX_WORDS]
     if not said:
         missing["text"] = "empty"
-    elif config.languages and not _is_read(f"{caption} {overlaid}", post.content.lang, config):
+    elif config.languages and not _is_read(caption, overlaid, post.content.lang, config):
         said, missing["text"] = (), "language"
     tags = tags_of(post.content)[:MAX_TAGS]
     if not tags:
@@ -334,11 +334,16 @@ def prepare(post: WholePost, config: Config, maps: Maps | None) -> tuple[Prepare
     return prepared, missing
 
 
-def _is_read(text: str, lang: str | None, config: Config) -> bool:
+def _is_read(caption: str, overlaid: str, lang: str | None, config: Config) -> bool:
+    """Whether a post is in a language that was learnt: as stated, else its caption or the whole.
+
+    In lower case: pictures shout, and capitals are foreign to what identifies languages.
+    """
     stated = stated_language(lang)
     if stated is not None:
         return stated in config.languages
-    return language_probability(text, config.languages) >= 0.5
+    said = filter(str.strip, (caption.lower(), f"{caption} {overlaid}".lower()))
+    return any(language_probability(text, config.languages) >= MIN_PROBABILITY for text in said)
 
 
 def _parts(prepared: Prepared) -> tuple[Branch, ...]:

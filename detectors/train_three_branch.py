@@ -54,7 +54,7 @@ from detectors.three_branch import (
     prepare,
     save,
 )
-from detectors.train_tfidf import best_threshold, calibrated, fit_calibration
+from detectors.train_tfidf import calibrated, fit_calibration, middle_threshold
 from detectors.trained import Calibration
 from detectors.training import CannotTrain
 
@@ -144,7 +144,7 @@ def fit(
         ensemble=ensemble,
     )
     found = combined(scores, config.combine, ensemble)[validation]
-    threshold = best_threshold(positive[validation], np.nan_to_num(found, nan=0.0))
+    threshold = middle_threshold(positive[validation], np.nan_to_num(found, nan=0.0))
     config = msgspec.structs.replace(config, threshold=threshold)
     return Model(config, given.subwords, given.backbone, networks)
 
@@ -445,7 +445,12 @@ def main() -> None:
     parser.add_argument("--by", choices=("event", "image"), default="event", help="how to split")
     parser.add_argument("--no-ocr", action="store_true", help="do not read words in pictures")
     parser.add_argument("--cache", type=Path, help="where words in pictures are kept: a JSON file")
-    parser.add_argument("--image-weights", type=Path, help="published weights of VGG19")
+    parser.add_argument("--image-weights", type=Path, help="its weights, as torchvision has them")
+    parser.add_argument(
+        "--image-encoder",
+        choices=BACKBONES,
+        help="with --image-weights: vgg19, else small",
+    )
     parser.add_argument("--topic", nargs="+", default=TOPIC_TAGS, help="hashtags of the topic")
     parser.add_argument("--folds", type=int, default=3, help="of the ensemble; 0: on validation")
     parser.add_argument("--max-epochs", type=int, default=NETWORK.max_epochs)
@@ -461,7 +466,7 @@ def main() -> None:
     settings = Settings(
         topic_tags=tuple(given.topic),
         with_words_in_pictures=not given.no_ocr,
-        backbone="vgg19" if given.image_weights else "small",
+        backbone=given.image_encoder or ("vgg19" if given.image_weights else "small"),
         image_weights=given.image_weights,
         n_folds=given.folds,
         network=msgspec.structs.replace(NETWORK, max_epochs=given.max_epochs),

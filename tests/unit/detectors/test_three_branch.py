@@ -121,6 +121,24 @@ def test_texts_in_other_languages_have_no_voice(fitted: Model) -> None:
     assert found.missing["text"] == "language" and found.used == ("tags",)
 
 
+@pytest.mark.parametrize(
+    ("caption", "overlaid", "is_read"),
+    [
+        ("So beautiful at Long Wharf today", "CASH ENDS ON FRIDAY", True),
+        ("So beautiful at Long Wharf today", "DAS WASSER MACHT UNS KRANK", True),
+        ("", "THE WATER WAS POISONED BY THE MAYOR", True),
+        ("Das ist die geheime Heilung", "DAS WASSER MACHT UNS KRANK", False),
+    ],
+)
+def test_pictures_shout_in_the_language_of_their_caption(
+    fitted: Model, caption: str, overlaid: str, is_read: bool
+) -> None:
+    config = msgspec.structs.replace(fitted.config, languages=("en",))
+    detector = ThreeBranchDetector(fitted._replace(config=config))
+    (found,) = detector.score([post(caption, ("tag",), overlaid=overlaid, lang=None)])
+    assert ("text" in found.used) == is_read
+
+
 def test_it_explains_by_what_leaving_out_changes(detector: ThreeBranchDetector) -> None:
     whole = post("the secret cure is here", ("curenews",), (picture(1, True),), "exposed poison")
     found = dict(detector.explain(whole))

@@ -48,6 +48,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ("three_branch", ["ocr=false", "epochs=6", "combine=network"]),
         ("att_xdsf", ["text=characters", "fusion=concat", "epochs=10"]),
+        ("att_xdsf", ["text=characters", "fusion=concat", "epochs=10", "image_encoder=small_vit"]),
     ],
 )
 def test_trained_measured_and_shown_by_the_commands(
@@ -89,6 +90,7 @@ def test_three_branches_with_their_svm_learn_from_posts_without_pictures(
     [
         ("three_branch", ["--set", "combine=sum"], "setting combine has no 'sum'; there are"),
         ("att_xdsf", ["--set", "fusion=sum"], "setting fusion has no 'sum'; there are"),
+        ("att_xdsf", ["--set", "image_encoder=x"], "setting image_encoder has no 'x'; there are"),
         ("att_xdsf", ["--set", "modalities=text,sound"], "setting modalities has no 'sound'"),
         ("att_xdsf", ["--resume"], "leave --resume out"),
     ],
