@@ -53,7 +53,7 @@ def drawn_small() -> SmallVit:
     return network
 
 
-def test_published_names_and_shapes_are_ours_but_for_the_classifier(tmp_path: Path) -> None:
+def test_published_names_and_shapes_are_ours_but_for_the_classifier() -> None:
     with torch.device("meta"):
         own = {name: tuple(t.shape) for name, t in VitB16().state_dict().items()}
     assert own == {VitB16.own_name(n): s for n, s in PUBLISHED.items() if n not in CLASSIFIER}
