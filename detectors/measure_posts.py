@@ -35,7 +35,7 @@ from detectors.datasets.labelled import LabelledPost
 from detectors.datasets.whole import cached_reader, rows_of_split, whole_posts
 from detectors.encoder import read_encoder
 from detectors.ensemble import PARTS, RULES, fit_ensemble
-from detectors.evaluation import Bools, Floats
+from detectors.evaluation import Bools, Floats, auc
 from detectors.labels import POSITIVE_CLASS
 from detectors.multiclass import (
     accuracy,
@@ -60,6 +60,7 @@ from detectors.train_three_branch import (
     Settings,
     fit_network,
     network_logits,
+    out_of_fold_scores,
     part_scores,
     ready,
     sound_calibration,
@@ -112,6 +113,7 @@ class Task(NamedTuple):
         by_accuracy = measured(accuracy, labels, predicted, 2, drawn)
         by_mcc = measured(multiclass_mcc, labels, predicted, 2, drawn)
         false = scores_by_class(matrix)[1]
+        area, *area_interval = self._area(np.nan_to_num(scores, nan=0.0)[self.test])
         return {
             "n": len(labels),
             "no_voice": int(np.isnan(scores[self.test]).sum()),
@@ -119,11 +121,25 @@ class Task(NamedTuple):
             "accuracy_interval": [round(by_accuracy.low, 4), round(by_accuracy.high, 4)],
             "mcc": round(by_mcc.value, 4),
             "mcc_interval": [round(by_mcc.low, 4), round(by_mcc.high, 4)],
+            "auc": round(area, 4),
+            "auc_interval": [round(end, 4) for end in area_interval],
             "macro_f1": round(macro_f1_of(matrix), 4),
             "precision": round(false.precision, 4),
             "recall": round(false.recall, 4),
             "f1": round(false.f1, 4),
         }
+
+    def _area(self, scores: Floats, n_resamples: int = 1000) -> tuple[float, float, float]:
+        """The area under the curve of the test posts, and its interval over groups drawn anew."""
+        positive = self.positive[self.test]
+        group = np.unique(np.array(self.groups)[self.test], return_inverse=True)[1]
+        n_groups, random = int(group.max()) + 1, np.random.default_rng(0)
+        drawn = []
+        for _ in range(n_resamples):
+            times = np.bincount(random.integers(0, n_groups, n_groups), minlength=n_groups)
+            drawn.append(auc(positive, scores, times[group].astype(np.float64)))
+        low, high = np.percentile(drawn, [2.5, 97.5])
+        return auc(positive, scores), float(low), float(high)
 
 
 class Book:
@@ -237,7 +253,7 @@ def measure_three_branch(
         scores = _probabilities(own, task)
         book.write(name, task.measure(scores) | {"epoch": trained.epoch})
     if not book.has("ensemble svm"):
-        _measure_ensembles(task, given, logits, book)
+        _measure_ensembles(task, given, logits, settings, book)
     if not book.has("noOCR"):
         without = without_words(posts)
         bare = ready(without, task.positive, task.train, task.validation, task.groups, settings)
@@ -260,17 +276,22 @@ def _probabilities(logits: Floats, task: Task) -> Floats:
     return found
 
 
-def _measure_ensembles(task: Task, given: Given, logits: Mapping[str, Floats], book: Book) -> None:
+def _measure_ensembles(
+    task: Task, given: Given, logits: Mapping[str, Floats], settings: Settings, book: Book
+) -> None:
     calibrations = {
         name: sound_calibration(task.positive, own, task.validation) for name, own in logits.items()
     }
     scores = part_scores(given, logits, calibrations)
     svm = fit_ensemble(scores[task.validation], task.positive[task.validation])
     in_sample = fit_ensemble(scores[task.train], task.positive[task.train])
+    unseen = out_of_fold_scores(given, calibrations, task.train, task.validation, settings)
+    out_of_fold = fit_ensemble(unseen, task.positive[task.train])
     ways: dict[str, Callable[[dict[str, float]], float]] = {
         **{f"ensemble {name}": _over(rule) for name, rule in RULES.items()},
         "ensemble svm, in-sample": lambda own: in_sample.score(own)[0],
-        "ensemble svm": lambda own: svm.score(own)[0],
+        "ensemble svm, on validation": lambda own: svm.score(own)[0],
+        "ensemble svm": lambda own: out_of_fold.score(own)[0],
     }
     for name, way in ways.items():
         found = np.full(len(scores), np.nan)
@@ -404,11 +425,12 @@ def card_table(held: Row) -> str:
             name,
             interval(row, "accuracy"),
             interval(row, "mcc"),
+            interval(row, "auc"),
             *(f"{row[key]:.2f}" for key in ("macro_f1", "precision", "recall")),
         ]
         for name, row in held["rows"].items()
     ]
-    return table(["row", "accuracy", "MCC", "macro-F1", "precision", "recall"], rows)
+    return table(["row", "accuracy", "MCC", "AUC", "macro-F1", "precision", "recall"], rows)
 
 
 def main() -> None:
@@ -422,6 +444,7 @@ def main() -> None:
     parser.add_argument("--states", type=Path, help="where states of texts are kept")
     parser.add_argument("--batch", type=int)
     parser.add_argument("--max-epochs", type=int)
+    parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     torch.set_num_threads(1)
     started = time.monotonic()
@@ -436,7 +459,7 @@ def main() -> None:
     if given.data is None:
         parser.error("--data FOLDER is needed to measure")
     usual = NETWORK if what == "three-branch" else train_att_xdsf.NETWORK
-    chosen = {"batch": given.batch, "max_epochs": given.max_epochs}
+    chosen = {"batch": given.batch, "max_epochs": given.max_epochs, "seed": given.seed}
     schedule = msgspec.structs.replace(usual, **{k: v for k, v in chosen.items() if v})
     task = weibo(given.data) if what == "weibo" else mediaeval(given.data, given.by)
     book = Book(given.out, about(task, what, given.by, schedule), say)

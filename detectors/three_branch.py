@@ -24,7 +24,7 @@ from torch import Tensor
 from detectors.ensemble import PARTS, RULES, Ensemble
 from detectors.image.preprocess import for_imagenet, seen_region
 from detectors.networks.files import below, named, reading_tensors, write_model
-from detectors.networks.images import BACKBONES, SmallCnn, Vgg19
+from detectors.networks.images import BACKBONES, Backbone
 from detectors.networks.three_branch import (
     MAX_TAGS,
     MAX_WORDS,
@@ -36,7 +36,7 @@ from detectors.networks.three_branch import (
 )
 from detectors.occlusion import largest_first
 from detectors.posts import PostVerdict, SeenPicture, WholePost, caption_of, post_hash, tags_of
-from detectors.text.abstain import language_probability, stated_language
+from detectors.text.abstain import MIN_PROBABILITY, language_probability, stated_language
 from detectors.text.hashtags import WANG_2020
 from detectors.text.normalise import normalise, words
 from detectors.text.subwords import Subwords, WordVectors
@@ -53,13 +53,6 @@ from streams.records import Verdict
 FORMAT = 1
 #: What stands for the topic where the user names nothing else (Wang et al., section IV-B).
 TOPIC_TAGS = WANG_2020
-#: The branches of each network of the ensemble.
-BRANCHES_OF: Mapping[str, tuple[Branch, ...]] = {
-    "three_branch": ("image", "text", "tags"),
-    "image": ("image",),
-    "text": ("text",),
-    "tags": ("tags",),
-}
 #: Words, hashtags and places whose weight is looked into by `explain`.
 N_EXPLAINED = 5
 
@@ -94,7 +87,7 @@ class Model(NamedTuple):
 
     config: Config
     subwords: Subwords
-    backbone: Vgg19 | SmallCnn
+    backbone: Backbone
     networks: dict[str, ThreeBranch]
 
 
@@ -307,6 +300,7 @@ def prepare(post: WholePost, config: Config, maps: Maps | None) -> tuple[Prepare
     """A post as the branches read it, and why each that has nothing to read has not.
 
     missing: of "image", "text", "tags" and "ocr" (words in pictures, which are part of the text).
+    What the training posts had nothing of to read is "not_learnt".
     """
     missing = {}
     caption, overlaid = caption_of(post.content.text), post.overlaid or ""
@@ -323,19 +317,33 @@ def prepare(post: WholePost, config: Config, maps: Maps | None) -> tuple[Prepare
     said = (*words(normalise(caption)), *words(normalise(overlaid)))[:MAX_WORDS]
     if not said:
         missing["text"] = "empty"
-    elif config.languages and not _is_read(f"{caption} {overlaid}", post.content.lang, config):
+    elif config.languages and not _is_read(caption, overlaid, post.content.lang, config):
         said, missing["text"] = (), "language"
     tags = tags_of(post.content)[:MAX_TAGS]
     if not tags:
         missing["tags"] = "no_hashtags"
-    return Prepared(said, tags, maps), missing
+    prepared = Prepared(said, tags, maps)
+    if "three_branch" in config.networks:
+        learnt = config.networks["three_branch"].branches
+        missing |= {name: "not_learnt" for name in _parts(prepared) if name not in learnt}
+        prepared = Prepared(
+            said if "text" in learnt else (),
+            tags if "tags" in learnt else (),
+            maps if "image" in learnt else None,
+        )
+    return prepared, missing
 
 
-def _is_read(text: str, lang: str | None, config: Config) -> bool:
+def _is_read(caption: str, overlaid: str, lang: str | None, config: Config) -> bool:
+    """Whether a post is in a language that was learnt: as stated, else its caption or the whole.
+
+    In lower case: pictures shout, and capitals are foreign to what identifies languages.
+    """
     stated = stated_language(lang)
     if stated is not None:
         return stated in config.languages
-    return language_probability(text, config.languages) >= 0.5
+    said = filter(str.strip, (caption.lower(), f"{caption} {overlaid}".lower()))
+    return any(language_probability(text, config.languages) >= MIN_PROBABILITY for text in said)
 
 
 def _parts(prepared: Prepared) -> tuple[Branch, ...]:
@@ -348,7 +356,7 @@ def _parts(prepared: Prepared) -> tuple[Branch, ...]:
     return tuple(name for name, is_there in there.items() if is_there)
 
 
-def maps_of(picture: SeenPicture, backbone: Vgg19 | SmallCnn) -> Maps:
+def maps_of(picture: SeenPicture, backbone: Backbone) -> Maps:
     """The maps of a picture that can be read, (C, height, width), by a backbone held fast."""
     assert picture.pixels is not None
     pixels = torch.from_numpy(for_imagenet(picture.pixels, backbone.side))

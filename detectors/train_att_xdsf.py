@@ -45,13 +45,13 @@ from detectors.encoder import DEFAULT_ENCODER, Encoder, read_encoder
 from detectors.evaluation import Bools, Floats
 from detectors.labels import LABELS, POSITIVE_CLASS
 from detectors.networks.att_xdsf import MODALITIES, WIDTH, AttXdsf, Fusion, Modality
-from detectors.networks.images import SmallCnn, Vgg19
+from detectors.networks.images import BACKBONES, Backbone
 from detectors.networks.training import Ints, Schedule, Trained, logits_of, train_network
 from detectors.posts import WholePost
 from detectors.social.categories import FIELDS, Field, categories_of
 from detectors.text.normalise import PREPROCESSING, normalise
 from detectors.three_branch import Maps, maps_of
-from detectors.train_tfidf import best_threshold, calibrated
+from detectors.train_tfidf import calibrated, middle_threshold
 from detectors.train_three_branch import PICTURES, fit_backbone, sound_calibration
 from detectors.train_three_branch import Settings as BranchSettings
 from detectors.trained import Calibration
@@ -89,7 +89,7 @@ class Given(NamedTuple):
     positive: Bools
     reader: TextReader
     encoder: Encoder | None
-    backbone: Vgg19 | SmallCnn
+    backbone: Backbone
 
     def lengths(self) -> list[int]:
         """How many tokens each post has."""
@@ -114,7 +114,7 @@ def fit(
     config = msgspec.structs.replace(
         _config(given, settings),
         calibration=calibration,
-        threshold=best_threshold(positive[validation], scores),
+        threshold=middle_threshold(positive[validation], scores),
     )
     return Model(config, network, given.backbone, given.encoder)
 
@@ -239,7 +239,12 @@ def main() -> None:
     parser.add_argument("--modalities", nargs="+", choices=MODALITIES, default=MODALITIES)
     parser.add_argument("--text", choices=("frozen", "trained", "characters"), default=None)
     parser.add_argument("--encoder", default=DEFAULT_ENCODER, help="a name or a folder")
-    parser.add_argument("--image-weights", type=Path, help="published weights of VGG19")
+    parser.add_argument("--image-weights", type=Path, help="its weights, as torchvision has them")
+    parser.add_argument(
+        "--image-encoder",
+        choices=BACKBONES,
+        help="with --image-weights: vit_b_16, else small",
+    )
     given = parser.parse_args()
     torch.set_num_threads(1)
     labelled = read_posts(given.set, given.data / given.set)
@@ -255,7 +260,7 @@ def main() -> None:
         fusion=given.fusion,
         text=given.text or ("characters" if is_weibo else "frozen"),
         encoder=given.encoder,
-        backbone="vgg19" if given.image_weights else "small",
+        backbone=given.image_encoder or ("vit_b_16" if given.image_weights else "small"),
         image_weights=given.image_weights,
         fields=weibo_2017.FIELDS if is_weibo else FIELDS,
     )

@@ -18,6 +18,7 @@ from detectors.datasets.groups import groups_by_image
 from detectors.datasets.whole import AsDetector, rows_of_split, whole_posts
 from detectors.evaluation import Bools
 from detectors.networks.att_xdsf import MODALITIES, Fusion, Modality
+from detectors.networks.images import BACKBONES
 from detectors.networks.training import Ints, Schedule
 from detectors.posts import Part, PostDetector, Read, WholePost, parts_of
 from detectors.text.ocr import default_engine
@@ -30,8 +31,9 @@ class ThreeBranchSettings(NamedTuple):
     """What `--set` changes of `three_branch`; the defaults are those of Wang et al.
 
     combine: svm, mean, max, vote or network. folds: of the networks whose scores the SVM is fitted
-    on; 0: on validation posts. topic: hashtags whose mean vector is the topic. image_weights:
-    published weights of VGG19; "" trains a small network on the pictures of the posts.
+    on; 0: on validation posts. topic: hashtags whose mean vector is the topic. image_encoder,
+    image_weights: of `networks.images.BACKBONES`, and its weights as torchvision publishes them, by
+    default VGG19's; with neither a small network is trained on the pictures of the posts.
     """
 
     epochs: int = 100
@@ -40,13 +42,14 @@ class ThreeBranchSettings(NamedTuple):
     ocr: bool = True
     combine: str = "svm"
     folds: int = 3
+    image_encoder: str = ""
     image_weights: str = ""
     topic: tuple[str, ...] = three_branch.TOPIC_TAGS
 
 
 class AttXdsfSettings(NamedTuple):
     """What `--set` changes of `att_xdsf`. Zuo et al. train the encoder too (text=trained) and give
-    no rate, batch or epochs: those are ours."""
+    no rate, batch or epochs: those are ours. Weights of pictures are by default ViT-B/16's."""
 
     epochs: int = 20
     learning_rate: float = 1e-3
@@ -54,6 +57,7 @@ class AttXdsfSettings(NamedTuple):
     text: str = "trained"
     fusion: str = "attention"
     modalities: tuple[str, ...] = MODALITIES
+    image_encoder: str = ""
     image_weights: str = ""
 
 
@@ -68,7 +72,7 @@ def train_three_branch_posts(task: Task) -> dict[str, Any]:
         topic_tags=own.topic,
         languages=task.languages,
         with_words_in_pictures=own.ocr,
-        backbone="vgg19" if own.image_weights else "small",
+        backbone=_image_encoder(own, "vgg19"),
         image_weights=Path(own.image_weights) if own.image_weights else None,
         combine=cast(three_branch.Combine, own.combine),
         n_folds=own.folds,
@@ -98,7 +102,7 @@ def train_att_xdsf_posts(task: Task) -> dict[str, Any]:
         fusion=cast(Fusion, own.fusion),
         text=cast(att_xdsf.Kind, own.text),
         encoder=task.encoder,
-        backbone="vgg19" if own.image_weights else "small",
+        backbone=_image_encoder(own, "vit_b_16"),
         image_weights=Path(own.image_weights) if own.image_weights else None,
         trained_on=task.trained_on,
         network=_scheduled(train_att_xdsf.NETWORK, own, task.seed),
@@ -134,6 +138,13 @@ def _check(name: str, given: Sequence[str], known: Sequence[str]) -> None:
     """Raises: CannotTrain for a value of a setting that there is not."""
     if unknown := [value for value in given if value not in known]:
         raise CannotTrain(f"setting {name} has no {unknown[0]!r}; there are {', '.join(known)}")
+
+
+def _image_encoder(own: ThreeBranchSettings | AttXdsfSettings, usual: str) -> str:
+    """The network of pictures. usual: the paper's, where only weights are named."""
+    chosen = own.image_encoder or (usual if own.image_weights else "small")
+    _check("image_encoder", [chosen], list(BACKBONES))
+    return chosen
 
 
 def _scheduled(usual: Schedule, own: ThreeBranchSettings | AttXdsfSettings, seed: int) -> Schedule:

@@ -31,19 +31,17 @@ from detectors.image.preprocess import for_imagenet
 from detectors.labels import LABELS, POSITIVE_CLASS
 from detectors.networks.images import (
     BACKBONES,
+    Backbone,
     ImageClassifier,
-    SmallCnn,
-    Vgg19,
     load_image_weights,
 )
-from detectors.networks.three_branch import Inputs, Switches, ThreeBranch
+from detectors.networks.three_branch import Branch, Inputs, Switches, ThreeBranch
 from detectors.networks.training import Ints, Schedule, Trained, logits_of, train_network
 from detectors.posts import SeenPicture, WholePost, caption_of, tags_of
 from detectors.text.normalise import PREPROCESSING, normalise, words
 from detectors.text.ocr import default_engine
 from detectors.text.subwords import Subwords, WordVectors, learn_subwords
 from detectors.three_branch import (
-    BRANCHES_OF,
     FORMAT,
     TOPIC_TAGS,
     Combine,
@@ -56,8 +54,9 @@ from detectors.three_branch import (
     prepare,
     save,
 )
-from detectors.train_tfidf import best_threshold, calibrated, fit_calibration
+from detectors.train_tfidf import calibrated, fit_calibration, middle_threshold
 from detectors.trained import Calibration
+from detectors.training import CannotTrain
 
 Say = Callable[[str], None]
 
@@ -101,7 +100,7 @@ class Given(NamedTuple):
     groups: Sequence[int]
     subwords: Subwords
     vectors: WordVectors
-    backbone: Vgg19 | SmallCnn
+    backbone: Backbone
     topic: Tensor
 
     def lengths(self) -> list[int]:
@@ -120,22 +119,19 @@ def fit(
 ) -> Model:
     """A detector from labelled posts; posts that are neither train nor validation are not used.
 
-    positive: whether each is likely_false. groups: posts with a common number are in one fold.
+    positive: whether each is likely_false. groups: posts with a common number are in one fold. What
+    the posts cannot teach is left out (`networks_to_learn`). Raises: CannotTrain.
     """
     settings = settings or Settings()
     given = ready(posts, positive, train, validation, groups, settings)
     networks, logits = {}, {}
     used = np.concatenate([train, validation])
-    names = PARTS if settings.combine != "network" else ("three_branch",)
-    for name in names:
-        branches = settings.switches.branches if name == "three_branch" else BRANCHES_OF[name]
-        switches = msgspec.structs.replace(settings.switches, branches=branches)
+    for name, switches in networks_to_learn(given, train, validation, settings).items():
         network, trained = fit_network(given, switches, train, validation, settings)
         networks[name], logits[name] = network, network_logits(network, given, used)
         say(f"{name}: epoch {trained.epoch}, validation losses {trained.losses}")
     calibrations = {
-        name: sound_calibration(positive, own, _with_part(given, name, validation))
-        for name, own in logits.items()
+        name: sound_calibration(positive, own, validation) for name, own in logits.items()
     }
     scores = part_scores(given, logits, calibrations)
     ensemble = Ensemble(())
@@ -148,9 +144,38 @@ def fit(
         ensemble=ensemble,
     )
     found = combined(scores, config.combine, ensemble)[validation]
-    threshold = best_threshold(positive[validation], np.nan_to_num(found, nan=0.0))
+    threshold = middle_threshold(positive[validation], np.nan_to_num(found, nan=0.0))
     config = msgspec.structs.replace(config, threshold=threshold)
     return Model(config, given.subwords, given.backbone, networks)
+
+
+def networks_to_learn(
+    given: Given, train: Ints, validation: Ints, settings: Settings
+) -> dict[str, Switches]:
+    """The networks that these posts can teach, by name, each with its branches.
+
+    A branch is taught by posts of both classes that have something to read in it, and needs one
+    such post in validation. One that is not taught has no network of its own, and no part in the
+    three-branch network, where it would be noise. Raises: CannotTrain if none is taught.
+    """
+
+    def is_taught(branch: Branch) -> bool:
+        alone = Switches(branches=(branch,))
+        own = given.positive[_readable(given, alone, train)]
+        return len(set(own.tolist())) == 2 and len(_readable(given, alone, validation)) > 0
+
+    taught = tuple(branch for branch in settings.switches.branches if is_taught(branch))
+    if not taught:
+        named = ", ".join(settings.switches.branches)
+        raise CannotTrain(
+            f"no posts of both classes with anything to read ({named}): give posts with words, "
+            "hashtags or pictures in the train and the validation split"
+        )
+    found = {"three_branch": msgspec.structs.replace(settings.switches, branches=taught)}
+    if settings.combine != "network":
+        for branch in taught:
+            found[branch] = msgspec.structs.replace(settings.switches, branches=(branch,))
+    return found
 
 
 def ready(
@@ -172,17 +197,23 @@ def ready(
     subwords = learn_subwords(sentences, given=settings.subword_vectors)
     backbone = fit_backbone(posts, positive, train, validation, settings)
     config = _reading(settings)
+    maps = maps_of_posts(posts, backbone)
+    rows = [prepare(post, config, own)[0] for post, own in zip(posts, maps, strict=True)]
+    topic = torch.from_numpy(subwords.topic(settings.topic_tags))
+    vectors = WordVectors(subwords)
+    return Given(posts, rows, positive, groups, subwords, vectors, backbone, topic)
+
+
+def maps_of_posts(posts: Sequence[WholePost], backbone: Backbone) -> list[Maps | None]:
+    """The maps of each post's picture, each picture worked out once."""
     maps: dict[bytes, Maps] = {}
-    rows = []
+    found: list[Maps | None] = []
     for post in posts:
         picture = post.picture
         if picture is not None and picture.sha256 not in maps:
             maps[picture.sha256] = maps_of(picture, backbone)
-        own = None if picture is None else maps[picture.sha256]
-        rows.append(prepare(post, config, own)[0])
-    topic = torch.from_numpy(subwords.topic(settings.topic_tags))
-    vectors = WordVectors(subwords)
-    return Given(posts, rows, positive, groups, subwords, vectors, backbone, topic)
+        found.append(None if picture is None else maps[picture.sha256])
+    return found
 
 
 def fit_backbone(
@@ -191,7 +222,7 @@ def fit_backbone(
     train: Ints,
     validation: Ints,
     settings: Settings,
-) -> Vgg19 | SmallCnn:
+) -> Backbone:
     """The backbone, trained to tell pictures of likely_false posts from others by itself, then held
     fast. With given weights only its last block is trained. Each picture counts once; its label is
     that of most of its posts."""
@@ -349,20 +380,30 @@ def out_of_fold_scores(
 ) -> Floats:
     """(training posts, PARTS): scores by networks that saw no post of the same fold.
 
-    The vectors and the backbone are those of all training posts: only the networks are new.
+    Networks and backbone are new for each fold: a backbone knows the label of each picture that it
+    learnt from. The vectors of words, which know no labels, are those of all training posts.
     """
     labels = [LABELS[int(given.positive[i])] for i in train]
     folds = np.array(grouped_folds(labels, [given.groups[i] for i in train], settings.n_folds))
     scores = np.full((len(train), len(PARTS)), np.nan)
     for fold in range(settings.n_folds):
         rest, held = train[folds != fold], np.flatnonzero(folds == fold)
-        for place, name in enumerate(PARTS):
-            branches = BRANCHES_OF[name]
-            switches = msgspec.structs.replace(settings.switches, branches=branches)
-            network, _ = fit_network(given, switches, rest, validation, settings)
-            logits = network_logits(network, given, train[held])[train[held]]
-            scores[held, place] = calibrated(logits, calibrations[name])
+        own = _seen_anew(given, rest, validation, settings)
+        for name, switches in networks_to_learn(own, rest, validation, settings).items():
+            if name not in calibrations:
+                continue
+            network, _ = fit_network(own, switches, rest, validation, settings)
+            logits = network_logits(network, own, train[held])[train[held]]
+            scores[held, PARTS.index(name)] = calibrated(logits, calibrations[name])
     return scores
+
+
+def _seen_anew(given: Given, train: Ints, validation: Ints, settings: Settings) -> Given:
+    """The same posts, their pictures seen by a backbone that learnt from these rows alone."""
+    backbone = fit_backbone(given.posts, given.positive, train, validation, settings)
+    maps = maps_of_posts(given.posts, backbone)
+    rows = [row._replace(maps=own) for row, own in zip(given.rows, maps, strict=True)]
+    return given._replace(rows=rows, backbone=backbone)
 
 
 def _reading(settings: Settings) -> Config:
@@ -396,10 +437,6 @@ def _readable(given: Given, switches: Switches, rows: Ints) -> Ints:
     return np.array([i for i in rows.tolist() if reads(given.rows[i])], dtype=np.int64)
 
 
-def _with_part(given: Given, name: str, rows: Ints) -> Ints:
-    return _readable(given, Switches(branches=BRANCHES_OF[name]), rows)
-
-
 def main() -> None:
     """The command line of the module's docstring."""
     parser = argparse.ArgumentParser(description="Train the three_branch detector.")
@@ -408,7 +445,12 @@ def main() -> None:
     parser.add_argument("--by", choices=("event", "image"), default="event", help="how to split")
     parser.add_argument("--no-ocr", action="store_true", help="do not read words in pictures")
     parser.add_argument("--cache", type=Path, help="where words in pictures are kept: a JSON file")
-    parser.add_argument("--image-weights", type=Path, help="published weights of VGG19")
+    parser.add_argument("--image-weights", type=Path, help="its weights, as torchvision has them")
+    parser.add_argument(
+        "--image-encoder",
+        choices=BACKBONES,
+        help="with --image-weights: vgg19, else small",
+    )
     parser.add_argument("--topic", nargs="+", default=TOPIC_TAGS, help="hashtags of the topic")
     parser.add_argument("--folds", type=int, default=3, help="of the ensemble; 0: on validation")
     parser.add_argument("--max-epochs", type=int, default=NETWORK.max_epochs)
@@ -424,7 +466,7 @@ def main() -> None:
     settings = Settings(
         topic_tags=tuple(given.topic),
         with_words_in_pictures=not given.no_ocr,
-        backbone="vgg19" if given.image_weights else "small",
+        backbone=given.image_encoder or ("vgg19" if given.image_weights else "small"),
         image_weights=given.image_weights,
         n_folds=given.folds,
         network=msgspec.structs.replace(NETWORK, max_epochs=given.max_epochs),

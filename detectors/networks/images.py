@@ -1,4 +1,4 @@
-"""What turns pixels into feature maps: VGG19 as published, and a small network for CPUs."""
+"""What turns pixels into feature maps: VGG19 and ViT-B/16 as published, and small ones for CPUs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from detectors.detector import DetectorUnusable
+from detectors.networks.vit import SmallVit, VitB16
 
 #: Channels of each block of VGG19 and how many convolutions it has.
 _VGG19 = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))
@@ -55,6 +56,11 @@ class Vgg19(nn.Module):
         for i, layer in enumerate(self.features):
             layer.requires_grad_(i >= first)
 
+    @staticmethod
+    def own_name(published: str) -> str | None:
+        """Our name of one of torchvision's tensors; None for those of its classifier."""
+        return published if published.startswith("features.") else None
+
 
 class SmallCnn(nn.Module):
     """Four convolutions of 3 x 3 with batch normalisation and pooling; for CPUs, from scratch.
@@ -86,16 +92,25 @@ class SmallCnn(nn.Module):
     def train_last_block_only(self) -> None:
         """Nothing to hold fast: it has learnt nothing before."""
 
+    own_name = staticmethod(Vgg19.own_name)
+
+
+Backbone = Vgg19 | SmallCnn | VitB16 | SmallVit
 
 #: name -> network, with `n_channels` of its maps and the `side` of its input [pixels].
-BACKBONES: Mapping[str, type[Vgg19] | type[SmallCnn]] = {"vgg19": Vgg19, "small": SmallCnn}
+BACKBONES: Mapping[str, type[Backbone]] = {
+    "vgg19": Vgg19,
+    "vit_b_16": VitB16,
+    "small": SmallCnn,
+    "small_vit": SmallVit,
+}
 
 
 class ImageClassifier(nn.Module):
     """A backbone trained on pictures alone: mean over places, then one logit. Wang et al.'s first
     stage; afterwards the backbone is held fast."""
 
-    def __init__(self, backbone: Vgg19 | SmallCnn) -> None:
+    def __init__(self, backbone: Backbone) -> None:
         super().__init__()
         self.backbone = backbone
         self.dropout = nn.Dropout(0.5)
@@ -108,10 +123,10 @@ class ImageClassifier(nn.Module):
         return logits
 
 
-def load_image_weights(backbone: Vgg19 | SmallCnn, path: Path) -> None:
+def load_image_weights(backbone: Backbone, path: Path) -> None:
     """Published weights into a backbone: a `.safetensors` file, or torch's own of tensors alone.
 
-    What belongs to the classifier behind the convolutions is passed over.
+    What belongs to the classifier behind it is passed over.
     Raises ImageWeightsUnusable.
     """
     try:
@@ -119,8 +134,8 @@ def load_image_weights(backbone: Vgg19 | SmallCnn, path: Path) -> None:
             tensors = load_file(path)
         else:
             tensors = torch.load(path, map_location="cpu", weights_only=True)
-        kept = {key: value for key, value in tensors.items() if key.startswith("features.")}
-        backbone.load_state_dict(kept)
+        named = {backbone.own_name(key): value for key, value in tensors.items()}
+        backbone.load_state_dict({key: value for key, value in named.items() if key is not None})
     except OSError as error:
         raise ImageWeightsUnusable(f"{path} cannot be opened ({error.strerror})") from error
     except (SafetensorError, UnpicklingError, RuntimeError, AttributeError, EOFError) as error:

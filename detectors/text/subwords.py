@@ -11,8 +11,10 @@ take such vectors for hashtags and words.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from struct import error as StructError
 from typing import NamedTuple
@@ -120,9 +122,12 @@ def learn_subwords(
 
     given: a `.bin` file as fastText publishes them; then width and buckets are its own, and it must
     have pieces of MIN_PIECE to MAX_PIECE. Same sentences and seed, same machine: same vectors.
-    Cost: 10 s of one core for 10,000 tweets. gensim is needed here only.
+    Cost: 10 s of one core for 10,000 tweets. gensim is needed here only. Where no word occurs twice
+    there is nothing to learn: all vectors are 0.
     Raises SubwordsUnavailable.
     """
+    if given is None and max(Counter(chain(*sentences)).values(), default=0) < 2:
+        return Subwords(np.zeros((n_buckets, width), dtype=np.float32))
     try:
         from gensim.models.fasttext import FastText, load_facebook_model
     except ModuleNotFoundError as error:

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 import torch
 
+from detectors import train_three_branch
 from detectors.ensemble import PARTS, RULES
 from detectors.image.decode import Limits
+from detectors.networks.images import Backbone
 from detectors.networks.three_branch import Inputs, Switches
-from detectors.networks.training import Schedule
-from detectors.posts import look_at
+from detectors.networks.training import Ints, Schedule
+from detectors.posts import WholePost, look_at
 from detectors.text.ocr import Line, Reading
 from detectors.three_branch import Model, ThreeBranchDetector, load, save
 from detectors.train_three_branch import (
@@ -27,6 +29,7 @@ from detectors.train_three_branch import (
     ready,
 )
 from detectors.trained import BrokenWeights, Calibration, sigmoid
+from detectors.training import CannotTrain
 from tests.unit.detectors.image.pictures import black_png, encoded, photo, poster
 from tests.unit.detectors.invented_posts import picture, post, posts_with_labels, rows
 
@@ -116,6 +119,24 @@ def test_texts_in_other_languages_have_no_voice(fitted: Model) -> None:
     german = post("das ist die geheime Heilung", ("curenews",), lang="de")
     (found,) = detector.score([german])
     assert found.missing["text"] == "language" and found.used == ("tags",)
+
+
+@pytest.mark.parametrize(
+    ("caption", "overlaid", "is_read"),
+    [
+        ("So beautiful at Long Wharf today", "CASH ENDS ON FRIDAY", True),
+        ("So beautiful at Long Wharf today", "DAS WASSER MACHT UNS KRANK", True),
+        ("", "THE WATER WAS POISONED BY THE MAYOR", True),
+        ("Das ist die geheime Heilung", "DAS WASSER MACHT UNS KRANK", False),
+    ],
+)
+def test_pictures_shout_in_the_language_of_their_caption(
+    fitted: Model, caption: str, overlaid: str, is_read: bool
+) -> None:
+    config = msgspec.structs.replace(fitted.config, languages=("en",))
+    detector = ThreeBranchDetector(fitted._replace(config=config))
+    (found,) = detector.score([post(caption, ("tag",), overlaid=overlaid, lang=None)])
+    assert ("text" in found.used) == is_read
 
 
 def test_it_explains_by_what_leaving_out_changes(detector: ThreeBranchDetector) -> None:
@@ -271,6 +292,67 @@ def test_the_ensemble_is_fitted_on_scores_of_posts_that_were_not_seen() -> None:
     scores = out_of_fold_scores(given, plain, train, validation, own)
     assert scores.shape == (len(train), 4)
     assert np.isnan(scores[:, 1]).any() and np.isfinite(scores[:, 0]).all()
+
+
+def without(branch: str, whole: WholePost) -> WholePost:
+    if branch == "image":
+        return whole._replace(pictures=())
+    if branch == "tags":
+        return whole._replace(content=msgspec.structs.replace(whole.content, hashtags=()))
+    return whole._replace(content=msgspec.structs.replace(whole.content, text=""), overlaid="")
+
+
+@pytest.mark.parametrize("branch", ["image", "text", "tags"])
+@pytest.mark.parametrize("n_folds", [0, 2])
+def test_a_branch_that_no_post_teaches_is_left_out(branch: str, n_folds: int) -> None:
+    posts, positive = posts_with_labels(60)
+    posts = [without(branch, whole) for whole in posts]
+    train, validation, _ = rows(60)
+    settings = replace(
+        QUICK, n_folds=n_folds, network=Schedule(max_epochs=1), pictures=Schedule(max_epochs=1)
+    )
+    model = fit(posts, positive, train, validation, range(60), settings)
+    others = {"image", "text", "tags"} - {branch}
+    assert set(model.networks) == {"three_branch", *others}
+    assert set(model.config.networks["three_branch"].branches) == others
+    whole = post("the secret cure", ("curenews",), (picture(1, True),), "exposed poison")
+    detector = ThreeBranchDetector(model)
+    (found,) = detector.score([whole])
+    assert set(found.used) == others and found.missing == {branch: "not_learnt"}
+    assert found.verdict.score == detector.score([without(branch, whole)])[0].verdict.score
+
+
+def test_posts_that_teach_nothing_are_named() -> None:
+    posts, positive = posts_with_labels(20)
+    empty = [post("", post_id=str(i)) for i in range(20)]
+    train, validation, _ = rows(20)
+    with pytest.raises(CannotTrain, match="no posts of both classes with anything to read"):
+        fit(empty, positive, train, validation, range(20), QUICK)
+    only_false = train[positive[train]]
+    with pytest.raises(CannotTrain):
+        fit(posts, positive, only_false, validation, range(20), QUICK)
+
+
+def test_each_fold_sees_pictures_with_a_backbone_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    posts, positive = posts_with_labels(60)
+    train, validation, _ = rows(60)
+    settings = replace(
+        QUICK, n_folds=3, network=Schedule(max_epochs=1), pictures=Schedule(max_epochs=1)
+    )
+    given = ready(posts, positive, train, validation, range(60), settings)
+    learnt_from: list[set[int]] = []
+
+    def spy(posts: object, positive: object, train: Ints, *others: object) -> Backbone:
+        learnt_from.append(set(train.tolist()))
+        return given.backbone
+
+    monkeypatch.setattr(train_three_branch, "fit_backbone", spy)
+    out_of_fold_scores(given, {"three_branch": Calibration(1.0, 0.0)}, train, validation, settings)
+    assert len(learnt_from) == 3
+    held = [set(train.tolist()) - own for own in learnt_from]
+    assert set.union(*held) == set(train.tolist()) and sum(map(len, held)) == len(train)
 
 
 def test_one_network_alone_can_be_fitted() -> None:

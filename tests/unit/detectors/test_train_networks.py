@@ -48,6 +48,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ("three_branch", ["ocr=false", "epochs=6", "combine=network"]),
         ("att_xdsf", ["text=characters", "fusion=concat", "epochs=10"]),
+        ("att_xdsf", ["text=characters", "fusion=concat", "epochs=10", "image_encoder=small_vit"]),
     ],
 )
 def test_trained_measured_and_shown_by_the_commands(
@@ -70,11 +71,26 @@ def test_trained_measured_and_shown_by_the_commands(
     assert cli.run(["models", "verify", str(out)]) == OK
 
 
+def test_three_branches_with_their_svm_learn_from_posts_without_pictures(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [json.loads(line) | {"images": []} for line in data.read_text().splitlines()]
+    bare = tmp_path / "bare.jsonl"
+    bare.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    out = tmp_path / "weights"
+    train = ["train", "three_branch", "--data", str(bare), "--out", str(out), "--small"]
+    assert cli.run([*train, "--set", "ocr=false", "--set", "epochs=4", "--set", "folds=2"]) == OK
+    config = json.loads((out / "config.json").read_text("utf-8"))
+    assert set(config["networks"]) == {"three_branch", "text", "tags"}
+    assert cli.run(["models", "verify", str(out)]) == OK
+
+
 @pytest.mark.parametrize(
     ("name", "words", "said"),
     [
         ("three_branch", ["--set", "combine=sum"], "setting combine has no 'sum'; there are"),
         ("att_xdsf", ["--set", "fusion=sum"], "setting fusion has no 'sum'; there are"),
+        ("att_xdsf", ["--set", "image_encoder=x"], "setting image_encoder has no 'x'; there are"),
         ("att_xdsf", ["--set", "modalities=text,sound"], "setting modalities has no 'sound'"),
         ("att_xdsf", ["--resume"], "leave --resume out"),
     ],

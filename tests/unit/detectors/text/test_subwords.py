@@ -87,3 +87,9 @@ def test_a_megabyte_is_cut_and_surrogates_are_no_error(learnt: Subwords) -> None
     assert len(pieces("x" * 1_000_000)) < 500
     assert np.isfinite(learnt.vector("\ud800abc")).all()
     assert WordVectors(learnt).of([]).shape == (0, 16)
+
+
+@pytest.mark.parametrize("sentences", [[], [[], []], [["once", "each"]]])
+def test_where_no_word_occurs_twice_all_vectors_are_0(sentences: list[list[str]]) -> None:
+    learnt = learn_subwords(sentences, width=8, n_buckets=50)
+    assert learnt.table.shape == (50, 8) and not learnt.vector("once").any()
