@@ -116,6 +116,7 @@ def judged(database: str, month: Simulated, weights: Path, *, ocr: bool) -> Judg
 
 
 @pytest.mark.slow
+@pytest.mark.first_server
 @pytest.mark.timeout(900)
 def test_with_ocr_the_month_s_hidden_claims_are_found_and_without_it_they_are_not(
     database: str, month: Simulated, weights: Path
