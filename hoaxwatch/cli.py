@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.metadata import version
@@ -177,5 +178,7 @@ def _with_hint(message: str) -> str:
 
 
 def _failed(message: str, code: int) -> int:
+    with suppress(BrokenPipeError):  # `main` sees to that
+        sys.stdout.flush()  # what was said before comes before it, also in a file
     notes.print(f"hoaxwatch: {message}", markup=False, soft_wrap=True)
     return code

@@ -99,6 +99,20 @@ LEFT JOIN hoaxwatch.content_verdict v USING (platform, root_id)
 ORDER BY l.labelled_at DESC, l.platform, l.root_id, l.labelled_by
 """
 
+# What stands of a root that was never seen itself is known of its shares; its account is not.
+_DECIDED = """
+SELECT l.platform, l.root_id AS post_id, c.text,
+       CASE WHEN v.likely_false THEN 'likely_false' ELSE 'likely_true' END AS label, c.lang,
+       hoaxwatch.pseudonym(k.key, o.platform, o.author_id) AS author_id, o.posted_at
+FROM (SELECT DISTINCT platform, root_id FROM hoaxwatch.labels) l
+CROSS JOIN hoaxwatch.pseudonym_key k
+JOIN hoaxwatch.content c USING (platform, root_id)
+JOIN hoaxwatch.content_verdict v USING (platform, root_id)
+LEFT JOIN hoaxwatch.posts o ON o.platform = l.platform AND o.post_id = l.root_id
+WHERE v.state = 'labelled' AND v.likely_false IS NOT NULL
+ORDER BY l.platform, l.root_id
+"""
+
 _TALLIES = """
 SELECT array_agg(n.times ORDER BY n.place) AS counts, v.score >= p.threshold, v.likely_false
 FROM (
@@ -183,6 +197,12 @@ def sample_posts(
 def read_labels(connection: psycopg.Connection) -> list[dict[str, Any]]:
     """All labels, the latest first, with the text and the score of the detector in force."""
     return connection.cursor(row_factory=dict_row).execute(_LIST).fetchall()
+
+
+def read_decided(connection: psycopg.Connection) -> list[dict[str, Any]]:
+    """Each content of which most people say the same, once, as a row of a data set; its account is
+    a pseudonym."""
+    return connection.cursor(row_factory=dict_row).execute(_DECIDED).fetchall()
 
 
 def read_labels_of(

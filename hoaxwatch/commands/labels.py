@@ -131,7 +131,10 @@ def list_(
     as_json: options.Json = False,
     as_csv: options.Csv = False,
 ) -> None:
-    """All labels, the latest first. --csv is a data set: text, label, and the detector's score."""
+    """All labels, the latest first: who gave which, beside the detector's score.
+
+    What `train` and `evaluate` read is written by labels export.
+    """
     output = output_of(as_json, as_csv)
     with connected(settings_of(project, database)) as connection:
         rows = labels.read_labels(connection)
@@ -144,6 +147,24 @@ def list_(
         Column("note", lambda row: row["note"] or ""),
     ]
     show_rows(rows, output, columns, "Labels", "no labels yet: hoaxwatch labels sample")
+
+
+@app.command()
+def export(project: options.Project = None, database: options.Database = None) -> None:
+    """Print what was decided as a data set, as CSV, for `train --data` and `evaluate --data`.
+
+    One row per text, however many people labelled it: what most of them say. Ties and what is
+    unsure are left out. Accounts are pseudonyms, so that no account is in two splits.
+    """
+    with connected(settings_of(project, database)) as connection:
+        rows = labels.read_decided(connection)
+    if not rows:
+        raise UsageError("nothing is decided yet: hoaxwatch labels sample draws posts to label")
+    writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        posted_at = row["posted_at"]
+        writer.writerow({**row, "posted_at": posted_at.isoformat() if posted_at else ""})
 
 
 @app.command()

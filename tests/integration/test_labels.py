@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from detectors.datasets.prepared import read_posts_file
 from hoaxwatch import cli
 from storage.database import Connection, connect
 from tests.samples import write_samples
@@ -123,6 +124,15 @@ def test_several_people_label_the_same_posts_blind(
     assert found["fleiss_kappa"] == pytest.approx(0.6)
     left = answer(capsys, "labels", "sample", "-n", "6", "--seed", "4", "--by", "ann", *at)
     assert [post["post_id"] for post in csv.DictReader(io.StringIO(left))] == [posts[5]["post_id"]]
+    decided = list(csv.DictReader(io.StringIO(answer(capsys, "labels", "export", *at))))
+    assert [(row["post_id"], row["label"]) for row in decided] == sorted(
+        (post["post_id"], "likely_true" if place % 2 else "likely_false")
+        for place, post in enumerate(posts[1:5], 1)
+    ), "of the first, one says this and one that"
+    assert all(len(row["author_id"]) == 16 and row["posted_at"] for row in decided)
+    written = tmp_path / "decided.csv"
+    written.write_text(answer(capsys, "labels", "export", *at), encoding="utf-8")
+    assert [post.label for post in read_posts_file(written)] == [row["label"] for row in decided]
     listed = json.loads(answer(capsys, "labels", "list", "--json", *at))
     assert len(listed) == 10
     assert all(row["text"] and row["score"] is not None for row in listed)
