@@ -3,6 +3,7 @@ markup."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from hoaxwatch import cli
+from hoaxwatch.simulate import simulate
 from hoaxwatch.web.app import build_app
 from hoaxwatch.web.guard import Access
 from storage.alerts import AlertLine, tell_alerts
@@ -44,11 +46,15 @@ class Project:
 
 @contextmanager
 def small_project(server: Server, folder: Path) -> Iterator[Project]:
-    """Some hundred posts of five days that tfidf judged."""
+    """Some hundred posts of five days that tfidf judged; with HOAXWATCH_TEST_MONTH those of an
+    invented month."""
     with pytest.MonkeyPatch.context() as patch, server.new_database() as dsn:
         patch.setenv("HOAXWATCH_CONFIG", str(folder / "none.toml"))
         patch.setenv("HOAXWATCH_CLUSTER_MIN_USERS", "5")
-        files = [str(path) for path in write_samples(folder / "posts", seed=2)]
+        paths = write_samples(folder / "posts", seed=2)
+        if os.environ.get("HOAXWATCH_TEST_MONTH"):
+            paths = simulate(folder / "month", seed=2, n_posts=10_000, with_tables=False).paths
+        files = [str(path) for path in paths]
         assert cli.run(["run", *files, "--detector", "tfidf", "--database", dsn]) == 0
         settings = read_settings(detector="tfidf", project="study")
         with connect(dsn) as connection:
@@ -111,5 +117,5 @@ def named(project: Project) -> dict[str, str]:
             f" AND hashtags @> ARRAY['{tag}'] AND kind = 'original' ORDER BY 1 LIMIT 1",
         )[0][0]
         author = rows(connection, "SELECT min(platform || ':' || author_id) FROM hoaxwatch.posts")
-        alert = rows(connection, "SELECT min(alert_id) FROM mart.alerts")
+        alert = rows(connection, "SELECT max(alert_id) FROM mart.alerts")
     return {"tag": tag, "post": post, "account": author[0][0], "alert": str(alert[0][0])}

@@ -154,7 +154,7 @@ def test_the_network_is_moved_through(tab: Watched, site: tuple[str, Project]) -
     page = tab.open("/network")
     box = page.locator("#network[data-ready=yes]")
     box.wait_for()
-    said = page.locator("#said").inner_text()
+    said = page.locator("#said").inner_text().replace(",", "")
     found = re.search(r"Showing (\d+) of \d+ accounts and (\d+) of \d+ links", said)
     assert found is not None, said
     whole = (box.get_attribute("data-accounts"), box.get_attribute("data-links"))
