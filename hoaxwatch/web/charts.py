@@ -154,8 +154,9 @@ def draw_lineages(clusters: Sequence[ClusterRow], events: Sequence[EventRow]) ->
     lanes = _lanes(clusters)
     windows = sorted({row.window_start for row in clusters if row.lineage in lanes})
     place = {start: i for i, start in enumerate(windows)}
-    left = 190
-    step = (RIGHT - left) / max(len(windows), 1)
+    # half a lane on both sides, so that the largest disc has room
+    left = 190 + LANE / 2
+    step = (RIGHT - LANE / 2 - left) / max(len(windows), 1)
     largest = max((row.n_users for row in clusters if row.lineage in lanes), default=1)
     at: dict[tuple[str, datetime], tuple[float, float]] = {}
     discs, lines, arcs, names = [], [], [], []
@@ -183,7 +184,7 @@ def draw_lineages(clusters: Sequence[ClusterRow], events: Sequence[EventRow]) ->
         names.append(
             f'<text class="lane" x="4" y="{y + 4:g}">{escape(_cut(name, 18))}'
             f"<title>{escape(name)}</title></text>"
-            f'<text class="axis" x="{left - 12}" y="{y + 4:g}" text-anchor="end">'
+            f'<text class="axis" x="178" y="{y + 4:g}" text-anchor="end">'
             f"{max(row.n_users for row in rows):,}</text>"
         )
     for event in events:
@@ -198,7 +199,8 @@ def draw_lineages(clusters: Sequence[ClusterRow], events: Sequence[EventRow]) ->
     height = 22 + LANE * len(lanes) + 12
     ticks = [
         f'<path class="grid" d="M{left + i * step:.5g} 4V{height - 20}"/>'
-        f'<text class="axis" x="{left + i * step + 2:.5g}" y="{height - 6}">{escape(label)}</text>'
+        f'<text class="axis" x="{left + i * step:.5g}" y="{height - 6}" text-anchor="middle">'
+        f"{escape(label)}</text>"
         for i, label in day_ticks(windows, 8)
     ]
     said = f"{len(lanes)} lineages of clusters over {len(windows)} windows"
