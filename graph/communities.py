@@ -21,7 +21,6 @@ from typing import Any, Literal
 import igraph
 import infomap as infomap_package
 import numpy as np
-from infomap._infomap import InfomapWrapper_getModules
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
@@ -237,8 +236,7 @@ def infomap(
         engine.add_links(np.column_stack([source, target, weight]).astype(np.float64))
         core = engine._core
         core.run(_infomap_arguments(seed, n_trials, directed))
-        # {node: module, 1 to n_users}; the package's own method asks for one node after the other
-        modules = InfomapWrapper_getModules(core._im, 1, False).asdict()
+        modules = dict(core.getModules(1, False))  # {node: module, 1 to n_users}
         labels[np.fromiter(modules.keys(), np.int64)] = np.fromiter(modules.values(), np.int64)
         codelength = round(core.codelength(), QUALITY_DECIMALS)
         if _is_large(network):

@@ -832,14 +832,19 @@ def read_server_version(connection: psycopg.Connection) -> str:
     return str(row[0]).split()[0]
 
 
+# what stands beside the posts
+_WAITING = (
+    "(SELECT count(*) FROM hoaxwatch.quarantine) AS quarantined,"
+    " (SELECT count(*) FROM hoaxwatch.tombstones) AS tombstones,"
+    " (SELECT count(*) FROM hoaxwatch.dirty_buckets) AS dirty_buckets"
+)
+
+
 def read_waiting(connection: psycopg.Connection) -> WaitingCounts:
     """What waits or was put aside; goes through no posts."""
     cursor = connection.cursor(row_factory=class_row(WaitingCounts))
     row = cursor.execute(
-        "SELECT EXISTS (SELECT FROM hoaxwatch.posts) AS has_posts,"
-        " (SELECT count(*) FROM hoaxwatch.quarantine) AS quarantined,"
-        " (SELECT count(*) FROM hoaxwatch.tombstones) AS tombstones,"
-        " (SELECT count(*) FROM hoaxwatch.dirty_buckets) AS dirty_buckets"
+        f"SELECT EXISTS (SELECT FROM hoaxwatch.posts) AS has_posts, {_WAITING}"
     ).fetchone()
     assert row is not None
     return row
@@ -868,10 +873,8 @@ def read_counts(connection: psycopg.Connection) -> StoredCounts:
         "SELECT p.*, (SELECT count(*) FROM hoaxwatch.content) AS contents,"
         " (SELECT count(*) FROM hoaxwatch.authors) AS authors,"
         " (SELECT count(DISTINCT hashtag) FROM hoaxwatch.content_hashtags) AS hashtags,"
-        " (SELECT count(*) FROM hoaxwatch.quarantine) AS quarantined,"
-        " (SELECT count(*) FROM hoaxwatch.tombstones) AS tombstones,"
-        " (SELECT count(*) FROM hoaxwatch.dirty_buckets) AS dirty_buckets"
-        " FROM (SELECT count(*) AS posts, count(*) FILTER (WHERE kind = 'share') AS shares,"
+        f" {_WAITING} FROM"
+        " (SELECT count(*) AS posts, count(*) FILTER (WHERE kind = 'share') AS shares,"
         " min(posted_at) AS first_posted_at, max(posted_at) AS last_posted_at"
         " FROM hoaxwatch.posts) p"
     ).fetchone()
