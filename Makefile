@@ -9,6 +9,8 @@ unexport PYTHONHOME
 unexport PYTHONPATH
 
 RUN := .venv/bin/python -m
+# Tests run on so many processes, each with servers of its own.
+JOBS ?= 2
 
 .PHONY: help venv web demo test faults servers month lint bench clean
 
@@ -27,7 +29,7 @@ demo: venv ## run the whole pipeline on made-up posts, print the result, write r
 	@.venv/bin/hoaxwatch demo $(ARGS)
 
 test: venv ## all tests this machine can run, and which were skipped and why (ARGS=tests/unit)
-	@$(RUN) pytest -ra $(ARGS)
+	@$(RUN) pytest -ra -n $(JOBS) --dist loadfile $(ARGS)
 
 faults: venv ## the fault tests in their long form (half an hour; ARGS=-k database)
 	@HOAXWATCH_TEST_LONG=1 $(RUN) pytest -ra tests/faults $(ARGS)
