@@ -343,7 +343,7 @@ def find_stars(network: UserNetwork, membership: Labels) -> Stars:
     shares one account) or one hyperactive account (who shares everybody). Shares of one's own
     posts are no links and count nowhere. Two users who share each other are a star as well.
 
-    membership: (n,) numbered from 0.   Cost: O(m log m).
+    membership: (n,) numbered from 0.   Cost: O(n + m).
 
     >>> from graph.users import build_user_network
     >>> net = build_user_network(["h", "h", "h", "a", "b", "c"], ["x", "y", "z", "b", "c", "a"])
@@ -358,15 +358,14 @@ def find_stars(network: UserNetwork, membership: Labels) -> Stars:
     inside = np.bincount(membership[source], weights=weight, minlength=n_clusters)
     n = network.n_users
     ends = np.bincount(source, weight, minlength=n) + np.bincount(target, weight, minlength=n)
-    order = np.lexsort((-ends, membership))  # stable: of equals the smallest user
-    size = np.bincount(membership)
-    cluster = np.flatnonzero(size)
-    top = order[(np.cumsum(size) - size)[cluster]]
+    most = np.zeros(n_clusters)
+    np.maximum.at(most, membership, ends)
     hub = np.full(n_clusters, -1, dtype=np.int64)
     share = np.full(n_clusters, np.nan)
-    some = inside[cluster] > 0
-    hub[cluster[some]] = top[some]
-    share[cluster[some]] = ends[top[some]] / inside[cluster[some]]
+    top = np.flatnonzero((ends == most[membership]) & (ends > 0))[::-1]
+    hub[membership[top]] = top  # the last one written is the first: of equals the smallest user
+    some = hub >= 0
+    share[some] = most[some] / inside[some]
     return Stars(hub=hub, hub_share=share, is_star=~(share < STAR_SHARE))
 
 
