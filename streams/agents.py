@@ -183,14 +183,14 @@ async def take(stream: Any, n_records: int, seconds: float) -> AsyncIterator[lis
         events, n = [event], len(event.value)
         looks = 0
         while n < n_records:
-            if not queue.empty():
+            try:  # finding it empty has the queue's full partitions fetched again
                 events.append(queue.get_nowait())
                 n += len(events[-1].value)
-            elif looks < LOOKS:
+            except asyncio.QueueEmpty:
+                if looks == LOOKS:
+                    break
                 looks += 1
                 await asyncio.sleep(seconds / LOOKS)
-            else:
-                break
         yield events
 
 
