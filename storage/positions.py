@@ -50,12 +50,17 @@ def spans_of(places: Iterable[tuple[str, int, int]]) -> list[Span]:
     [('t', 0, 5, 8), ('t', 1, 2, 3)]
     """
     spans: list[Span] = []
+    held: tuple[str, int] | None = None
+    first = end = 0
     for topic, partition, offset in sorted(places):
-        last = spans[-1] if spans else None
-        if last is not None and last[:2] == (topic, partition) and offset <= last.end:
-            spans[-1] = last._replace(end=max(last.end, offset + 1))
-        else:
-            spans.append(Span(topic, partition, offset, offset + 1))
+        if held == (topic, partition) and offset <= end:
+            end = max(end, offset + 1)
+            continue
+        if held is not None:
+            spans.append(Span(*held, first, end))
+        held, first, end = (topic, partition), offset, offset + 1
+    if held is not None:
+        spans.append(Span(*held, first, end))
     return spans
 
 

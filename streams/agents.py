@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import faust
@@ -41,6 +42,25 @@ InThread = Callable[[Callable[[], T]], Awaitable[T]]
 
 LAG_SECONDS = 10.0
 
+#: So many records one fetch gives at most, and so many fetches wait for the work thread.
+SLICE_RECORDS = 500
+BUFFERED_SLICES = 8
+#: A batch that is not full is looked at so often while it may fill.
+LOOKS = 5
+
+
+class Slices:
+    """What a fetch gave of one partition goes through Faust as one event, not record by record.
+
+    Faust spends two tasks, a lock, a queue and a stream's turn on each event. The event has the
+    offset of its last record and holds them all.
+    """
+
+    def iterate(self, records: Mapping[Any, Sequence[Any]]) -> Iterator[tuple[Any, Any]]:
+        """One message for each partition, in place of one for each record."""
+        for partition, found in records.items():
+            yield partition, replace(found[-1], value=found)
+
 
 def new_app(settings: Settings, role: str) -> faust.App:
     """An app with every setting that matters given, whatever the defaults of a version are."""
@@ -56,7 +76,7 @@ def new_app(settings: Settings, role: str) -> faust.App:
         broker_request_timeout=max(30.0, 2 * session),
         broker_rebalance_timeout=max(20.0, session),
         broker_max_poll_interval=3600.0,  # a slow model does not make a member lost
-        broker_max_poll_records=500,
+        broker_max_poll_records=min(SLICE_RECORDS, settings.take_posts),
         consumer_group_instance_id=f"{role}-{name}" if name else None,
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=FETCH_BYTES,
@@ -67,7 +87,8 @@ def new_app(settings: Settings, role: str) -> faust.App:
         key_serializer="raw",
         value_serializer="raw",
         processing_guarantee="at_least_once",
-        stream_buffer_maxsize=max(4096, 2 * settings.take_posts),
+        ConsumerScheduler=Slices,
+        stream_buffer_maxsize=BUFFERED_SLICES,
         stream_wait_empty=False,
         stream_recovery_delay=0.0,
         topic_allow_declare=False,  # topics are made by `hoaxwatch topics create`
@@ -101,12 +122,12 @@ def classify_app(
 
     n: partitions of topic activity."""
     app = new_app(settings, CLASSIFY)
-    posts = app.topic(topic_name(settings, POSTS), key_type=bytes, value_type=bytes, acks=False)
+    posts = slices_of(app, topic_name(settings, POSTS))
 
     @app.agent(posts, name=CLASSIFY)
     async def classify(stream: Any) -> None:
-        async for events in stream.noack_take(settings.take_posts, within=settings.take_seconds):
-            taken = [taken_of(event) for event in events]
+        async for events in take(stream, settings.take_posts, settings.take_seconds):
+            taken = [record for event in events for record in taken_of(event)]
             shards = await in_thread(lambda taken=taken: work(taken))  # type: ignore[misc]
             await send_hints(app, settings, shards, n)
             fail_point("classify.before_ack")
@@ -122,9 +143,7 @@ def track_app(
     """Hints gather for a moment, then the touched hashtags are counted again; and now and then
     what no hint told of."""
     app = new_app(settings, TRACK)
-    activity = app.topic(
-        topic_name(settings, ACTIVITY), key_type=bytes, value_type=bytes, acks=False
-    )
+    activity = slices_of(app, topic_name(settings, ACTIVITY))
 
     @app.agent(activity, name=TRACK)
     async def track(stream: Any) -> None:
@@ -151,11 +170,36 @@ def track_app(
     return app
 
 
-def taken_of(event: Any) -> Taken:
-    """What Faust calls an event, as a record."""
-    message = event.message
-    at = message.timestamp or 0.0
-    return Taken(message.topic, message.partition, message.offset, event.value, at)
+def slices_of(app: faust.App, name: str) -> Any:
+    """The topic whose events hold lists of records, which nobody decodes on the way."""
+    return app.topic(name, key_type=bytes, acks=False)
+
+
+async def take(stream: Any, n_records: int, seconds: float) -> AsyncIterator[list[Any]]:
+    """The stream's slices, some at a time: `n_records` and at most one slice more, or what came
+    within the seconds."""
+    queue = stream.channel.queue
+    async for event in stream.events():
+        events, n = [event], len(event.value)
+        looks = 0
+        while n < n_records:
+            try:  # finding it empty has the queue's full partitions fetched again
+                events.append(queue.get_nowait())
+                n += len(events[-1].value)
+            except asyncio.QueueEmpty:
+                if looks == LOOKS:
+                    break
+                looks += 1
+                await asyncio.sleep(seconds / LOOKS)
+        yield events
+
+
+def taken_of(event: Any) -> list[Taken]:
+    """What Faust calls an event, as the records that it holds."""
+    return [
+        Taken(record.topic, record.partition, record.offset, record.value, record.timestamp / 1000)
+        for record in event.value
+    ]
 
 
 async def commit(app: faust.App, events: Sequence[Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
 import logging
 import os
 import signal
@@ -205,6 +206,7 @@ def exit_code(error: BaseException | None) -> int:
 def work(role: str, settings: Settings) -> int:
     """One worker process to its end; returns its exit code. Raises UsageError, Unavailable."""
     set_up_logs()
+    gc.set_threshold(50_000, 20, 20)  # rows are many and no part of a cycle: see local.run
     roles = [CLASSIFY, TRACK, ALERT] if role == ALL else [role]
     with open_database(settings) as dsn:
         code = Worker(roles, dsn, settings).run()

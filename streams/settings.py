@@ -185,7 +185,7 @@ class Settings(BaseSettings):
         "keeps its partitions. Default: none, each start is a new member.",
     )
     take_posts: int = Field(
-        default=1000, ge=1, le=100_000, description="Posts a worker takes at once (posts)."
+        default=4000, ge=1, le=100_000, description="Posts a worker takes at once (posts)."
     )
     take_seconds: float = Field(
         default=0.05, gt=0, le=60, description="How long it waits to fill such a batch (seconds)."

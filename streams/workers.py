@@ -183,8 +183,8 @@ class Classifier:
                 where=f"{span.topic}[{span.partition}]@{span.first}",
                 n_records=span.end - span.first,
             )
-        alone = [record for record in records if self._is_suspect(record)]
-        rest = [record for record in records if not self._is_suspect(record)]
+        alone = [r for r in records if self._is_suspect(r)] if self._suspects else []
+        rest = [r for r in records if not self._is_suspect(r)] if alone else records
         if alone:
             # should one of them kill us, the rest is not to be suspected
             with connection.transaction(), connection.cursor() as cursor:

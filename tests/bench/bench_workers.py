@@ -9,8 +9,10 @@ nobody.
 * ours      `worker classify` with the null detector and default settings: all tables
 * agent     a Faust agent with Faust's defaults and one autocommitted INSERT per post, into a bare
             table with a primary key
-* getmany   aiokafka's getmany in a loop in place of Faust, the same Classifier behind it: what
-            Faust's per-event cost is worth
+* getmany   aiokafka's getmany in a loop in place of Faust, the same Classifier behind it with
+            batches of the same size: what Faust costs
+* floor     getmany, decoding, rows, COPY into tables like ours without keys, one commit per batch:
+            nothing is merged, judged or noted. What stays if all else were free
 
 Bar: ours at least 5 times agent. Then the added latency at half of our rate and at 100 posts a
 second (linger 5 ms, batches within 50 ms), from the broker's stamp to the commit; and the memory of
@@ -79,11 +81,53 @@ async def main():
     loop, thread = asyncio.get_running_loop(), ThreadPoolExecutor(1)
     await consumer.start()
     while True:
-        found = await consumer.getmany(timeout_ms=50, max_records=1000)
-        taken = [Taken(m.topic, m.partition, m.offset, m.value, m.timestamp / 1000)
-                 for messages in found.values() for m in messages]
+        taken = []
+        while len(taken) < 4000:
+            found = await consumer.getmany(timeout_ms=50, max_records=4000)
+            taken += [Taken(m.topic, m.partition, m.offset, m.value, m.timestamp / 1000)
+                      for messages in found.values() for m in messages]
+            if not found:
+                break
         if taken:
             await loop.run_in_executor(thread, work, taken)
+            await consumer.commit()
+asyncio.run(main())
+"""
+
+TABLES = ("posts", "content", "authors", "content_hashtags", "content_links", "media", "payloads")
+
+FLOOR = """
+import asyncio, sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from aiokafka import AIOKafkaConsumer
+from storage.database import connect
+from storage.rows import rows_of
+from streams.records import decode_reading
+kafka, dsn, topic, group, *tables = sys.argv[1:]
+connection = connect(dsn)
+def store(values):
+    r = rows_of([decode_reading(value) for value in values], datetime.now(UTC))
+    parts = r.posts, r.contents, r.authors, r.hashtags, r.links, r.media, r.payloads
+    with connection.transaction(), connection.cursor() as cursor:
+        for table, lines in zip(tables, parts, strict=True):
+            with cursor.copy(f"COPY floor_{table} FROM STDIN") as copy:
+                for line in lines:
+                    copy.write_row(line)
+async def main():
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=kafka, group_id=group,
+                                enable_auto_commit=False, auto_offset_reset="earliest")
+    loop, thread = asyncio.get_running_loop(), ThreadPoolExecutor(1)
+    await consumer.start()
+    while True:
+        values = []
+        while len(values) < 4000:
+            found = await consumer.getmany(timeout_ms=50, max_records=4000)
+            values += [m.value for messages in found.values() for m in messages]
+            if not found:
+                break
+        if values:
+            await loop.run_in_executor(thread, store, values)
             await consumer.commit()
 asyncio.run(main())
 """
@@ -244,7 +288,7 @@ def main(n_posts: int, repeats: int) -> None:
     folder = Path(tempfile.mkdtemp(prefix="hw-bench-", dir="/tmp"))
     folder.chmod(0o755)
     cluster = Cluster(folder / "kafka")
-    rates: dict[str, list[float]] = {"ours": [], "agent": [], "getmany": []}
+    rates: dict[str, list[float]] = {"ours": [], "agent": [], "getmany": [], "floor": []}
     few = max(n_posts // 5, 1000)
     try:
         bootstrap = cluster.start(heap="512m")
@@ -280,6 +324,12 @@ def main(n_posts: int, repeats: int) -> None:
                         " author_id text, root_id text, kind text, text text,"
                         " PRIMARY KEY (platform, post_id))"
                     )
+                    for table in TABLES:
+                        connection.execute(f"CREATE TABLE floor_{table} (LIKE hoaxwatch.{table})")
+                floor = [sys.executable, "-c", FLOOR, bootstrap, dsn, topic, f"f{number}", *TABLES]
+                rates["floor"].append(
+                    rate_of(floor, {"PYTHONPATH": "."}, dsn, "floor_posts", n_posts)
+                )
                 agent = [sys.executable, "-c", AGENT, bootstrap, dsn, topic, f"a{number}"]
                 agent.append(str(folder / "faust"))
                 rates["agent"].append(rate_of(agent, {"PYTHONPATH": "."}, dsn, "bare", few))

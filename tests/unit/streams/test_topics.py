@@ -71,7 +71,9 @@ def test_every_setting_that_matters_is_given_to_faust() -> None:
     assert conf.consumer_auto_offset_reset == "earliest"
     assert conf.producer_acks == -1
     assert conf.producer_compression_type == "zstd"
-    assert conf.stream_buffer_maxsize >= 2 * settings().take_posts
+    assert conf.broker_max_poll_records * conf.stream_buffer_maxsize >= settings().take_posts
+    few = new_app(settings(take_posts=50), "classify").conf
+    assert few.broker_max_poll_records == 50  # a slice is no longer than a batch
     assert conf.agent_supervisor.__name__ == "CrashingSupervisor"
 
 
