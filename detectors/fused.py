@@ -18,15 +18,16 @@ from detectors.runtime import Int8Engine, Model, _Layer, _QuantisedMap
 
 def fits(shape: Shape) -> bool:
     """Whether the loops can compute this encoder."""
-    widths = shape.hidden // shape.n_heads, shape.intermediate
-    return all(width % kernels.LANES == 0 for width in widths)
+    lanes = kernels.LANES
+    widths = shape.hidden // shape.n_heads, shape.hidden // 2, shape.intermediate
+    return all(width % lanes == 0 for width in widths)
 
 
 class FusedInt8Engine(Int8Engine):
     """int8, see the module; wants an encoder that `fits`."""
 
     name = "int8-fused"
-    grid = Grid(tokens=4, rows=1, max_rows=256, max_tokens=1024)
+    grid = Grid(tokens=2, rows=1, max_rows=256, max_tokens=1024)
 
     def __init__(self, model: Model) -> None:
         super().__init__(model)

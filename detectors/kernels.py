@@ -161,6 +161,7 @@ _FINITE = ("nnan", "nsz")
 _add = _operation(_vector, (_vector, _vector), lambda b, a: b.fadd(*a))
 _sub = _operation(_vector, (_vector, _vector), lambda b, a: b.fsub(*a))
 _mul = _operation(_vector, (_vector, _vector), lambda b, a: b.fmul(*a))
+_divide = _operation(_vector, (_vector, _vector), lambda b, a: b.fdiv(*a))
 _larger = _operation(_vector, (_vector, _vector), _llvm("llvm.maxnum", _FINITE))
 _smaller = _operation(_vector, (_vector, _vector), _llvm("llvm.minnum", _FINITE))
 _magnitude = _operation(_vector, (_vector,), _llvm("llvm.fabs"))
@@ -207,19 +208,6 @@ def _power(builder: Any, args: list[Any]) -> Any:
 
 #: 2^n, n whole and -126..127.
 _two_to = _operation(_vector, (_vector,), _power)
-
-
-def _below(builder: Any, args: list[Any]) -> Any:
-    x, n = args
-    short = builder.trunc(n, ir.IntType(32))
-    single = builder.insert_element(ir.Constant(_INTS, None), short, ir.IntType(32)(0))
-    limit = builder.shuffle_vector(single, ir.Constant(_INTS, None), _all(_INTS, 0))
-    lanes = ir.Constant(_INTS, list(range(LANES)))
-    return builder.select(builder.icmp_signed("<", lanes, limit), x, _all(_VECTOR, _NEVER))
-
-
-#: The first n lanes; the others are a number so low that its exponential is 0.
-_only = _operation(_vector, (_vector, types.int64), _below)
 
 
 def _address(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
@@ -322,14 +310,20 @@ def _add_rests(products: Any, i: Any, n: Any, stride: Any) -> Any:
 
 
 @_inlined
-def _quantise(
-    rows: Any, at: Any, width: Any, i: Any, n: Any, stride: Any, integers: Any, scale_out: Any
-) -> Any:
-    """See `detectors.runtime.Int8Engine.quantised`, without a floor. The row begins at `at`."""
+def _reach(rows: Any, at: Any, width: Any) -> Any:
+    """The largest magnitude in a row that begins at `at`."""
     reaches = _splat(_LEAST)
     for j in range(0, width, LANES):
         reaches = _larger(reaches, _magnitude(_load(rows, at + j)))
-    reach = _largest(reaches)
+    return _largest(reaches)
+
+
+@_inlined
+def _quantise(
+    rows: Any, at: Any, width: Any, reach: Any, i: Any, n: Any, stride: Any, integers: Any,
+    scale_out: Any,
+) -> Any:  # fmt: skip
+    """See `detectors.runtime.Int8Engine.quantised`, without a floor. The row begins at `at`."""
     steps = _splat(_MOST / reach)
     scale_out[i] = reach / _MOST
     for j in range(0, width, LANES):
@@ -337,46 +331,56 @@ def _quantise(
     if i % stride == 0:
         rest = (n + i // stride) * width
         for j in range(0, width, LANES):
-            x = _mul(_load(rows, at + j), steps)
-            left = _mul(_sub(x, _whole(x)), _splat(_REST))
-            left = _smaller(_larger(left, _splat(_NEGATIVE_MOST)), _splat(_MOST))
-            _store_rounded(integers, rest + j, left)
+            _store_left(integers, rest + j, _mul(_load(rows, at + j), steps))
 
 
 @_inlined
-def _norm(row: Any, gain: Any, shift: Any, epsilon: Any, out: Any, at: Any) -> Any:
-    """Layer norm, in place and into `out` from `at` on."""
+def _store_left(integers: Any, at: Any, x: Any) -> Any:
+    """What rounding x leaves, in steps of which 254 make one."""
+    left = _mul(_sub(x, _whole(x)), _splat(_REST))
+    left = _smaller(_larger(left, _splat(_NEGATIVE_MOST)), _splat(_MOST))
+    _store_rounded(integers, at, left)
+
+
+@_inlined
+def _norm(row: Any, sums: Any, gain: Any, shift: Any, epsilon: Any, out: Any, at: Any) -> Any:
+    """Layer norm, in place and into `out` from `at` on. sums: the row's, lane by lane. Returns the
+    largest magnitude."""
     width = row.shape[0]
-    total = _splat(_ZERO)
-    for j in range(0, width, LANES):
-        total = _add(total, _load(row, j))
-    mean = _splat(_add_up(total) / _f(width))
-    squares = _splat(_ZERO)
-    for j in range(0, width, LANES):
+    mean = _splat(_add_up(sums) / _f(width))
+    even, odd = _splat(_ZERO), _splat(_ZERO)  # two sums, since one would wait for itself
+    for j in range(0, width, 2 * LANES):
         away = _sub(_load(row, j), mean)
-        squares = _fma(away, away, squares)
-    inverse = _splat(_ONE / np.sqrt(_add_up(squares) / _f(width) + epsilon))
+        even = _fma(away, away, even)
+        away = _sub(_load(row, j + LANES), mean)
+        odd = _fma(away, away, odd)
+    inverse = _splat(_ONE / np.sqrt(_add_up(_add(even, odd)) / _f(width) + epsilon))
+    reaches = _splat(_LEAST)
     for j in range(0, width, LANES):
         x = _mul(_sub(_load(row, j), mean), inverse)
         x = _fma(x, _load(gain, j), _load(shift, j))
+        reaches = _larger(reaches, _magnitude(x))
         _store(row, j, x)
         _store(out, at + j, x)
+    return _largest(reaches)
 
 
 @_inlined
-def _eight_rows(a: Any, a_at: Any, a_step: Any, b: Any, b_at: Any, b_step: Any, n: Any) -> Any:
-    """sum_k a[row, k] b[k, lane] for k < n: eight rows of a, one vector of b's columns."""
+def _eight_rows(
+    a: Any, a_at: Any, a_row: Any, a_step: Any, b: Any, b_at: Any, b_step: Any, n: Any
+) -> Any:
+    """sum_k a[row, k] b[k, lane] for k < n: eight rows of a, LANES columns of b."""
     x0 = x1 = x2 = x3 = x4 = x5 = x6 = x7 = _splat(_ZERO)
     for k in range(n):
-        y, at = _load(b, b_at + k * b_step), a_at + k
+        y, at = _load(b, b_at + k * b_step), a_at + k * a_step
         x0 = _fma(_load_one(a, at), y, x0)
-        x1 = _fma(_load_one(a, at + a_step), y, x1)
-        x2 = _fma(_load_one(a, at + 2 * a_step), y, x2)
-        x3 = _fma(_load_one(a, at + 3 * a_step), y, x3)
-        x4 = _fma(_load_one(a, at + 4 * a_step), y, x4)
-        x5 = _fma(_load_one(a, at + 5 * a_step), y, x5)
-        x6 = _fma(_load_one(a, at + 6 * a_step), y, x6)
-        x7 = _fma(_load_one(a, at + 7 * a_step), y, x7)
+        x1 = _fma(_load_one(a, at + a_row), y, x1)
+        x2 = _fma(_load_one(a, at + 2 * a_row), y, x2)
+        x3 = _fma(_load_one(a, at + 3 * a_row), y, x3)
+        x4 = _fma(_load_one(a, at + 4 * a_row), y, x4)
+        x5 = _fma(_load_one(a, at + 5 * a_row), y, x5)
+        x6 = _fma(_load_one(a, at + 6 * a_row), y, x6)
+        x7 = _fma(_load_one(a, at + 7 * a_row), y, x7)
     return x0, x1, x2, x3, x4, x5, x6, x7
 
 
@@ -393,24 +397,22 @@ def _store_eight(x: Any, out: Any, at: Any, step: Any) -> Any:
 
 
 @_inlined
-def _softmax(row: Any, at: Any, count: Any) -> Any:
-    """e^(x - largest) of the first `count` numbers in place, up to the next multiple of LANES 0.
-    Returns 1 / their sum, by which they are not multiplied."""
-    n_whole = count - count % LANES
-    tops = _splat(_f(_NEVER))
-    for j in range(0, n_whole, LANES):
-        tops = _larger(tops, _load(row, at + j))
-    if n_whole < count:
-        last = _only(_load(row, at + n_whole), count - n_whole)
-        _store(row, at + n_whole, last)
-        tops = _larger(tops, last)
-    top = _splat(_largest(tops))
+def _softmax(columns: Any, count: Any) -> Any:
+    """e^(x - the column's largest) in place. columns: (count, LANES). Returns 1 / the sums of the
+    columns, by which they are not multiplied."""
+    tops, n_whole = _load(columns, 0), count - count % 4
+    for j in range(0, n_whole * LANES, 4 * LANES):
+        two = _larger(_load(columns, j), _load(columns, j + LANES))
+        others = _larger(_load(columns, j + 2 * LANES), _load(columns, j + 3 * LANES))
+        tops = _larger(tops, _larger(two, others))
+    for j in range(n_whole * LANES, count * LANES, LANES):
+        tops = _larger(tops, _load(columns, j))
     total = _splat(_ZERO)
-    for j in range(0, count, LANES):
-        x = _exp(_sub(_load(row, at + j), top))
-        _store(row, at + j, x)
+    for j in range(0, count * LANES, LANES):
+        x = _exp(_sub(_load(columns, j), tops))
+        _store(columns, j, x)
         total = _add(total, x)
-    return _ONE / _add_up(total)
+    return _divide(_splat(_ONE), total)
 
 
 # The loops
@@ -430,11 +432,13 @@ def embed(
     for post in range(n_posts):
         for token in range(n_tokens):
             word, i = ids[post, token] * width, post * n_tokens + token
+            sums = _splat(_ZERO)
             for j in range(0, width, LANES):
                 x = _add(_load(words, word + j), _load(positions, token * width + j))
+                sums = _add(sums, x)
                 _store(row, j, x)
-            _norm(row, gain, shift, epsilon, states, i * width)
-            _quantise(row, 0, width, i, n, n_tokens, integers, scale_out)
+            reach = _norm(row, sums, gain, shift, epsilon, states, i * width)
+            _quantise(row, 0, width, reach, i, n, n_tokens, integers, scale_out)
 
 
 @_compiled
@@ -453,14 +457,13 @@ def attend(
     hidden = integers.shape[1]
     width, all_width, asking_width = hidden // n_heads, products.shape[1], asking.shape[1]
     first_key, first_value = all_width - 2 * hidden, all_width - hidden
-    n_columns = (n_tokens + LANES - 1) // LANES * LANES
-    n_asked = (n_asking + 7) // 8 * 8
-    query = np.zeros(n_asked * width, np.float32)
-    key = np.zeros(width * n_columns, np.float32)  # (width, n_columns)
+    n_columns = (n_asking + LANES - 1) // LANES * LANES
+    query = np.zeros(width * n_columns, np.float32)  # (width, n_columns)
+    key = np.zeros((n_tokens + 7) // 8 * 8 * width, np.float32)
     value = np.empty(n_tokens * width, np.float32)
-    weights = np.empty(8 * n_columns, np.float32)
+    weights = np.empty((n_tokens + 7) // 8 * 8 * LANES, np.float32)  # (tokens, asking)
     one = np.empty(LANES, np.float32)
-    found = np.empty(n_asked * hidden, np.float32)
+    found = np.empty(n_columns * hidden, np.float32)
     for i in range(n):
         _add_rests(products, i, n, n_tokens)
     if n_asking < n_tokens:
@@ -475,35 +478,43 @@ def attend(
                 s = _splat(asking_scale[i])
                 for j in range(0, width, LANES):
                     x = _load(asking, i * asking_width + channel + j)
-                    x = _fma(x, s, _load(asking_bias, channel + j))
-                    _store(query, token * width + j, x)
+                    _store(one, 0, _fma(x, s, _load(asking_bias, channel + j)))
+                    for lane in range(LANES):
+                        query[(j + lane) * n_columns + token] = one[lane]
             for token in range(count):
                 i = post * n_tokens + token
                 s, row = _splat(scale[i]), i * all_width
                 for j in range(0, width, LANES):
+                    at = first_key + channel + j
+                    x = _fma(_load(products, row + at), s, _load(bias, at))
+                    _store(key, token * width + j, x)
                     at = first_value + channel + j
                     x = _fma(_load(products, row + at), s, _load(bias, at))
                     _store(value, token * width + j, x)
-                    at = first_key + channel + j
-                    x = _fma(_load(products, row + at), s, _load(bias, at))
-                    _store(one, 0, x)
-                    for lane in range(LANES):
-                        key[(j + lane) * n_columns + token] = one[lane]
-            for first in range(0, n_asking, 8):
-                for j in range(0, count, LANES):
-                    x8 = _eight_rows(query, first * width, width, key, j, n_columns, width)
-                    _store_eight(x8, weights, j, n_columns)
-                for token in range(min(8, n_asking - first)):
-                    inverse = _splat(_softmax(weights, token * n_columns, count))
-                    for j in range(0, count, LANES):
-                        at = token * n_columns + j
-                        _store(weights, at, _mul(_load(weights, at), inverse))
-                for j in range(0, width, LANES):
-                    x8 = _eight_rows(weights, 0, n_columns, value, j, width, count)
-                    _store_eight(x8, found, first * hidden + channel + j, hidden)
+            for first in range(0, n_asking, LANES):
+                for token in range(0, count, 8):
+                    x8 = _eight_rows(key, token * width, width, 1, query, first, n_columns, width)
+                    _store_eight(x8, weights, token * LANES, LANES)
+                _store(one, 0, _softmax(weights, count))
+                for j in range(0, min(LANES, n_asking - first), 8):
+                    for k in range(0, width, LANES):
+                        x8 = _eight_rows(weights, j, 1, LANES, value, k, width, count)
+                        at = (first + j) * hidden + channel + k
+                        for_each = (
+                            _mul(x8[0], _load_one(one, j)),
+                            _mul(x8[1], _load_one(one, j + 1)),
+                            _mul(x8[2], _load_one(one, j + 2)),
+                            _mul(x8[3], _load_one(one, j + 3)),
+                            _mul(x8[4], _load_one(one, j + 4)),
+                            _mul(x8[5], _load_one(one, j + 5)),
+                            _mul(x8[6], _load_one(one, j + 6)),
+                            _mul(x8[7], _load_one(one, j + 7)),
+                        )
+                        _store_eight(for_each, found, at, hidden)
         for token in range(n_asking):
-            i = post * n_asking + token
-            _quantise(found, token * hidden, hidden, i, n_rows, n_asking, integers, scale_out)
+            i, at = post * n_asking + token, token * hidden
+            reach = _reach(found, at, hidden)
+            _quantise(found, at, hidden, reach, i, n_rows, n_asking, integers, scale_out)
 
 
 @_compiled
@@ -520,13 +531,15 @@ def add_and_norm(
     row = np.empty(width, np.float32)
     for i in range(n):
         _add_rests(products, i, n, stride)
-        s, o = _splat(scale[i]), _splat(offset[i])
+        s, o, total = _splat(scale[i]), _splat(offset[i]), _splat(_ZERO)
         for j in range(0, width, LANES):
             x = _fma(o, _load(sums, j), _load(products, i * width + j))
             x = _fma(x, s, _load(bias, j))
-            _store(row, j, _fma(_load(before, i * width + j), _load(level, j), x))
-        _norm(row, gain, shift, epsilon, states, i * width)
-        _quantise(row, 0, width, i, n, stride, integers, scale_out)
+            x = _fma(_load(before, i * width + j), _load(level, j), x)
+            total = _add(total, x)
+            _store(row, j, x)
+        reach = _norm(row, total, gain, shift, epsilon, states, i * width)
+        _quantise(row, 0, width, reach, i, n, stride, integers, scale_out)
 
 
 @_compiled
@@ -548,14 +561,10 @@ def widen(
         step = _ALL / reach
         zero = _f(128) - np.rint(step * -_GELU_FLOOR)
         scale_out[i], offset_out[i] = reach / _ALL, zero
-        steps, zeros = _splat(step), _splat(zero)
+        steps, zeros = _splat(step), _splat(-zero)
         for j in range(0, width, LANES):
-            x = _whole(_mul(_load(row, j), steps))
-            _store_rounded(integers, i * width + j, _sub(x, zeros))
+            _store_rounded(integers, i * width + j, _fma(_load(row, j), steps, zeros))
         if i % stride == 0:
             rest = (n + i // stride) * width
             for j in range(0, width, LANES):
-                x = _mul(_load(row, j), steps)
-                left = _mul(_sub(x, _whole(x)), _splat(_REST))
-                left = _smaller(_larger(left, _splat(_NEGATIVE_MOST)), _splat(_MOST))
-                _store_rounded(integers, rest + j, left)
+                _store_left(integers, rest + j, _fma(_load(row, j), steps, zeros))
