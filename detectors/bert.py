@@ -144,9 +144,10 @@ class BertDetector:
                 f"{n_positions}",
             )
         model = merge(self._encoder, adapter, weights / _ADAPTER)
-        self._runner = Runner(ENGINES[chosen](model), n_threads)
+        running = ENGINES[chosen](model)
+        self._runner = Runner(running, n_threads)
         self.threshold = self._config.threshold
-        self.version = model_version(self._config, chosen)
+        self.version = model_version(self._config, running.name)
 
     def score(self, contents: Sequence[Content]) -> list[Verdict]:
         """One verdict per content, in order. Equal inputs are scored once, across calls as well:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from detectors import runtime
 from detectors.batching import Batch, padded
 from detectors.encoder import LINEARS, Encoder, Shape, cls_states, embed, linear_name
+from detectors.fused import FusedInt8Engine
 from detectors.runtime import (
     ENGINES,
     REST,
@@ -86,12 +87,12 @@ MODEL = invented_model()
 POSTS = invented_posts(120)
 
 
-@pytest.fixture(scope="module", params=["fp32", "int8"])
+@pytest.fixture(scope="module", params=[Fp32Engine, Int8Engine, FusedInt8Engine])
 def engine(request: pytest.FixtureRequest) -> Engine:
-    name: str = request.param
-    if name == "int8" and runtime.int8_problem():
+    made: Callable[[Model], Engine] = request.param
+    if made is not Fp32Engine and runtime.int8_problem():
         pytest.skip(f"needs an accelerator for int8: {runtime.int8_problem()}")
-    return ENGINES[name](MODEL)
+    return made(MODEL)
 
 
 def run(engine: Engine, ids: Sequence[Sequence[int]], n_threads: int = 1) -> np.ndarray:

@@ -1,0 +1,572 @@
+"""Loops of the int8 engine over rows, compiled by numba: each reads a product of matrices once and
+leaves what the next product reads, where PyTorch goes through memory for every step.
+
+They are written in vectors of 16 float32, which LLVM cuts into what the CPU has. So the order of
+every sum is in the open, and a row is computed alike wherever it stands.
+
+What is compiled is kept in `__pycache__`, or where that is read-only in the user's cache folder
+(numba's NUMBA_CACHE_DIR names another); only the first use waits some seconds for it.
+
+Arguments of that name are the same everywhere (n tokens, of which one every `stride` is the first
+of a post):
+
+    products   float32 (n + n // stride, n_out): sums of integers, each times its channel's scale;
+               below all rows those of what rounding left of the first tokens' rows, of which 254
+               make one. They are added to the others in place.
+    scale, offset   float32 (n,): the products are those of x = (integers + offset) * scale
+    bias       float32 (n_out,)
+    integers   int8 (n + n // stride, n_in), out: what the next products are made of
+    scale_out, offset_out   float32 (n,), out: theirs
+
+All widths are multiples of LANES.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import e, factorial, log, log2
+from typing import Any
+
+import llvmlite.binding
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, models, register_model
+
+LANES = 16
+
+# what numba says of its types is too little for a checker
+_numba: Any = numba
+_cgutils: Any = cgutils
+
+_f = np.float32
+_ZERO, _HALF, _ONE = _f(0), _f(0.5), _f(1)
+#: See `detectors.runtime`, which has the same numbers. Here they are part of what is compiled,
+#: which is made anew only when this file changes.
+_LEAST = _f(1e-20)
+_ROUNDS = 12582912.0
+_REST, _OF_REST = _f(254), _f(1 / 254)
+_GELU_FLOOR = _f(-0.17)
+_MOST, _NEGATIVE_MOST, _ALL = _f(127), _f(-127), _f(254)
+_NEVER = -1e30
+
+# GELU(x) = x (1/2 + c P(2 c^2 / 25 - 1)), x at least -5, c = x up to 5, P about
+# erf(c / sqrt 2) / 2c: a polynomial fitted at Chebyshev nodes. At most 1.5e-6 from GELU, and 3e-7
+# of it where x is large.
+_FAR, _NEGATIVE_FAR, _TO_UNIT, _NEGATIVE_ONE = _f(5), _f(-5), _f(2 / 25), _f(-1)
+_G0, _G1, _G2, _G3 = _f(0.141363782), _f(-0.0702963333), _f(0.0515209995), _f(-0.0404414291)
+_G4, _G5, _G6, _G7 = _f(0.0314360581), _f(-0.023275877), _f(0.0164303977), _f(-0.0111465478)
+_G8, _G9, _G10, _G11 = _f(0.00635232831), _f(-0.00270449884), _f(0.00177753844), _f(-0.00160602351)
+_G12 = _f(0.000589574183)
+
+# 2^r for r in -1/2..1/2: the first terms of its series. At most 1.2e-7 of it away. What is less
+# than 2^-100 counts as that: nothing beside a sum of at least 1, and not so small that CPUs are
+# slow at it.
+_LOG2_E, _TO_NOTHING = _f(log2(e)), _f(-100)
+_E1, _E2, _E3, _E4, _E5, _E6 = (_f(log(2) ** k / factorial(k)) for k in range(1, 7))
+
+
+def _take_whole_registers() -> None:
+    """LLVM uses halves of 512-bit registers unless told, which takes half as long again."""
+    features = llvmlite.binding.get_host_cpu_features()
+    if _numba.config.CPU_FEATURES is None and features.get("avx512f"):
+        features["prefer-256-bit"] = False
+        _numba.config.CPU_FEATURES = features.flatten()
+
+
+_take_whole_registers()
+
+
+def _compiled(function: Callable[..., object]) -> Any:
+    """Compiled when first called; other threads run while it runs."""
+    return _numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+
+
+def _inlined(function: Callable[..., object]) -> Any:
+    """Part of what calls it."""
+    return _numba.njit(inline="always", error_model="numpy")(function)
+
+
+def _intrinsic(function: Callable[..., Any]) -> Any:
+    """What numba compiles to what `function` builds."""
+    return intrinsic(function)
+
+
+# Vectors
+
+
+class _VectorType(types.Type):
+    """LANES float32."""
+
+
+_vector: Any = _VectorType(name="float32x16")
+_VECTOR = ir.VectorType(ir.FloatType(), LANES)
+_INTS = ir.VectorType(ir.IntType(32), LANES)
+_BYTES = ir.VectorType(ir.IntType(8), LANES)
+
+
+@register_model(_VectorType)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, _VECTOR)  # type: ignore[no-untyped-call]
+
+
+def _all(kind: Any, value: Any) -> Any:
+    return ir.Constant(kind, [value] * LANES)
+
+
+def _operation(
+    result: Any, arguments: tuple[Any, ...], generate: Callable[[Any, list[Any]], Any]
+) -> Any:
+    """A function that numba compiles to what `generate(builder, arguments)` builds."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return generate(builder, args)
+
+    if len(arguments) == 1:
+
+        def one(context: Any, x: Any) -> Any:
+            return result(*arguments), emit
+
+        return _intrinsic(one)
+    if len(arguments) == 2:
+
+        def two(context: Any, x: Any, y: Any) -> Any:
+            return result(*arguments), emit
+
+        return _intrinsic(two)
+
+    def three(context: Any, x: Any, y: Any, z: Any) -> Any:
+        return result(*arguments), emit
+
+    return _intrinsic(three)
+
+
+def _llvm(name: str, flags: tuple[str, ...] = ()) -> Callable[[Any, list[Any]], Any]:
+    """A call of one of LLVM's functions of vectors."""
+
+    def generate(builder: Any, args: list[Any]) -> Any:
+        kinds = [arg.type for arg in args]
+        result = _VECTOR.element if ".reduce." in name else _VECTOR
+        called = _cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(result, kinds), f"{name}.v{LANES}f32"
+        )
+        return builder.call(called, args, fastmath=flags)
+
+    return generate
+
+
+_FINITE = ("nnan", "nsz")
+_add = _operation(_vector, (_vector, _vector), lambda b, a: b.fadd(*a))
+_sub = _operation(_vector, (_vector, _vector), lambda b, a: b.fsub(*a))
+_mul = _operation(_vector, (_vector, _vector), lambda b, a: b.fmul(*a))
+_divide = _operation(_vector, (_vector, _vector), lambda b, a: b.fdiv(*a))
+_larger = _operation(_vector, (_vector, _vector), _llvm("llvm.maxnum", _FINITE))
+_smaller = _operation(_vector, (_vector, _vector), _llvm("llvm.minnum", _FINITE))
+_magnitude = _operation(_vector, (_vector,), _llvm("llvm.fabs"))
+#: x y + z, rounded once.
+_fma = _operation(_vector, (_vector, _vector, _vector), _llvm("llvm.fma"))
+_largest = _operation(types.float32, (_vector,), _llvm("llvm.vector.reduce.fmax", _FINITE))
+#: Halves are added to each other: the same order everywhere.
+_add_up = _operation(
+    types.float32,
+    (_vector,),
+    lambda b, a: _llvm("llvm.vector.reduce.fadd", ("reassoc",))(b, [_VECTOR.element(0.0), *a]),
+)
+
+
+def _splatted(builder: Any, value: Any) -> Any:
+    single = builder.insert_element(ir.Constant(_VECTOR, None), value, ir.IntType(32)(0))
+    return builder.shuffle_vector(
+        single, ir.Constant(_VECTOR, None), ir.Constant(_INTS, [0] * LANES)
+    )
+
+
+#: A number in every lane.
+_splat = _operation(_vector, (types.float32,), lambda b, a: _splatted(b, a[0]))
+
+
+def _rounding(builder: Any, x: Any) -> Any:
+    """The nearest integers (ties to even), |x| < 2^22, in the lowest bits of a float."""
+    return builder.fadd(x, _all(_VECTOR, _ROUNDS))
+
+
+#: The nearest integers.
+_whole = _operation(
+    _vector, (_vector,), lambda b, a: b.fsub(_rounding(b, a[0]), _all(_VECTOR, _ROUNDS))
+)
+
+
+def _power(builder: Any, args: list[Any]) -> Any:
+    bits = builder.bitcast(_rounding(builder, args[0]), _INTS)
+    # the lowest bits of the rounding float, and 127 is the exponent of one
+    return builder.bitcast(
+        builder.shl(builder.add(bits, _all(_INTS, 127)), _all(_INTS, 23)), _VECTOR
+    )
+
+
+#: 2^n, n whole and -126..127.
+_two_to = _operation(_vector, (_vector,), _power)
+
+
+def _address(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
+    made = context.make_array(kind)(context, builder, array)
+    return builder.gep(made.data, [at])
+
+
+@_intrinsic
+def _load(context: Any, array: Any, at: Any) -> Any:
+    """The vector that begins there, counted in elements of the whole array."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _address(context, builder, signature.args[0], *args)
+        return builder.load(builder.bitcast(place, _VECTOR.as_pointer()), align=4)
+
+    return _vector(array, types.int64), emit
+
+
+@_intrinsic
+def _load_one(context: Any, array: Any, at: Any) -> Any:
+    """The number there in every lane."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _address(context, builder, signature.args[0], *args)
+        return _splatted(builder, builder.load(place))
+
+    return _vector(array, types.int64), emit
+
+
+@_intrinsic
+def _store(context: Any, array: Any, at: Any, x: Any) -> Any:
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _address(context, builder, signature.args[0], *args[:2])
+        builder.store(args[2], builder.bitcast(place, _VECTOR.as_pointer()), align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, _vector), emit
+
+
+@_intrinsic
+def _store_rounded(context: Any, array: Any, at: Any, x: Any) -> Any:
+    """As int8: the lowest byte of the nearest integers."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _address(context, builder, signature.args[0], *args[:2])
+        bits = builder.bitcast(_rounding(builder, args[2]), _INTS)
+        place = builder.bitcast(place, _BYTES.as_pointer())
+        builder.store(builder.trunc(bits, _BYTES), place, align=1)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, _vector), emit
+
+
+@_inlined
+def _gelu(x: Any) -> Any:
+    x = _larger(x, _splat(_NEGATIVE_FAR))
+    c = _smaller(x, _splat(_FAR))
+    u = _fma(_mul(c, c), _splat(_TO_UNIT), _splat(_NEGATIVE_ONE))
+    p = _fma(_splat(_G12), u, _splat(_G11))
+    p = _fma(p, u, _splat(_G10))
+    p = _fma(p, u, _splat(_G9))
+    p = _fma(p, u, _splat(_G8))
+    p = _fma(p, u, _splat(_G7))
+    p = _fma(p, u, _splat(_G6))
+    p = _fma(p, u, _splat(_G5))
+    p = _fma(p, u, _splat(_G4))
+    p = _fma(p, u, _splat(_G3))
+    p = _fma(p, u, _splat(_G2))
+    p = _fma(p, u, _splat(_G1))
+    p = _fma(p, u, _splat(_G0))
+    return _mul(x, _fma(c, p, _splat(_HALF)))
+
+
+@_inlined
+def _exp(x: Any) -> Any:
+    """e^x for x <= 0: 2^n 2^r, n whole and |r| <= 1/2."""
+    y = _larger(_mul(x, _splat(_LOG2_E)), _splat(_TO_NOTHING))
+    n = _whole(y)
+    r = _sub(y, n)
+    p = _fma(_splat(_E6), r, _splat(_E5))
+    p = _fma(p, r, _splat(_E4))
+    p = _fma(p, r, _splat(_E3))
+    p = _fma(p, r, _splat(_E2))
+    p = _fma(p, r, _splat(_E1))
+    p = _fma(p, r, _splat(_ONE))
+    return _mul(p, _two_to(n))
+
+
+# Steps that loops share
+
+
+@_inlined
+def _add_rests(products: Any, i: Any, n: Any, stride: Any) -> Any:
+    """To a first token's products those of what rounding had left of its row."""
+    if i % stride == 0:
+        width = products.shape[1]
+        own, rest = i * width, (n + i // stride) * width
+        for j in range(0, width, LANES):
+            x = _fma(_load(products, rest + j), _splat(_OF_REST), _load(products, own + j))
+            _store(products, own + j, x)
+
+
+@_inlined
+def _reach(rows: Any, at: Any, width: Any) -> Any:
+    """The largest magnitude in a row that begins at `at`."""
+    reaches = _splat(_LEAST)
+    for j in range(0, width, LANES):
+        reaches = _larger(reaches, _magnitude(_load(rows, at + j)))
+    return _largest(reaches)
+
+
+@_inlined
+def _quantise(
+    rows: Any, at: Any, width: Any, reach: Any, i: Any, n: Any, stride: Any, integers: Any,
+    scale_out: Any,
+) -> Any:  # fmt: skip
+    """See `detectors.runtime.Int8Engine.quantised`, without a floor. The row begins at `at`."""
+    steps = _splat(_MOST / reach)
+    scale_out[i] = reach / _MOST
+    for j in range(0, width, LANES):
+        _store_rounded(integers, i * width + j, _mul(_load(rows, at + j), steps))
+    if i % stride == 0:
+        rest = (n + i // stride) * width
+        for j in range(0, width, LANES):
+            _store_left(integers, rest + j, _mul(_load(rows, at + j), steps))
+
+
+@_inlined
+def _store_left(integers: Any, at: Any, x: Any) -> Any:
+    """What rounding x leaves, in steps of which 254 make one."""
+    left = _mul(_sub(x, _whole(x)), _splat(_REST))
+    left = _smaller(_larger(left, _splat(_NEGATIVE_MOST)), _splat(_MOST))
+    _store_rounded(integers, at, left)
+
+
+@_inlined
+def _norm(row: Any, sums: Any, gain: Any, shift: Any, epsilon: Any, out: Any, at: Any) -> Any:
+    """Layer norm, in place and into `out` from `at` on. sums: the row's, lane by lane. Returns the
+    largest magnitude."""
+    width = row.shape[0]
+    mean = _splat(_add_up(sums) / _f(width))
+    even, odd = _splat(_ZERO), _splat(_ZERO)  # two sums, since one would wait for itself
+    for j in range(0, width, 2 * LANES):
+        away = _sub(_load(row, j), mean)
+        even = _fma(away, away, even)
+        away = _sub(_load(row, j + LANES), mean)
+        odd = _fma(away, away, odd)
+    inverse = _splat(_ONE / np.sqrt(_add_up(_add(even, odd)) / _f(width) + epsilon))
+    reaches = _splat(_LEAST)
+    for j in range(0, width, LANES):
+        x = _mul(_sub(_load(row, j), mean), inverse)
+        x = _fma(x, _load(gain, j), _load(shift, j))
+        reaches = _larger(reaches, _magnitude(x))
+        _store(row, j, x)
+        _store(out, at + j, x)
+    return _largest(reaches)
+
+
+@_inlined
+def _eight_rows(
+    a: Any, a_at: Any, a_row: Any, a_step: Any, b: Any, b_at: Any, b_step: Any, n: Any
+) -> Any:
+    """sum_k a[row, k] b[k, lane] for k < n: eight rows of a, LANES columns of b."""
+    x0 = x1 = x2 = x3 = x4 = x5 = x6 = x7 = _splat(_ZERO)
+    for k in range(n):
+        y, at = _load(b, b_at + k * b_step), a_at + k * a_step
+        x0 = _fma(_load_one(a, at), y, x0)
+        x1 = _fma(_load_one(a, at + a_row), y, x1)
+        x2 = _fma(_load_one(a, at + 2 * a_row), y, x2)
+        x3 = _fma(_load_one(a, at + 3 * a_row), y, x3)
+        x4 = _fma(_load_one(a, at + 4 * a_row), y, x4)
+        x5 = _fma(_load_one(a, at + 5 * a_row), y, x5)
+        x6 = _fma(_load_one(a, at + 6 * a_row), y, x6)
+        x7 = _fma(_load_one(a, at + 7 * a_row), y, x7)
+    return x0, x1, x2, x3, x4, x5, x6, x7
+
+
+@_inlined
+def _store_eight(x: Any, out: Any, at: Any, step: Any) -> Any:
+    _store(out, at, x[0])
+    _store(out, at + step, x[1])
+    _store(out, at + 2 * step, x[2])
+    _store(out, at + 3 * step, x[3])
+    _store(out, at + 4 * step, x[4])
+    _store(out, at + 5 * step, x[5])
+    _store(out, at + 6 * step, x[6])
+    _store(out, at + 7 * step, x[7])
+
+
+@_inlined
+def _softmax(columns: Any, count: Any) -> Any:
+    """e^(x - the column's largest) in place. columns: (count, LANES). Returns 1 / the sums of the
+    columns, by which they are not multiplied."""
+    tops, n_whole = _load(columns, 0), count - count % 4
+    for j in range(0, n_whole * LANES, 4 * LANES):
+        two = _larger(_load(columns, j), _load(columns, j + LANES))
+        others = _larger(_load(columns, j + 2 * LANES), _load(columns, j + 3 * LANES))
+        tops = _larger(tops, _larger(two, others))
+    for j in range(n_whole * LANES, count * LANES, LANES):
+        tops = _larger(tops, _load(columns, j))
+    total = _splat(_ZERO)
+    for j in range(0, count * LANES, LANES):
+        x = _exp(_sub(_load(columns, j), tops))
+        _store(columns, j, x)
+        total = _add(total, x)
+    return _divide(_splat(_ONE), total)
+
+
+# The loops
+
+
+@_compiled
+def embed(
+    ids: Any, words: Any, positions: Any, gain: Any, shift: Any, epsilon: Any, states: Any,
+    integers: Any, scale_out: Any,
+) -> Any:  # fmt: skip
+    """What enters the first layer. ids: int64 (posts, tokens). words: float32 (n_words, hidden).
+    positions: float32 (at least tokens, hidden). gain, shift: of the layer norm. states: float32
+    (n, hidden), out."""
+    n_posts, n_tokens = ids.shape
+    n, width = states.shape
+    row = np.empty(width, np.float32)
+    for post in range(n_posts):
+        for token in range(n_tokens):
+            word, i = ids[post, token] * width, post * n_tokens + token
+            sums = _splat(_ZERO)
+            for j in range(0, width, LANES):
+                x = _add(_load(words, word + j), _load(positions, token * width + j))
+                sums = _add(sums, x)
+                _store(row, j, x)
+            reach = _norm(row, sums, gain, shift, epsilon, states, i * width)
+            _quantise(row, 0, width, reach, i, n, n_tokens, integers, scale_out)
+
+
+@_compiled
+def attend(
+    asking: Any, asking_scale: Any, asking_bias: Any, products: Any, scale: Any, bias: Any,
+    counts: Any, n_heads: Any, n_asking: Any, integers: Any, scale_out: Any,
+) -> Any:  # fmt: skip
+    """softmax(query key^T) value, the heads of a token side by side.
+
+    asking: products whose first channels are the queries of each post's first n_asking tokens; the
+    same array as products if all tokens ask. products: their last channels are keys and values.
+    counts: int64 (posts,), tokens of each. integers, scale_out: of posts x n_asking rows.
+    """
+    n_posts = counts.shape[0]
+    n, n_tokens, n_rows = scale.shape[0], scale.shape[0] // n_posts, n_posts * n_asking
+    hidden = integers.shape[1]
+    width, all_width, asking_width = hidden // n_heads, products.shape[1], asking.shape[1]
+    first_key, first_value = all_width - 2 * hidden, all_width - hidden
+    n_columns = (n_asking + LANES - 1) // LANES * LANES
+    query = np.zeros(width * n_columns, np.float32)  # (width, n_columns)
+    key = np.zeros((n_tokens + 7) // 8 * 8 * width, np.float32)
+    value = np.empty(n_tokens * width, np.float32)
+    weights = np.empty((n_tokens + 7) // 8 * 8 * LANES, np.float32)  # (tokens, asking)
+    one = np.empty(LANES, np.float32)
+    found = np.empty(n_columns * hidden, np.float32)
+    for i in range(n):
+        _add_rests(products, i, n, n_tokens)
+    if n_asking < n_tokens:
+        for i in range(n_rows):
+            _add_rests(asking, i, n_rows, n_asking)
+    for post in range(n_posts):
+        count = counts[post]
+        for head in range(n_heads):
+            channel = head * width
+            for token in range(n_asking):
+                i = post * n_asking + token
+                s = _splat(asking_scale[i])
+                for j in range(0, width, LANES):
+                    x = _load(asking, i * asking_width + channel + j)
+                    _store(one, 0, _fma(x, s, _load(asking_bias, channel + j)))
+                    for lane in range(LANES):
+                        query[(j + lane) * n_columns + token] = one[lane]
+            for token in range(count):
+                i = post * n_tokens + token
+                s, row = _splat(scale[i]), i * all_width
+                for j in range(0, width, LANES):
+                    at = first_key + channel + j
+                    x = _fma(_load(products, row + at), s, _load(bias, at))
+                    _store(key, token * width + j, x)
+                    at = first_value + channel + j
+                    x = _fma(_load(products, row + at), s, _load(bias, at))
+                    _store(value, token * width + j, x)
+            for first in range(0, n_asking, LANES):
+                for token in range(0, count, 8):
+                    x8 = _eight_rows(key, token * width, width, 1, query, first, n_columns, width)
+                    _store_eight(x8, weights, token * LANES, LANES)
+                _store(one, 0, _softmax(weights, count))
+                for j in range(0, min(LANES, n_asking - first), 8):
+                    for k in range(0, width, LANES):
+                        x8 = _eight_rows(weights, j, 1, LANES, value, k, width, count)
+                        at = (first + j) * hidden + channel + k
+                        for_each = (
+                            _mul(x8[0], _load_one(one, j)),
+                            _mul(x8[1], _load_one(one, j + 1)),
+                            _mul(x8[2], _load_one(one, j + 2)),
+                            _mul(x8[3], _load_one(one, j + 3)),
+                            _mul(x8[4], _load_one(one, j + 4)),
+                            _mul(x8[5], _load_one(one, j + 5)),
+                            _mul(x8[6], _load_one(one, j + 6)),
+                            _mul(x8[7], _load_one(one, j + 7)),
+                        )
+                        _store_eight(for_each, found, at, hidden)
+        for token in range(n_asking):
+            i, at = post * n_asking + token, token * hidden
+            reach = _reach(found, at, hidden)
+            _quantise(found, at, hidden, reach, i, n_rows, n_asking, integers, scale_out)
+
+
+@_compiled
+def add_and_norm(
+    products: Any, scale: Any, offset: Any, sums: Any, bias: Any, before: Any, level: Any,
+    gain: Any, shift: Any, epsilon: Any, stride: Any, states: Any, integers: Any, scale_out: Any,
+) -> Any:  # fmt: skip
+    """The end of either half of a layer: a map's result and what the half read, normed.
+
+    sums: float32 (hidden,), what an offset of 1 adds to the products. before: float32 (n, hidden),
+    what the half read, which was divided by level (hidden,). states: float32 (n, hidden), out.
+    """
+    n, width = states.shape
+    row = np.empty(width, np.float32)
+    for i in range(n):
+        _add_rests(products, i, n, stride)
+        s, o, total = _splat(scale[i]), _splat(offset[i]), _splat(_ZERO)
+        for j in range(0, width, LANES):
+            x = _fma(o, _load(sums, j), _load(products, i * width + j))
+            x = _fma(x, s, _load(bias, j))
+            x = _fma(_load(before, i * width + j), _load(level, j), x)
+            total = _add(total, x)
+            _store(row, j, x)
+        reach = _norm(row, total, gain, shift, epsilon, states, i * width)
+        _quantise(row, 0, width, reach, i, n, stride, integers, scale_out)
+
+
+@_compiled
+def widen(
+    products: Any, scale: Any, bias: Any, stride: Any, integers: Any, scale_out: Any,
+    offset_out: Any,
+) -> Any:  # fmt: skip
+    """GELU, from its floor to the row's greatest: see `detectors.runtime.Int8Engine.quantised`."""
+    n, width = scale.shape[0], products.shape[1]
+    row = np.empty(width, np.float32)
+    for i in range(n):
+        _add_rests(products, i, n, stride)
+        s, tops = _splat(scale[i]), _splat(_GELU_FLOOR)
+        for j in range(0, width, LANES):
+            x = _gelu(_fma(_load(products, i * width + j), s, _load(bias, j)))
+            _store(row, j, x)
+            tops = _larger(tops, x)
+        reach = max(_largest(tops) - _GELU_FLOOR, _LEAST)
+        step = _ALL / reach
+        zero = _f(128) - np.rint(step * -_GELU_FLOOR)
+        scale_out[i], offset_out[i] = reach / _ALL, zero
+        steps, zeros = _splat(step), _splat(-zero)
+        for j in range(0, width, LANES):
+            _store_rounded(integers, i * width + j, _fma(_load(row, j), steps, zeros))
+        if i % stride == 0:
+            rest = (n + i // stride) * width
+            for j in range(0, width, LANES):
+                _store_left(integers, rest + j, _fma(_load(row, j), steps, zeros))
