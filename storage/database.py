@@ -190,6 +190,13 @@ def migrate(connection: psycopg.Connection) -> list[str]:
     return applied
 
 
+def read_applied(connection: psycopg.Connection) -> list[tuple[str, datetime]]:
+    """The migrations that this database has had, in order, and when."""
+    return connection.execute(
+        "SELECT name, applied_at FROM hoaxwatch.migrations ORDER BY name"
+    ).fetchall()
+
+
 def add_payload_partitions(connection: psycopg.Connection, now: datetime) -> None:
     """Makes the payload partitions of this month and the next, if they are not there yet."""
     first = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)

@@ -748,6 +748,31 @@ def read_links(
     ).fetchall()
 
 
+def read_shares(
+    connection: psycopg.Connection,
+    hashtag: str | None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[tuple[str | None, str, int]]:
+    """The shares of a hashtag (of everything: None) in a period, in any order: by whom (None: not
+    known), of which content, when (microseconds since 1970)."""
+    of_hashtag = (
+        ""
+        if hashtag is None
+        else "JOIN hoaxwatch.content_hashtags h ON h.hashtag = %(hashtag)s"
+        " AND h.platform = s.platform AND h.root_id = s.root_id"
+    )
+    return connection.execute(
+        "SELECT s.platform || ':' || s.author_id, s.platform || ':' || s.root_id,"
+        " (extract(epoch FROM s.posted_at) * 1000000)::bigint"
+        f" FROM hoaxwatch.posts s {of_hashtag}"
+        " WHERE s.share_of IS NOT NULL"
+        " AND s.posted_at >= coalesce(%(since)s, '-infinity'::timestamptz)"
+        " AND s.posted_at < coalesce(%(until)s, 'infinity'::timestamptz)".encode(),
+        {"hashtag": hashtag, "since": since, "until": until},
+    ).fetchall()
+
+
 def read_users(connection: psycopg.Connection, users: Sequence[str]) -> list[UserRow]:
     """Handles and followers of accounts named platform:id."""
     pairs = [user.partition(":")[::2] for user in users]

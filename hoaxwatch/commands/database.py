@@ -28,6 +28,7 @@ from storage.database import (
     database_errors,
     embedded_folder,
     open_database,
+    read_applied,
     shown_dsn,
 )
 from storage.grants import ANALYST_TIMEOUT_SECONDS, grant_analyst, revoke_analyst
@@ -145,6 +146,31 @@ def restore(
         markup=False,
         soft_wrap=True,
     )
+
+
+@app.command()
+def migrate(
+    project: options.Project = None,
+    database: options.Database = None,
+    as_json: options.Json = False,
+    as_csv: options.Csv = False,
+) -> None:
+    """Bring the database to the shape of this version, and list what was applied when.
+
+    Every command does so when it opens a database; this one does nothing else, for an upgrade in a
+    step of its own.
+    """
+    output = output_of(as_json, as_csv)
+    began = datetime.now(UTC)
+    with connected(settings_of(project, database), may_make=True) as connection:
+        applied = read_applied(connection)
+    rows = [{"name": name, "applied_at": at, "is_new": at >= began} for name, at in applied]
+    columns = [
+        Column("migration", lambda row: row["name"]),
+        Column("applied", lambda row: f"{row['applied_at']:%Y-%m-%d %H:%M}"),
+        Column("", lambda row: "just now" if row["is_new"] else ""),
+    ]
+    show_rows(rows, output, columns, "Migrations", "none")
 
 
 @app.command()

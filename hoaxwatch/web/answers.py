@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 from collections.abc import Mapping, Sequence
+from email.utils import format_datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -20,6 +21,7 @@ from hoaxwatch.web.network import N_SHOWN
 from hoaxwatch.web.pages import Algorithm, Id, Limit, Name, Since, Tag, Until
 from hoaxwatch.web.site import site_of
 from storage import alerts, labels, reads
+from storage.database import Connection
 
 router = APIRouter(prefix="/api")
 
@@ -45,6 +47,16 @@ _ONE: dict[int | str, dict[str, Any]] = {
     400: _SHAPES[400],
     404: _SHAPES[404],
 }
+_COUNTED: dict[int | str, dict[str, Any]] = {
+    **_ONE,
+    202: {
+        "description": "It goes through many posts and is being counted: ask again after"
+        " Retry-After. The answer's Last-Modified says when it was counted.",
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    },
+}
+#: Whoever asks for what is being counted asks again after so long.
+RETRY_SECONDS = 1
 
 
 def _answer(rows: Sequence[Any], format: str, name: str) -> Response:
@@ -72,9 +84,13 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _json(value: Any) -> Response:
+def _as_json(value: Any) -> bytes:
     text = json.dumps(value, default=plain, ensure_ascii=False, separators=(",", ":"))
-    return Response(text.encode(errors="backslashreplace"), media_type="application/json")
+    return text.encode(errors="backslashreplace")
+
+
+def _json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(_as_json(value), status, headers, media_type="application/json")
 
 
 @router.get("/hashtags", responses=_SHAPES)
@@ -246,7 +262,7 @@ def alert(request: Request, id: Id) -> Response:
         return _json(facts.read_alert(connection, id))
 
 
-@router.get("/network", responses=_ONE)
+@router.get("/network", responses=_COUNTED)
 def network(
     request: Request,
     tag: AnyTag = None,
@@ -257,20 +273,21 @@ def network(
     """Who shares whom, laid out in [-1, 1] x [-1, 1], as columns: the accounts that take part in
     most shares, their communities, likely-false shares and coordination, and when links began."""
     site = site_of(request)
+    key = find_key(tag) if tag else None
     start, end = parse_span(since, until, site.settings.timezone)
-    with site.reading() as connection:
-        found = facts.read_network(
-            connection,
-            site.layouts,
-            find_key(tag) if tag else None,
-            start,
-            end,
-            limit,
-            site.settings.seed,
-        )
-    answer = _json(found)
+
+    def ask(connection: Connection) -> bytes:
+        seed = site.settings.seed
+        found = facts.read_network(connection, site.layouts, key, start, end, limit, seed)
+        return gzip.compress(_as_json(found), 4)
+
+    counted = site.counted(("network", key, start, end, limit), ask)
+    if counted is None:
+        waits = {"detail": "being counted from the posts: ask again"}
+        return _json(waits, status=202, headers={"Retry-After": str(RETRY_SECONDS)})
+    body, headers = counted.answer, {"Last-Modified": format_datetime(counted.at, usegmt=True)}
     if "gzip" in request.headers.get("accept-encoding", ""):
-        answer.body = gzip.compress(bytes(answer.body), 4)
-        answer.headers["Content-Encoding"] = "gzip"
-        answer.headers["Content-Length"] = str(len(answer.body))
-    return answer
+        headers["Content-Encoding"] = "gzip"
+    else:
+        body = gzip.decompress(body)
+    return Response(body, media_type="application/json", headers=headers)

@@ -6,16 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from graph.followed import as_topic, show_topic
-from graph.spread import choose
-from graph.topics import Topic
+from graph.coordination import index_actions
+from graph.followed import show_topic
 from hoaxwatch.report.page import judgement
 from hoaxwatch.web import charts
 from hoaxwatch.web.network import Layouts, coordinated_accounts, network_answer
 from storage import alerts, errata, labels, reads, tracking, whole_posts
 from storage.database import Connection
 from storage.reads import HashtagRow, SpreadRow, TrendRow
-from storage.spreads import read_spread
 from streams.errors import UsageError
 
 N_RISING, N_EMERGING, N_ALERTS, N_POSTS, N_PARTNERS = 15, 8, 6, 25, 30
@@ -253,13 +251,17 @@ def read_network(
     limit: int,
     seed: int,
 ) -> dict[str, Any]:
-    """The network of who shares whom, laid out."""
+    """The network of who shares whom, laid out. Goes through all shares."""
     links = reads.read_links(connection, hashtag, since, until)
     picture = layouts.plan(links, limit, seed)
     users = {row.user: row for row in reads.read_users(connection, picture.users)}
-    topic = as_topic(hashtag) if hashtag else Topic()
-    spread = choose(read_spread(connection, topic), topic, since, until)
-    return network_answer(picture, links, users, coordinated_accounts(spread))
+    shares = reads.read_shares(connection, hashtag, since, until)
+    actions = index_actions(
+        [account for account, _, _ in shares],
+        [content for _, content, _ in shares],
+        [at_us for _, _, at_us in shares],
+    )
+    return network_answer(picture, links, users, coordinated_accounts(actions))
 
 
 def utc_now() -> datetime:

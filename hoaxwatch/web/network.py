@@ -9,8 +9,7 @@ from hashlib import blake2b
 from threading import Lock
 from typing import Any, TypeVar, cast
 
-from graph.coordination import find_network
-from graph.spread import Spread, actions_of
+from graph.coordination import Actions, find_network
 from hoaxwatch.pictures import TagPicture, UserPicture, level_class, plan_tags, plan_users
 from storage.reads import LinkRow, PairRow, SpreadRow, UserRow
 
@@ -64,9 +63,8 @@ def _name(*drawn: object) -> bytes:
     return key.digest()
 
 
-def coordinated_accounts(spread: Spread) -> set[str]:
-    """Accounts that shared the same within a minute of each other more than chance explains."""
-    actions = actions_of(spread, "retweet")
+def coordinated_accounts(actions: Actions) -> set[str]:
+    """Accounts that did the same within a minute of each other more than chance explains."""
     groups = find_network(actions).groups()
     return {actions.accounts[i] for group in groups for i in group.tolist()}
 

@@ -125,13 +125,16 @@ def network(
     site = site_of(request)
     key = find_key(tag) if tag else None
     start, end = parse_span(since, until, site.settings.timezone)
-    still: dict[str, Any] = {"still": None, "users": None}
+    counted = None
+    if not has_assets():
+        counted = site.counted(
+            ("still", key, start, end),
+            lambda c: site.layouts.plan(
+                reads.read_links(c, key, start, end), N_STATIC, site.settings.seed
+            ),
+        )
     with site.reading() as connection:
         written = reads.read_display_forms(connection, [key]).get(key, key) if key else None
-        if not has_assets():
-            links = reads.read_links(connection, key, start, end)
-            users = site.layouts.plan(links, N_STATIC, site.settings.seed)
-            still = {"users": users, "still": draw_users(users, "community")}
     return page(
         request,
         "network.html.jinja",
@@ -140,7 +143,8 @@ def network(
         since=since,
         until=until,
         limit=limit,
-        **still,
+        users=counted and counted.answer,
+        still=counted and draw_users(counted.answer, "community"),
     )
 
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from hoaxwatch.web import facts
-from hoaxwatch.web.network import Layouts
+from hoaxwatch.web.network import N_SHOWN, Layouts
 from storage import reads
 from storage.alerts import read_alerts
 from storage.database import Connection, connect, open_database
@@ -95,8 +95,12 @@ def questions(connection: Connection) -> dict[str, Callable[[], Any]]:
         "hashtag_no_50_behind": posts_of(tags[49], None),
         "hashtags": lambda: facts.read_tag_network(connection, layouts, None, None, 1),
         "hashtags_of_7_days": lambda: facts.read_tag_network(connection, layouts, week, None, 1),
-        "links_of_the_greatest_hashtag": lambda: reads.read_links(connection, tags[0]),
-        "links_of_hashtag_no_50": lambda: reads.read_links(connection, tags[49]),
+        "links_of_the_greatest_hashtag_behind": lambda: reads.read_links(connection, tags[0]),
+        "links_of_hashtag_no_50_behind": lambda: reads.read_links(connection, tags[49]),
+        "shares_of_the_greatest_hashtag_behind": lambda: reads.read_shares(connection, tags[0]),
+        "network_of_hashtag_no_50_behind": lambda: facts.read_network(
+            connection, layouts, tags[49], None, None, N_SHOWN, 1
+        ),
         "most_shared_post": lambda: facts.read_post(connection, "x", post),
         "busiest_account": lambda: facts.read_account(connection, "x", account),
         "alerts": lambda: read_alerts(connection),

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from threading import Event
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet
@@ -27,19 +29,24 @@ from schemathesis.specs.openapi.checks import (
 )
 from starlette.testclient import TestClient
 
+from graph.coordination import index_actions
+from graph.spread import actions_of, choose
+from graph.topics import Topic
 from hoaxwatch import cli
+from hoaxwatch.web import facts
 from hoaxwatch.web.app import build_app
 from hoaxwatch.web.guard import Access, access_of
 from hoaxwatch.web.site import ASSETS
-from storage import tracking
+from storage import reads, tracking
 from storage.database import connect
 from storage.errata import Kind, add_erratum
+from storage.spreads import read_spread
 from tests.paged import XSS, Project, named, rows, small_project
 
 if TYPE_CHECKING:
     from tests.conftest import Server
 
-USAGE = 2
+USAGE, ACCEPTED = 2, 202
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -142,8 +149,16 @@ def test_the_page_says_what_the_commands_say(
     assert table.column("posts").to_pylist() == [row["posts"] for row in as_json]
 
 
+def network_of(client: TestClient, **asked: str) -> dict[str, Any]:
+    """The network, once it is counted."""
+    while (answer := client.get("/api/network", params=asked)).status_code == ACCEPTED:
+        sleep(0.1)
+    found: dict[str, Any] = answer.json()
+    return found
+
+
 def test_the_network_as_the_page_gets_it(project: Project, client: TestClient) -> None:
-    found = client.get("/api/network", params={"limit": "5000"}).json()
+    found = network_of(client, limit="5000")
     accounts, links = found["accounts"], found["links"]
     assert found["n_shown"] == found["n_accounts"] == len(accounts["name"]) > 20
     assert found["n_links_shown"] == found["n_links"] == len(links["shared"])
@@ -151,17 +166,55 @@ def test_the_network_as_the_page_gets_it(project: Project, client: TestClient) -
     assert all(len(column) == found["n_shown"] for column in accounts.values())
     assert links["first_at"] == sorted(links["first_at"])
     assert {-1, 0} & set(accounts["level"]) and max(accounts["level"]) <= 4
-    again = client.get("/api/network", params={"limit": "5000"}).json()
-    assert again == found
-    few = client.get("/api/network", params={"limit": "10"}).json()
+    assert network_of(client, limit="5000") == found
+    few = network_of(client, limit="10")
     assert few["n_shown"] <= 10 and few["n_accounts"] == found["n_accounts"]
+
+
+def test_nobody_waits_for_a_network_of_many_posts(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_go_on, read = Event(), facts.read_network
+
+    def slow(*asked: Any) -> dict[str, Any]:
+        may_go_on.wait()
+        return read(*asked)
+
+    monkeypatch.setattr("hoaxwatch.web.site.WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("hoaxwatch.web.facts.read_network", slow)
+    waits = client.get("/api/network", params={"limit": "50"})
+    assert (waits.status_code, waits.headers["Retry-After"]) == (ACCEPTED, "1")
+    assert "being counted" in waits.json()["detail"]
+    may_go_on.set()
+    found = network_of(client, limit="50")
+    assert 0 < found["n_shown"] <= 50
+    plain = client.get("/api/network", params={"limit": "50"}, headers={"Accept-Encoding": "none"})
+    assert plain.json() == found and "Content-Encoding" not in plain.headers
+    assert plain.headers["Last-Modified"].endswith("GMT")
+
+
+def test_shares_are_those_of_which_the_commands_find_coordination(project: Project) -> None:
+    tag = named(project)["tag"]
+    since = datetime(2026, 3, 2, tzinfo=UTC)
+    with connect(project.dsn) as connection:
+        for hashtag, topic in ((tag, Topic(hashtag=tag)), (None, Topic())):
+            accounts, contents, times = zip(
+                *reads.read_shares(connection, hashtag, since), strict=True
+            )
+            ours = index_actions(accounts, contents, times)
+            whole = choose(read_spread(connection, topic), topic, since, None)
+            theirs = actions_of(whole, "retweet")
+            assert ours.accounts == theirs.accounts and len(ours.actor) > 10
+            for one, other in zip(ours[1:4], theirs[1:4], strict=True):
+                assert one.tolist() == other.tolist()
 
 
 def test_a_still_picture_where_nothing_was_built(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hoaxwatch.web.site.ASSETS", ASSETS / "nowhere")
-    shown = client.get("/network").text
+    while "being counted" in (shown := client.get("/network").text):
+        sleep(0.1)
     assert "make web" in shown and "<circle" in shown and "network.js" not in shown
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from hoaxwatch import cli
 from storage import labels, retention
-from storage.database import Connection, add_payload_partitions, connect
+from storage.database import Connection, add_payload_partitions, connect, read_migrations
 from storage.labels import Label
 from streams import local, steps
 from streams.clustering import TrackOptions
@@ -251,6 +251,9 @@ def test_commands(
         printed = capsys.readouterr()
         return json.loads(printed.out) if "--json" in arguments else printed.out + printed.err
 
+    shipped = [migration.name for migration in read_migrations()]
+    assert [row["name"] for row in told("migrate", "--json")] == shipped
+    assert shipped[-1] in (shown := told("migrate")) and "just now" not in shown
     parts = told("partitions", "--json")
     assert sum(part["records"] for part in parts) == 2
     assert "other months" in told("partitions")

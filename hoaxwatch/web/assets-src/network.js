@@ -588,7 +588,7 @@ function connect(network) {
   byId("csv").addEventListener("click", () => network.saveTable());
 }
 
-function sayHowMuch(data) {
+function sayHowMuch(data, countedAt) {
   const period = data.first_at
     ? `, from ${minute(Date.parse(data.first_at) / 1000)} to ${minute(Date.parse(data.last_at) / 1000)}`
     : "";
@@ -599,16 +599,28 @@ function sayHowMuch(data) {
     (data.modularity === null ? "." : `, modularity ${data.modularity.toFixed(3)}.`) +
     (data.n_links_shown > MOST_DRAWN
       ? ` The ${count(MOST_DRAWN)} strongest links are drawn; choose an account to see all of its own.`
-      : "");
+      : "") +
+    ` Counted ${minute(countedAt / 1000)}.`;
+}
+
+// what goes through many posts is counted behind the page: asked for until it is there
+async function counted(source) {
+  for (;;) {
+    const answer = await fetch(source);
+    if (answer.status !== 202) return answer;
+    byId("said").textContent = "Counting shares and laying them out, which takes a while …";
+    const seconds = Number(answer.headers.get("Retry-After"));
+    await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
+  }
 }
 
 async function start() {
   const box = byId("network");
   try {
-    const answer = await fetch(box.dataset.source);
+    const answer = await counted(box.dataset.source);
     const data = await answer.json();
     if (!answer.ok) throw new Error(data.detail);
-    sayHowMuch(data);
+    sayHowMuch(data, new Date(answer.headers.get("Last-Modified")));
     if (!data.n_shown) {
       byId("chosen").replaceChildren(element("p", {}, "No shares between known accounts in this period."));
       return;

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from graph.spread import Spread, SpreadContent, SpreadPost, microseconds
+from graph.coordination import index_actions
+from graph.spread import microseconds
 from hoaxwatch.pictures import UserPicture, plan_users
 from hoaxwatch.web.network import Layouts, coordinated_accounts, network_answer
 from storage.reads import LinkRow, UserRow
@@ -82,19 +83,14 @@ def test_a_layout_is_made_once_and_anew_when_something_changes(
 
 
 def test_who_shares_the_same_within_a_minute_again_and_again_is_coordinated() -> None:
-    posts, contents = [], {}
-
-    def share(root: str, number: int, author: str, at: datetime) -> SpreadPost:
-        return SpreadPost(f"x:{root}-{number}", microseconds(at), author, root, root, root)
-
+    shares = []
     for i in range(12):
         root, at = f"x:r{i}", START + timedelta(hours=5 * i)
-        contents[root] = SpreadContent("text", (), (), None, None)
-        posts.append(SpreadPost(root, microseconds(at), "x:source", root, None, None))
         for n, account in enumerate(("one", "two", "three")):
-            posts.append(share(root, n, f"x:{account}", at + 2 * MINUTE + n * timedelta(seconds=5)))
+            shares.append((f"x:{account}", root, at + 2 * MINUTE + n * timedelta(seconds=5)))
         for n in range(6):
             late = at + timedelta(minutes=17 * (n + 1) + i)
-            posts.append(share(root, 9 + n, f"x:reader{(i + n) % 9}", late))
-    found = coordinated_accounts(Spread(tuple(posts), contents))
+            shares.append((f"x:reader{(i + n) % 9}", root, late))
+    accounts, contents, times = zip(*shares, strict=True)
+    found = coordinated_accounts(index_actions(accounts, contents, list(map(microseconds, times))))
     assert found == {"x:one", "x:two", "x:three"}
