@@ -337,49 +337,57 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return min(1.0, float(2 * binom.cdf(min(only_first, only_second), n, 0.5))) if n else 1.0
 
 
-def _paired(positive: Bools, first: Judged, second: Judged) -> tuple[Ints, Ints]:
-    """Labels (0, 1), and both answers as one number: 2 * the second's + the first's."""
-    both = 2 * second.flagged.astype(np.int64) + first.flagged
-    return positive.astype(np.int64), both
+def paired(positive: Bools, first: Bools, second: Bools) -> tuple[Ints, Ints]:
+    """Labels (0, 1), and what both flag as one number: 2 * the second's + the first's."""
+    return positive.astype(np.int64), 2 * second.astype(np.int64) + first
 
 
-def _cells(positive: Bools, first: Judged, second: Judged) -> Ints:
-    return confusion_matrix(*_paired(positive, first, second), 4)
+def both_counts(cells: Ints) -> tuple[Confusion, Confusion]:
+    """The counts of the first and of the second. cells: (4, 4), of which rows 0 and 1 are labels
+    and columns both answers as `paired` has them.
+
+    >>> first, second = both_counts(np.array([[2, 0, 0, 0], [0, 0, 3, 0], [0] * 4, [0] * 4]))
+    >>> first.true_positive, second.true_positive, first.true_negative
+    (0, 3, 2)
+    """
+    (n, first_only, second_only, both), (missed, found_first, found_second, found) = (
+        [int(cell) for cell in row] for row in cells[:2]
+    )
+    return (
+        Confusion(found_first + found, first_only + both, missed + found_second, n + second_only),
+        Confusion(found_second + found, second_only + both, missed + found_first, n + first_only),
+    )
 
 
-def second_over_first(cells: Ints) -> float:
-    """MCC of the second less that of the first. cells: (4, 4), of which rows 0 and 1 are labels and
-    columns both answers as `_paired` has them.
+def second_over_first(statistic: Callable[[Confusion], float]) -> Callable[[Ints], float]:
+    """How much greater a statistic is of the second, as one of cells as `both_counts` has them.
 
-    >>> second_over_first(np.array([[2, 0, 0, 0], [0, 0, 2, 0], [0] * 4, [0] * 4]))
+    >>> second_over_first(mcc)(np.array([[2, 0, 0, 0], [0, 0, 2, 0], [0] * 4, [0] * 4]))
     1.0
     """
-    (n, first_only, second_only, both), (missed, found_first, found_second, found) = cells[:2]
-    of_first = Confusion(
-        int(found_first + found),
-        int(first_only + both),
-        int(missed + found_second),
-        int(n + second_only),
-    )
-    of_second = Confusion(
-        int(found_second + found),
-        int(second_only + both),
-        int(missed + found_first),
-        int(n + first_only),
-    )
-    return mcc(of_second) - mcc(of_first)
+
+    def difference(cells: Ints) -> float:
+        first, second = both_counts(cells)
+        return statistic(second) - statistic(first)
+
+    return difference
 
 
 def comparison(
     posts: Sequence[LabelledPost], positive: Bools, first: Judged, second: Judged, groups: Ints
 ) -> dict[str, Any]:
-    """Two detectors on the same posts: who is right where the other is wrong. The interval of the
-    difference is over resampled groups; McNemar's test takes each post by itself."""
+    """Two detectors on the same posts: who is right where the other is wrong. The intervals of the
+    differences are over resampled groups; McNemar's test takes each post by itself."""
     right = [judged.flagged == positive for judged in (first, second)]
     only = [right[0] & ~right[1], right[1] & ~right[0]]
-    whole = second_over_first(_cells(positive, first, second))
-    drawn = resampled(*_paired(positive, first, second), 4, groups)
-    low, high = interval_of(second_over_first, drawn)
+    answers = paired(positive, first.flagged, second.flagged)
+    cells, drawn = confusion_matrix(*answers, 4), resampled(*answers, 4, groups)
+    differences: dict[str, Any] = {}
+    for name in ("mcc", "macro_f1"):
+        difference = second_over_first(STATISTICS[name])
+        low, high = interval_of(difference, drawn)
+        differences[f"{name}_difference"] = round(difference(cells), 4)
+        differences[f"{name}_difference_interval"] = [round(low, 4), round(high, 4)]
 
     def shown(which: Bools) -> list[dict[str, Any]]:
         return [_row(posts[int(i)]) for i in np.flatnonzero(which & positive)[:N_SHOWN]]
@@ -390,8 +398,7 @@ def comparison(
         "only_first_right": int(only[0].sum()),
         "only_second_right": int(only[1].sum()),
         "mcnemar_p": mcnemar(int(only[0].sum()), int(only[1].sum())),
-        "mcc_difference": round(whole, 4),
-        "mcc_difference_interval": [round(low, 4), round(high, 4)],
+        **differences,
         "found_by_first_missed_by_second": shown(only[0]),
         "found_by_second_missed_by_first": shown(only[1]),
     }

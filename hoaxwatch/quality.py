@@ -262,15 +262,24 @@ def _classes(found: Mapping[str, Any]) -> str:
     )
 
 
+def difference(compared: Mapping[str, Any], name: str) -> str:
+    """How much greater a measure is of the second of two, with its 95 % interval.
+
+    >>> difference({"mcc_difference": 0.1, "mcc_difference_interval": [-0.02, 0.2]}, "mcc")
+    '+0.100 (-0.020 to +0.200)'
+    """
+    low, high = compared[f"{name}_difference_interval"]
+    return f"{compared[f'{name}_difference']:+.3f} ({low:+.3f} to {high:+.3f})"
+
+
 def _comparisons(found: Sequence[Mapping[str, Any]]) -> str:
     rows = []
     lists = []
     for one in found:
-        low, high = one["mcc_difference_interval"]
         rows.append(
             [
                 f"`{one['second']}` over `{one['first']}`",
-                f"{one['mcc_difference']:+.3f} ({low:+.3f} to {high:+.3f})",
+                *(difference(one, name) for name in ("mcc", "macro_f1")),
                 one["only_second_right"],
                 one["only_first_right"],
                 f"{one['mcnemar_p']:.2g}",
@@ -282,7 +291,7 @@ def _comparisons(found: Sequence[Mapping[str, Any]]) -> str:
                 lines = "\n".join(f"- {p['post_id']}: {_cell(p['text'])}" for p in posts)
                 who = f"found by `{one[finder]}` and missed by `{one[other]}`"
                 lists.append(f"Likely false, {who}:\n\n{lines}")
-    head = ["", "MCC", "only this right", "only the other right", "McNemar's p"]
+    head = ["", "MCC", "macro-F1", "only this right", "only the other right", "McNemar's p"]
     return "\n\n".join(
         [
             "## On the same posts\n\nAn abstention counts as not flagged. p is exact: how likely "

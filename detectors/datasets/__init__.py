@@ -17,6 +17,7 @@ from detectors.datasets import (
     mediaeval2016,
     shorttext,
     troll_tweets,
+    twitter15,
     viral_tweets_2016,
     weibo_2017,
 )
@@ -44,6 +45,7 @@ POST_DATASETS: dict[str, Callable[[Path], Iterator[LabelledPost]]] = {
     kaggle_fake_news.NAME: kaggle_fake_news.read,
     viral_tweets_2016.NAME: viral_tweets_2016.read,
     coaid.NAME: coaid.read,
+    twitter15.TEXTS: twitter15.read_texts,
 }
 
 

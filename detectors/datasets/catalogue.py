@@ -114,6 +114,13 @@ CATALOGUE: dict[str, About] = {
         "no licence file; asks to be cited",
         "fake or real by the file",
     ),
+    twitter15.TEXTS: About(
+        "posts",
+        "twitter15",
+        "Twitter15 (Ma et al. 2017): the source tweets alone; divide them by account",
+        "not stated in our copy: ask its publisher",
+        "true against false; unverified and non-rumor dropped",
+    ),
     INSTAGRAM: About(
         "posts",
         None,

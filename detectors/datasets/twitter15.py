@@ -18,10 +18,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from detectors.cascades import build_cascade
+from detectors.datasets.labelled import LabelledPost, data_file, read_csv
 from detectors.datasets.labelled_cascades import LabelledCascade
+from detectors.labels import Label
 
 NAME = "twitter15"
+#: The source tweets alone, as posts.
+TEXTS = "twitter15_texts"
 CLASSES = ("true", "false", "unverified", "non-rumor")
+#: The classes that say whether a tweet is true; what was never settled, and what is no rumour, are
+#: left out, as in the other sets.
+_LABELS: dict[str, Label] = {"true": "likely_true", "false": "likely_false"}
 #: A column of metadata: 1 for a reply or quote, 0 for the source tweet or a retweet of it.
 REPLY = "reply"
 
@@ -41,6 +48,28 @@ def read(folder: Path) -> Iterator[LabelledCascade]:
     with lzma.open(folder / NAME / "sources.csv.xz", "rt", encoding="utf-8") as lines:
         for source in csv.DictReader(lines):
             yield _cascade(source, rows[source["cascade_id"]])
+
+
+def read_texts(folder: Path) -> Iterator[LabelledPost]:
+    """The source tweets that are true or false, with their accounts, from the two files themselves.
+    Links are the word URL, as published. Raises: MissingDataset."""
+    edges = read_csv(data_file(folder, "edges.csv"), ("cascade_id", "parent_user", "child_user"))
+    authors = {
+        row["cascade_id"]: row["child_user"] for row in edges if row["parent_user"] == "ROOT"
+    }
+    sources = data_file(folder, "sources.csv")
+    for row in read_csv(sources, ("cascade_id", "label", "source_text")):
+        if row["label"] in _LABELS:
+            yield LabelledPost(
+                dataset=TEXTS,
+                split=None,
+                post_id=f"{NAME}:{row['cascade_id']}",
+                text=row["source_text"],
+                label=_LABELS[row["label"]],
+                author_id=authors.get(row["cascade_id"]),
+                lang="en",
+                platform="x",
+            )
 
 
 def _cascade(source: dict[str, str], rows: list[dict[str, str]]) -> LabelledCascade:

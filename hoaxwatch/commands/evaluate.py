@@ -94,7 +94,7 @@ def posts(
     from detectors.detector import NamesClasses
     from detectors.registry import load_detector
     from detectors.training import positive_of
-    from hoaxwatch.quality import quality_rows
+    from hoaxwatch.quality import difference, quality_rows
 
     try:
         every = load_posts(data, labels, seed)
@@ -146,10 +146,9 @@ def posts(
     title = f"{POSITIVE_CLASS}, split {split}"
     show_rows(quality_rows(result), output, columns, title, "nothing")
     for one in result["comparisons"]:
-        low, high = one["mcc_difference_interval"]
         _say(
-            f"{one['second']} over {one['first']}: MCC {one['mcc_difference']:+.3f} "
-            f"({low:+.3f} to {high:+.3f}), McNemar's p {one['mcnemar_p']:.2g}"
+            f"{one['second']} over {one['first']}: MCC {difference(one, 'mcc')}, "
+            f"macro-F1 {difference(one, 'macro_f1')}, McNemar's p {one['mcnemar_p']:.2g}"
         )
     if out is not None:
         _say(f"wrote {out}/README.md, evaluation.json and pictures")

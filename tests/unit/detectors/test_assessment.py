@@ -83,6 +83,9 @@ def test_two_on_the_same_posts() -> None:
     assert found["mcc_difference"] == pytest.approx(
         12 / (3 * 4 * 4 * 5) ** 0.5 - (2 * 3 - 1 * 2) / (3 * 4 * 4 * 5) ** 0.5, abs=1e-4
     )
+    # F1 of both classes: 3 of 4 and 4 of 5 with none flagged wrongly, against 2 of 4 and 3 of 4
+    of_second, of_first = (6 / 7 + 8 / 9) / 2, (4 / 7 + 6 / 9) / 2
+    assert found["macro_f1_difference"] == pytest.approx(of_second - of_first, abs=1e-4)
     one_group = np.zeros(len(LABELLED), dtype=np.int64)
     held = comparison(posts(LABELLED), np.array(LABELLED, dtype=bool), FIRST, SECOND, one_group)
     assert held["mcc_difference_interval"] == [found["mcc_difference"]] * 2

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detectors.datasets import mediaeval2020, twitter15
+from detectors.datasets import mediaeval2020, read_posts, twitter15
 from detectors.datasets.mediaeval2020 import BadGraph, read_graph
 
 SOURCES = """cascade_id,label,cv_fold,source_text
@@ -41,6 +41,19 @@ def test_twitter15(folder: Path) -> None:
     assert cascade.target.tolist() == [1, 2]
     assert cascade.delay_seconds.tolist() == [0, 90, 30], "the earliest of two times"
     assert cascade.metadata["reply"].tolist() == [0, 0, 1], "another tweet than the source"
+
+
+def test_twitter15_s_texts(folder: Path, tmp_path: Path) -> None:
+    first, second = read_posts(twitter15.TEXTS, folder / "twitter15")
+    assert (first.label, first.text, first.author_id) == (
+        "likely_false",
+        "water, they say, is dry",
+        "u1",
+    )
+    assert (second.label, second.split, second.post_id) == ("likely_true", None, "twitter15:901")
+    unsettled = SOURCES.replace("901,true", "901,unverified").encode()
+    (tmp_path / "twitter15" / "sources.csv.xz").write_bytes(lzma.compress(unsettled))
+    assert len(read_posts(twitter15.TEXTS, folder / "twitter15")) == 1
 
 
 def test_twitter15_as_published(data: Path) -> None:
