@@ -646,13 +646,15 @@ def read_emerging(
     with the window in which it was greatest. Windows count that begin in the period."""
     cursor = connection.cursor(row_factory=class_row(ClusterRow))
     return cursor.execute(
-        f"SELECT * FROM (SELECT DISTINCT ON (hashtag, algorithm, lineage) {_CLUSTER_COLUMNS}"
-        f" FROM mart.clusters c {_LABELS}"
+        # what people call them is looked up of those that are kept: there may be 100,000 others
+        f"SELECT {_CLUSTER_COLUMNS} FROM ("
+        " SELECT * FROM (SELECT DISTINCT ON (hashtag, algorithm, lineage) * FROM mart.clusters"
         " WHERE emerging IS NOT NULL AND (%(hashtag)s::text IS NULL OR hashtag = %(hashtag)s)"
         " AND window_start >= coalesce(%(since)s, '-infinity'::timestamptz)"
         " AND window_start < coalesce(%(until)s, 'infinity'::timestamptz)"
-        " ORDER BY hashtag, algorithm, lineage, c.emerging DESC, window_start) e"
-        " ORDER BY emerging DESC, hashtag, lineage LIMIT %(limit)s".encode(),
+        " ORDER BY hashtag, algorithm, lineage, emerging DESC, window_start) e"
+        f" ORDER BY emerging DESC, hashtag, lineage LIMIT %(limit)s) c {_LABELS}"
+        " ORDER BY c.emerging DESC, hashtag, lineage".encode(),
         {"hashtag": hashtag, "since": since, "until": until, "limit": limit},
     ).fetchall()
 
