@@ -609,11 +609,11 @@ n_before, growth::float8, emerging::float8, l.label
 
 # what several people call it, the latest first
 _LABELS = """
-LEFT JOIN LATERAL (
-    SELECT string_agg(label, ' / ' ORDER BY labelled_at DESC, labelled_by) AS label
-    FROM mart.lineage_labels l WHERE l.hashtag = c.hashtag AND l.algorithm = c.algorithm
-    AND l.lineage = c.lineage
-) l ON true
+LEFT JOIN (
+    SELECT hashtag, algorithm, lineage,
+           string_agg(label, ' / ' ORDER BY labelled_at DESC, labelled_by) AS label
+    FROM mart.lineage_labels GROUP BY hashtag, algorithm, lineage
+) l USING (hashtag, algorithm, lineage)
 """
 
 
@@ -646,13 +646,14 @@ def read_emerging(
     with the window in which it was greatest. Windows count that begin in the period."""
     cursor = connection.cursor(row_factory=class_row(ClusterRow))
     return cursor.execute(
-        f"SELECT * FROM (SELECT DISTINCT ON (hashtag, algorithm, lineage) {_CLUSTER_COLUMNS}"
-        f" FROM mart.clusters c {_LABELS}"
+        f"SELECT {_CLUSTER_COLUMNS} FROM ("
+        " SELECT * FROM (SELECT DISTINCT ON (hashtag, algorithm, lineage) * FROM mart.clusters"
         " WHERE emerging IS NOT NULL AND (%(hashtag)s::text IS NULL OR hashtag = %(hashtag)s)"
         " AND window_start >= coalesce(%(since)s, '-infinity'::timestamptz)"
         " AND window_start < coalesce(%(until)s, 'infinity'::timestamptz)"
-        " ORDER BY hashtag, algorithm, lineage, c.emerging DESC, window_start) e"
-        " ORDER BY emerging DESC, hashtag, lineage LIMIT %(limit)s".encode(),
+        " ORDER BY hashtag, algorithm, lineage, emerging DESC, window_start) e"
+        f" ORDER BY emerging DESC, hashtag, lineage LIMIT %(limit)s) c {_LABELS}"
+        " ORDER BY c.emerging DESC, hashtag, lineage".encode(),
         {"hashtag": hashtag, "since": since, "until": until, "limit": limit},
     ).fetchall()
 
