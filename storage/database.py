@@ -157,14 +157,17 @@ def limit_waits(connection: psycopg.Connection, idle_seconds: int) -> None:
 def migrate(connection: psycopg.Connection) -> list[str]:
     """Brings the database to this program's shape; returns the names of what was applied.
 
-    One transaction per migration, one process at a time. Raises MigrationError if the database has
-    migrations that this program does not know, or one that was edited since.
+    One transaction per migration, one process at a time. Who does not own the database may call it
+    where nothing is left to do. Raises MigrationError if the database has migrations that this
+    program does not know, or one that was edited since.
     """
     known = {m.name: m for m in read_migrations()}
     applied: list[str] = []
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
-        connection.execute(_RUNNER_TABLE)
+        table = connection.execute("SELECT to_regclass('hoaxwatch.migrations')").fetchone()
+        if table == (None,):
+            connection.execute(_RUNNER_TABLE)
         rows = connection.execute("SELECT name, sha256 FROM hoaxwatch.migrations").fetchall()
         done: dict[str, str] = dict(rows)
         for name, digest in sorted(done.items()):

@@ -1,4 +1,5 @@
-"""Who may read what: an analyst reads the views of schema mart, and nothing else."""
+"""Who may do what: an analyst reads the views of schema mart, and nothing else; an operator runs
+every command that changes no table's shape; either may also be let see whose pseudonym is whose."""
 
 from __future__ import annotations
 
@@ -10,17 +11,44 @@ from streams.errors import UsageError
 #: A query of an analyst is ended after so long, so that it never holds up the pipeline.
 ANALYST_TIMEOUT_SECONDS = 60
 
-_GRANT = (
-    "GRANT CONNECT ON DATABASE {database} TO {login}",
-    "GRANT USAGE ON SCHEMA mart TO {login}",
-    "GRANT SELECT ON ALL TABLES IN SCHEMA mart TO {login}",
-    "ALTER DEFAULT PRIVILEGES IN SCHEMA mart GRANT SELECT ON TABLES TO {login}",
+
+def _of_views(schema: str) -> tuple[str, ...]:
+    return (
+        f"GRANT USAGE ON SCHEMA {schema} TO {{login}}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {{login}}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT ON TABLES TO {{login}}",
+    )
+
+
+_CONNECT = "GRANT CONNECT ON DATABASE {database} TO {login}"
+_ANALYST = (_CONNECT, *_of_views("mart"))
+_HANDLES = (_CONNECT, *_of_views("handles"))
+_ROWS = "SELECT, INSERT, UPDATE, DELETE"
+_NUMBERS = "USAGE, SELECT"
+_OPERATOR = (
+    "GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {login}",
+    "GRANT USAGE ON SCHEMA hoaxwatch TO {login}",
+    f"GRANT {_ROWS} ON ALL TABLES IN SCHEMA hoaxwatch TO {{login}}",
+    f"GRANT {_NUMBERS} ON ALL SEQUENCES IN SCHEMA hoaxwatch TO {{login}}",
+    f"ALTER DEFAULT PRIVILEGES IN SCHEMA hoaxwatch GRANT {_ROWS} ON TABLES TO {{login}}",
+    f"ALTER DEFAULT PRIVILEGES IN SCHEMA hoaxwatch GRANT {_NUMBERS} ON SEQUENCES TO {{login}}",
+    *_of_views("mart"),
+    *_of_views("handles"),
 )
+# whatever was given, in whichever schema
 _REVOKE = (
-    "ALTER DEFAULT PRIVILEGES IN SCHEMA mart REVOKE SELECT ON TABLES FROM {login}",
-    "REVOKE SELECT ON ALL TABLES IN SCHEMA mart FROM {login}",
-    "REVOKE USAGE ON SCHEMA mart FROM {login}",
-    "REVOKE CONNECT ON DATABASE {database} FROM {login}",
+    *(
+        statement.format(schema)
+        for schema in ("mart", "handles", "hoaxwatch")
+        for statement in (
+            "ALTER DEFAULT PRIVILEGES IN SCHEMA {} REVOKE ALL ON TABLES FROM {{login}}",
+            "ALTER DEFAULT PRIVILEGES IN SCHEMA {} REVOKE ALL ON SEQUENCES FROM {{login}}",
+            "REVOKE ALL ON ALL TABLES IN SCHEMA {} FROM {{login}}",
+            "REVOKE ALL ON ALL SEQUENCES IN SCHEMA {} FROM {{login}}",
+            "REVOKE ALL ON SCHEMA {} FROM {{login}}",
+        )
+    ),
+    "REVOKE ALL ON DATABASE {database} FROM {login}",
 )
 _LIMIT = (
     "ALTER ROLE {login} IN DATABASE {database} SET statement_timeout = {timeout}",
@@ -36,12 +64,8 @@ def grant_analyst(
     Returns the statements that limit its queries and that only an administrator may run; none if
     we may. Raises UsageError if there is no such login, or if it may do more already.
     """
-    _check_login(connection, login)
-    statements = _statements(connection, _GRANT, login)
+    _execute(connection, _ANALYST, login)
     limits = _statements(connection, _LIMIT, login, timeout_seconds)
-    with connection.transaction():
-        for statement in statements:
-            connection.execute(statement)
     try:
         with connection.transaction():
             for statement in limits:
@@ -51,11 +75,28 @@ def grant_analyst(
     return []
 
 
-def revoke_analyst(connection: psycopg.Connection, login: str) -> None:
-    """Takes back what `grant_analyst` gave. Raises UsageError if there is no such login."""
+def grant_operator(connection: psycopg.Connection, login: str) -> None:
+    """Lets a login run commands and workers, which read and write rows: it can neither change nor
+    drop tables, nor grant anything, so upgrades, retention and the payload partitions of a new
+    month (`db migrate`) stay with the owner. Raises UsageError as `grant_analyst`."""
+    _execute(connection, _OPERATOR, login)
+
+
+def grant_handles(connection: psycopg.Connection, login: str) -> None:
+    """Lets a login see which account is behind a pseudonym. Raises UsageError as
+    `grant_analyst`."""
+    _execute(connection, _HANDLES, login)
+
+
+def revoke(connection: psycopg.Connection, login: str) -> None:
+    """Takes back whatever was granted here. Raises UsageError if there is no such login."""
+    _execute(connection, _REVOKE, login)
+
+
+def _execute(connection: psycopg.Connection, templates: tuple[str, ...], login: str) -> None:
     _check_login(connection, login)
     with connection.transaction():
-        for statement in _statements(connection, _REVOKE, login):
+        for statement in _statements(connection, templates, login):
             connection.execute(statement)
 
 
@@ -72,7 +113,7 @@ def _check_login(connection: psycopg.Connection, login: str) -> None:
         )
     if row[0]:
         raise UsageError(
-            f"login {login} may change everything already; give analysts a login of their own"
+            f"login {login} may change everything already; give others a login of their own"
         )
 
 

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -31,7 +32,13 @@ from storage.database import (
     read_applied,
     shown_dsn,
 )
-from storage.grants import ANALYST_TIMEOUT_SECONDS, grant_analyst, revoke_analyst
+from storage.grants import (
+    ANALYST_TIMEOUT_SECONDS,
+    grant_analyst,
+    grant_handles,
+    grant_operator,
+    revoke,
+)
 from storage.retention import Doomed, Partition
 from streams.errors import UsageError
 from streams.settings import Settings
@@ -336,35 +343,65 @@ def vacuum(
 Login = Annotated[str, typer.Argument(help="A login of the database server.")]
 
 
+class Role(StrEnum):
+    """What a login may do."""
+
+    ANALYST = "analyst"
+    OPERATOR = "operator"
+
+
 @app.command()
 def grant(
     login: Login,
+    role: Annotated[
+        Role,
+        typer.Option(
+            "--role",
+            help="analyst: reads schema mart. operator: also runs commands and workers, but "
+            "changes no table's shape.",
+        ),
+    ] = Role.ANALYST,
+    handles: Annotated[
+        bool,
+        typer.Option("--handles", help="Also see whose pseudonym is whose: handles.accounts."),
+    ] = False,
     timeout: Annotated[
-        int, typer.Option("--timeout", min=1, help="A query is ended after so long (seconds).")
+        int,
+        typer.Option(
+            "--timeout", min=1, help="An analyst's query is ended after so long (seconds)."
+        ),
     ] = ANALYST_TIMEOUT_SECONDS,
     project: options.Project = None,
     database: options.Database = None,
 ) -> None:
-    """Let an analyst read the views of schema mart, and nothing else. For a server of yours."""
+    """Let a login of a server of yours read the views of schema mart, or also run the pipeline."""
     settings = _own_server(project, database)
+    left: list[str] = []
     with connected(settings) as connection:
-        left = grant_analyst(connection, login, timeout)
-    print(f"{login} may read schema mart")
+        if role is Role.OPERATOR:
+            grant_operator(connection, login)
+            print(f"{login} may run commands and workers")
+        else:
+            left = grant_analyst(connection, login, timeout)
+            print(f"{login} may read schema mart")
+        if handles:
+            grant_handles(connection, login)
+            print(f"{login} may see whose pseudonym is whose: handles.accounts")
     if left:
         notes.print("an administrator should also limit its queries:")
         for statement in left:
             print(f"{statement};")
 
 
-@app.command()
-def revoke(
+@app.command("revoke")
+def revoke_from(
     login: Login, project: options.Project = None, database: options.Database = None
 ) -> None:
     """Take back what `db grant` gave."""
     settings = _own_server(project, database)
     with connected(settings) as connection:
-        revoke_analyst(connection, login)
-    print(f"{login} may not read schema mart any more")
+        revoke(connection, login)
+    print(f"{login} may do nothing here any more")
 
 
 def _own_server(project: str | None, database: str | None) -> Settings:

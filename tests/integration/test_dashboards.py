@@ -14,7 +14,7 @@ import yaml
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from storage.database import connect
-from storage.grants import grant_analyst, revoke_analyst
+from storage.grants import grant_analyst, revoke
 from tests.house.repository import ROOT
 from tests.paged import add_alert, rows, small_project
 
@@ -60,7 +60,7 @@ def analyst(
             with psycopg.connect(address, autocommit=True) as opened:
                 opened.execute(f"SET SESSION AUTHORIZATION {LOGIN}".encode())
                 yield opened, tag
-            revoke_analyst(owner, LOGIN)
+            revoke(owner, LOGIN)
         admin.execute(f"DROP ROLE {LOGIN}".encode())
 
 

@@ -1,9 +1,11 @@
-"""An analyst reads schema mart, and nothing else, on real servers."""
+"""Analysts read schema mart and nothing else, operators run the pipeline, on real servers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -11,20 +13,29 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from detectors.null import NullDetector
 from hoaxwatch import cli
-from storage.database import Connection, connect
-from storage.grants import grant_analyst, revoke_analyst
+from hoaxwatch.simulate import simulate
+from storage import writes
+from storage.database import Connection, connect, open_database
+from storage.grants import grant_analyst, grant_handles, grant_operator, revoke
+from storage.rows import rows_of
+from streams import local
 from streams.errors import UsageError
+from streams.records import Author, Post
+from streams.settings import read_settings
 
 if TYPE_CHECKING:
     from tests.conftest import Server
 
 ANALYST = 'ann "of" mart'
+DAY = datetime(2026, 3, 1, tzinfo=UTC)
 
 FORBIDDEN = [
     "SELECT * FROM hoaxwatch.posts",
     "SELECT * FROM hoaxwatch.authors",
     "SELECT * FROM hoaxwatch.migrations",
+    "SELECT * FROM handles.accounts",
     "UPDATE hoaxwatch.verdict_policy SET threshold = 0",
     "DELETE FROM mart.runs",
     "UPDATE mart.alerts SET summary = 'nothing'",
@@ -48,7 +59,7 @@ def connection(login: str, database: str) -> Iterator[Connection]:
     """The owner's; what it granted is taken back, so that the login can be dropped."""
     with connect(database) as held:
         yield held
-        revoke_analyst(held, login)
+        revoke(held, login)
 
 
 @contextmanager
@@ -95,7 +106,7 @@ def test_without_a_grant_nothing_can_be_read(
             opened.execute("SELECT * FROM mart.runs")
         grant_analyst(connection, ANALYST)
         opened.execute("SELECT * FROM mart.runs")
-        revoke_analyst(connection, ANALYST)
+        revoke(connection, ANALYST)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             opened.execute("SELECT * FROM mart.runs")
 
@@ -121,6 +132,66 @@ def test_queries_are_limited_or_it_is_said_how(
     assert found == [("default_transaction_read_only=on",), ("statement_timeout=7s",)]
 
 
+def test_handles_are_granted_by_themselves(
+    server: Server, database: str, connection: Connection
+) -> None:
+    post = Post(
+        platform="x",
+        post_id="1",
+        posted_at=DAY,
+        root_id="1",
+        author=Author(author_id="7", handle="ann"),
+        text="a rumour",
+        raw=b"{}",
+    )
+    with connect(database) as opened, opened.cursor() as cursor:
+        writes.prepare(opened)
+        writes.activate_policy(opened, "null", "1", 0.5, 0.0, DAY)
+        with opened.transaction():
+            writes.upsert_posts(cursor, rows_of([post], DAY))
+    grant_analyst(connection, ANALYST)
+    grant_handles(connection, ANALYST)
+    with analyst(server, database) as opened:
+        found = opened.execute(
+            "SELECT platform, author_id, handle, posts"
+            " FROM handles.accounts JOIN mart.account_activity USING (account, platform)"
+        ).fetchall()
+        assert found == [("x", "7", "ann", 1)]
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            opened.execute("SELECT * FROM hoaxwatch.authors")
+
+
+FORBIDDEN_TO_OPERATORS = [
+    "DROP TABLE hoaxwatch.posts",
+    "ALTER TABLE hoaxwatch.posts ADD COLUMN mine int",
+    "CREATE TABLE hoaxwatch.mine (a int)",
+    "TRUNCATE hoaxwatch.posts",
+    "CREATE OR REPLACE VIEW mart.runs AS SELECT 1",
+    "GRANT USAGE ON SCHEMA hoaxwatch TO PUBLIC WITH GRANT OPTION",
+]
+
+
+def test_an_operator_runs_the_pipeline_and_changes_no_shape(
+    server: Server, database: str, connection: Connection, tmp_path: Path
+) -> None:
+    files = simulate(tmp_path / "w", n_posts=300, n_days=2, with_pictures=False, with_tables=False)
+    grant_operator(connection, ANALYST)
+    dsn = make_conninfo(server.admin, dbname=conninfo_to_dict(database)["dbname"], user=ANALYST)
+    settings = read_settings(database=dsn, detector="null")
+    with open_database(settings) as ready:
+        result = local.run(ready, local.check_inputs(files.paths), NullDetector(), settings)
+    assert result.outcomes["new"] > 200
+    with analyst(server, database) as opened:
+        rows = opened.execute("SELECT count(*) FROM mart.hashtag_trends_daily").fetchone()
+        assert rows is not None and rows[0] > 0
+        for statement in FORBIDDEN_TO_OPERATORS:
+            with pytest.raises(psycopg.Error):
+                opened.execute(statement.encode())
+    revoke(connection, ANALYST)
+    with pytest.raises(UsageError, match="permission denied"), open_database(settings):
+        pass
+
+
 def test_a_login_that_is_not_there_or_may_do_more(connection: Connection) -> None:
     with pytest.raises(UsageError, match=r'makes it: CREATE ROLE "nobody" LOGIN'):
         grant_analyst(connection, "nobody")
@@ -133,6 +204,9 @@ def test_the_command(
 ) -> None:
     assert cli.run(["db", "grant", ANALYST, "--database", database]) == 0
     assert f"{ANALYST} may read schema mart" in capsys.readouterr().out
+    command = ["db", "grant", ANALYST, "--role", "operator", "--handles", "--database", database]
+    assert cli.run(command) == 0
+    assert "may see whose pseudonym is whose" in capsys.readouterr().out
     assert cli.run(["db", "revoke", ANALYST, "--database", database]) == 0
     assert cli.run(["db", "grant", "nobody", "--database", database]) == 2
 

@@ -17,7 +17,7 @@ from hoaxwatch import cli
 from storage import history, labels, reads
 from storage.backup import dump, restore
 from storage.database import Connection, connect
-from storage.grants import grant_analyst, revoke_analyst
+from storage.grants import grant_analyst, revoke
 from storage.history import Snapshot, take_snapshot
 from storage.labels import Label
 from streams import steps
@@ -175,7 +175,7 @@ def test_an_analyst_may_ask(server: Server, connection: Connection, database: st
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 opened.execute("SELECT * FROM hoaxwatch.trend_snapshots")
     finally:
-        revoke_analyst(connection, "historian")
+        revoke(connection, "historian")
         with psycopg.connect(server.admin, autocommit=True) as admin:
             admin.execute("DROP ROLE historian")
 
