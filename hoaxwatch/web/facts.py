@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from graph.coordination import index_actions
 from graph.followed import show_topic
+from graph.lineage import DEFAULT_RULES
 from hoaxwatch.report.page import judgement
 from hoaxwatch.web import charts
 from hoaxwatch.web.network import Layouts, coordinated_accounts, network_answer
@@ -18,6 +19,8 @@ from streams.errors import UsageError
 
 N_RISING, N_EMERGING, N_ALERTS, N_POSTS, N_PARTNERS = 15, 8, 6, 25, 30
 N_TAGS = 60
+#: Clusters of fewer accounts have no names (`graph.lineage`) and are not shown.
+N_IN_CLUSTER = DEFAULT_RULES.min_users
 N_RUNS = 10
 GOING_ON = ("open", "acknowledged", "muted")
 ALERT_STATES = (*GOING_ON, "resolved", "withdrawn")
@@ -105,12 +108,12 @@ def read_hashtag(
     partners = reads.read_pairs(connection, hashtag, since, until, N_PARTNERS)
     clusters = [
         row
-        for row in reads.read_clusters(connection, hashtag, algorithm)
+        for row in reads.read_clusters(connection, hashtag, algorithm, min_users=N_IN_CLUSTER)
         if (until is None or row.window_start < until) and (since is None or row.window_end > since)
     ]
     events = reads.read_events(connection, hashtag, algorithm, since, until)
     last = max((row.window_start for row in clusters), default=None)
-    newest = [row for row in clusters if row.window_start == last and row.n_users >= 5]
+    newest = [row for row in clusters if row.window_start == last]
     co_tags = [
         (pair.hashtag_b if pair.hashtag_a == hashtag else pair.hashtag_a, pair) for pair in partners
     ]
