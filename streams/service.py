@@ -65,7 +65,8 @@ def set_up_logs() -> None:
             structlog.processors.format_exc_info,
             shown,
         ],
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        # asked for anew each time: what is stderr now may be closed later
+        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
     )
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s", stream=sys.stderr)
 

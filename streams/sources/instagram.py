@@ -195,6 +195,10 @@ class Instagram:
 
     def _ask(self, path: str, asked: dict[str, str]) -> Generator[Sighting, None, Json]:
         """The answer; ticks while it waits. Raises UsageError, _Failed."""
+        try:
+            "".join((path, *asked.values())).encode()
+        except UnicodeEncodeError:  # a lone surrogate
+            raise _Failed("Instagram gave an id or a cursor that cannot be sent back") from None
         while True:
             try:
                 return self._answer(path, asked)

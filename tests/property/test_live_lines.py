@@ -221,6 +221,16 @@ def test_pages_of_instagram(lines: Lines, seed: int) -> None:
         assert found
 
 
+def test_a_cursor_that_cannot_be_sent_back_ends_the_pull(lines: Lines) -> None:
+    page = {"data": [{"id": "1"}], "paging": {"cursors": {"after": "\ud800"}}}
+    answers = iter([b'{"data": [{"id": "17"}]}', json.dumps(page).encode()])
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=next(answers))
+
+    assert len(sighted(instagram_of(answer).posts(None))) == 1
+
+
 def instagram_of(answer: Callable[[httpx.Request], httpx.Response]) -> Instagram:
     """The source, over answers of ours."""
     settings = read_settings(instagram_token="good", instagram_user_id="17")
