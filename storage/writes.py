@@ -396,36 +396,26 @@ def _copy_payloads(cursor: psycopg.Cursor[Any], lines: Iterable[Row]) -> None:
             copy.write_row(line)
 
 
-def stage_posts(cursor: psycopg.Cursor[Any], batch: PostRows) -> None:
-    """Copies posts into the staging tables of this connection, in place of those of before: what
-    can be done without a lock on anything."""
+def upsert_posts(cursor: psycopg.Cursor[Any], batch: PostRows) -> Counter[str]:
+    """Merges posts with what is stored, inside the caller's transaction.
+
+    Returns how many records were new, updated and unchanged (they sum to batch.n_posts). Leaves
+    the batch's contents in stage_content for `read_pending_of_batch`.
+    """
     clear_staging(cursor)
+    followed = read_followed(cursor)
+    hashtags = batch.hashtags + (rows.followed_rows(batch, followed) if followed else [])
     for table, lines in (
         ("stage_posts", batch.posts),
         ("stage_content", batch.contents),
         ("stage_authors", batch.authors),
-        ("stage_hashtags", batch.hashtags),
+        ("stage_hashtags", hashtags),
         ("stage_links", batch.links),
         ("stage_media", batch.media),
     ):
         if lines:
             _copy(cursor, table, lines)
     _copy_payloads(cursor, batch.payloads)
-
-
-def upsert_posts(
-    cursor: psycopg.Cursor[Any], batch: PostRows, *, is_staged: bool = False
-) -> Counter[str]:
-    """Merges posts with what is stored, inside the caller's transaction.
-
-    `is_staged`: the last that this connection did is `stage_posts` of this batch. Returns how many
-    records were new, updated and unchanged (they sum to batch.n_posts). Leaves the batch's contents
-    in stage_content for `read_pending_of_batch`.
-    """
-    if not is_staged:
-        stage_posts(cursor, batch)
-    if followed := read_followed(cursor):
-        _copy(cursor, "stage_hashtags", rows.followed_rows(batch, followed))
     n_new = cursor.execute(_INSERT_NEW_POSTS).rowcount
     n_updated = 0
     if n_new < len(batch.posts):

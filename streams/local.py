@@ -1,9 +1,8 @@
 """The whole pipeline in one process: read, record, classify, judge and track, without a broker.
 
-Four threads with bounded queues between them: one reads files, one brings batches to the server,
-one merges them with what is there, one scores and stores verdicts. Every batch is one transaction,
-so a run that is killed leaves a consistent database, and running the same command again brings the
-same tables as a run that was not.
+Three threads with bounded queues between them: one reads files, one stores batches, one scores and
+stores verdicts. Every batch is one transaction, so a run that is killed leaves a consistent
+database, and running the same command again brings the same tables as a run that was not.
 """
 
 from __future__ import annotations
@@ -436,9 +435,6 @@ def _working_connection(dsn: str) -> Iterator[Connection]:
 
 #: A batch, and how far its source was followed with it.
 Marked = tuple[Batch, Mark]
-#: The connection through which a batch was brought to the server, the batch, its mark, and whether
-#: it is there.
-Staged = tuple[Connection, Batch, Mark, bool]
 
 
 def _batches_of_files(
@@ -517,31 +513,13 @@ class _Pipeline:
         self._progress = progress
         self._result = result
         self._read: Channel[Marked] = Channel(settings.queue_batches)
-        self._staged: Channel[Staged] = Channel(1)
-        self._idle: Channel[Connection] = Channel(2)
         self._pending: Channel[list[Content]] = Channel(settings.queue_batches)
         self._failures: list[BaseException] = []
 
     def run(self, refresh: Callable[[], None]) -> None:
-        # one takes the next batch while the other's is merged; closed when no thread uses them
-        with _working_connection(self._dsn) as one, _working_connection(self._dsn) as other:
-            for connection in (one, other):
-                writes.commit_later(connection)
-                self._idle.put(connection)
-            self._run_threads(refresh)
-        if self._failures:
-            raise self._failures[0]
-
-    def _run_threads(self, refresh: Callable[[], None]) -> None:
-        works = (
-            self._read_batches,
-            self._stage_batches,
-            self._record_batches,
-            self._judge_contents,
-        )
         threads = [
             Thread(target=self._guarded, args=(step,), name=step.__name__.strip("_"), daemon=True)
-            for step in works
+            for step in (self._read_batches, self._record_batches, self._judge_contents)
         ]
         for thread in threads:
             thread.start()
@@ -553,6 +531,8 @@ class _Pipeline:
         finally:
             for thread in threads:
                 thread.join()
+        if self._failures:
+            raise self._failures[0]
 
     def _watch(self, threads: Sequence[Thread], refresh: Callable[[], None]) -> None:
         next_track = time.monotonic() + self._settings.track_seconds
@@ -573,54 +553,45 @@ class _Pipeline:
             self._break_off()
 
     def _break_off(self) -> None:
-        for channel in (self._read, self._staged, self._idle, self._pending):
-            channel.break_off()
+        self._read.break_off()
+        self._pending.break_off()
 
     def _read_batches(self) -> None:
         for batch in self._batches:
             self._read.put(batch)
         self._read.close()
 
-    def _stage_batches(self) -> None:
-        for (batch, mark), connection in zip(self._read, self._idle, strict=False):
-            self._staged.put((connection, batch, mark, steps.stage(connection, batch)))
-        self._staged.close()
-
     def _record_batches(self) -> None:
-        for connection, batch, mark, is_staged in self._staged:
-            recorded = self._record(connection, batch, mark, is_staged)
-            self._idle.put(connection)
-            self._note(batch, recorded)
-            if recorded.pending:
-                self._pending.put(recorded.pending)
+        result = self._result
+        with _working_connection(self._dsn) as connection:
+            writes.commit_later(connection)
+            for batch, mark in self._read:
+                recorded = self._record(connection, batch, mark)
+                n_records = len(batch.readings)
+                result.n_records += n_records
+                result.outcomes += recorded.outcomes
+                result.not_posts += recorded.not_posts
+                for problem in recorded.problems:
+                    result.reasons[problem.reason] += 1
+                    if problem.reason.startswith("file_damaged"):
+                        result.damaged.append(problem)
+                    unmapped = result.unmapped.setdefault(problem.source, Unmapped())
+                    unmapped.n_records += 1
+                    if len(unmapped.first) < 3:
+                        unmapped.first.append(problem)
+                self._progress.recorded(n_records)
+                if recorded.pending:
+                    self._pending.put(recorded.pending)
         self._pending.close()
 
-    def _note(self, batch: Batch, recorded: Recorded) -> None:
-        result = self._result
-        n_records = len(batch.readings)
-        result.n_records += n_records
-        result.outcomes += recorded.outcomes
-        result.not_posts += recorded.not_posts
-        for problem in recorded.problems:
-            result.reasons[problem.reason] += 1
-            if problem.reason.startswith("file_damaged"):
-                result.damaged.append(problem)
-            unmapped = result.unmapped.setdefault(problem.source, Unmapped())
-            unmapped.n_records += 1
-            if len(unmapped.first) < 3:
-                unmapped.first.append(problem)
-        self._progress.recorded(n_records)
-
-    def _record(
-        self, connection: Connection, batch: Batch, mark: Mark, is_staged: bool
-    ) -> Recorded:
+    def _record(self, connection: Connection, batch: Batch, mark: Mark) -> Recorded:
         key = self._settings.tombstone_key.get_secret_value()
         if self._source is None:
-            return steps.record(connection, batch, self._detector, key, is_staged=is_staged)
+            return steps.record(connection, batch, self._detector, key)
         with connection.transaction(), connection.cursor() as cursor:
             recorded = Recorded()
             if batch.readings:
-                recorded = steps.record(connection, batch, self._detector, key, is_staged=is_staged)
+                recorded = steps.record(connection, batch, self._detector, key)
             tracking.save_mark(cursor, self._source.name, mark, datetime.now(UTC))
             fail_point("live.before_commit")
         fail_point("live.after_commit")

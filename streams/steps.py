@@ -103,36 +103,16 @@ def prepare(readings: Sequence[Reading], now: datetime, places: Sequence[Place] 
     return Batch(readings, posts, rows_of(posts, now), now, places)
 
 
-def stage(connection: Connection, batch: Batch) -> bool:
-    """Brings the rows of a batch to the server, for `record` through the same connection. Whether
-    that went well: if not, `record` finds the post that the server cannot hold.
-
-    Nothing that others see is read or changed, so it runs beside whatever they do.
-    """
-    try:
-        with connection.transaction(), connection.cursor() as cursor:
-            writes.stage_posts(cursor, batch.rows)
-    except writes.BAD_VALUE:
-        return False
-    return True
-
-
 def record(
-    connection: Connection,
-    batch: Batch,
-    detector: Detector,
-    tombstone_key: str,
-    *,
-    is_staged: bool = False,
+    connection: Connection, batch: Batch, detector: Detector, tombstone_key: str
 ) -> Recorded:
-    """Stores one batch in one transaction: posts, deletions, quarantine. `is_staged`: the last that
-    this connection did is to `stage` it.
+    """Stores one batch in one transaction: posts, deletions, quarantine.
 
     A post that the database cannot hold does not take its batch with it: the batch is halved until
     that post is alone, and then it is quarantined.
     """
     try:
-        return _record_at_once(connection, batch, detector, tombstone_key, is_staged=is_staged)
+        return _record_at_once(connection, batch, detector, tombstone_key)
     except writes.BAD_VALUE as error:
         if len(batch.readings) == 1:
             reading = batch.readings[0]
@@ -151,12 +131,7 @@ def record(
 
 
 def _record_at_once(
-    connection: Connection,
-    batch: Batch,
-    detector: Detector,
-    tombstone_key: str,
-    *,
-    is_staged: bool = False,
+    connection: Connection, batch: Batch, detector: Detector, tombstone_key: str
 ) -> Recorded:
     readings = batch.readings
     deletions = [reading for reading in readings if isinstance(reading, Deletion)]
@@ -173,7 +148,6 @@ def _record_at_once(
     while True:
         with connection.transaction(), connection.cursor() as cursor:
             if deletions:
-                is_staged = False  # what they leave is told again through the same tables
                 hashtags = writes.apply_deletions(cursor, deletions, tombstone_key)
                 for posts in tell_again(cursor):
                     writes.upsert_posts(cursor, rows_of(posts, batch.received_at))
@@ -186,11 +160,8 @@ def _record_at_once(
             current, n_old = retention.without_outdated(cursor, kept)
             result.outcomes["expired"] = n_deleted + n_old
             if current:
-                rows = batch.rows
-                if n_deleted + n_old:
-                    rows, is_staged = rows_of(current, batch.received_at), False
-                counts = writes.upsert_posts(cursor, rows, is_staged=is_staged)
-                result.outcomes.update(counts)
+                rows = rows_of(current, batch.received_at) if n_deleted + n_old else batch.rows
+                result.outcomes.update(writes.upsert_posts(cursor, rows))
                 result.pending += _pending(cursor, detector)
             writes.add_quarantined(cursor, problems, batch.received_at)
             positions.count_records(cursor, positions.spans_of(batch.places), result.outcomes)

@@ -90,12 +90,12 @@ def working(database: str) -> Connection:
 
 
 def take(connection: Connection, readings: Sequence[Reading], *, batch: int = 1000) -> Recorded:
-    """Every step over the readings, as `streams.local` takes them."""
+    """Every step over the readings."""
     total = Recorded()
     for first in range(0, len(readings), batch):
-        part = steps.prepare(readings[first : first + batch], NOON)
-        is_staged = steps.stage(connection, part)
-        recorded = steps.record(connection, part, DETECTOR, "key", is_staged=is_staged)
+        recorded = steps.record(
+            connection, steps.prepare(readings[first : first + batch], NOON), DETECTOR, "key"
+        )
         steps.judge(connection, steps.classify(DETECTOR, recorded.pending), NOON)
         total.add(recorded)
     steps.track(connection, OPTIONS)
