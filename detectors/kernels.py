@@ -18,7 +18,8 @@ of a post):
     integers   int8 (n + n // stride, n_in), out: what the next products are made of
     scale_out, offset_out   float32 (n,), out: theirs
 
-All widths are multiples of LANES.
+All widths are multiples of LANES, that of states of twice as many: `detectors.fused.fits` sees to
+it. Nothing is checked here: with another width, other memory would be read.
 """
 
 from __future__ import annotations
@@ -345,9 +346,12 @@ def _store_left(integers: Any, at: Any, x: Any) -> Any:
 
 
 @_inlined
-def _norm(row: Any, sums: Any, gain: Any, shift: Any, epsilon: Any, out: Any, at: Any) -> Any:
-    """Layer norm, in place and into `out` from `at` on. sums: the row's, lane by lane. Returns the
-    largest magnitude."""
+def _norm_and_quantise(
+    row: Any, sums: Any, gain: Any, shift: Any, epsilon: Any, i: Any, n: Any, stride: Any,
+    states: Any, integers: Any, scale_out: Any,
+) -> Any:  # fmt: skip
+    """Layer norm, in place and into row i of states, and its integers. sums: the row's, lane by
+    lane."""
     width = row.shape[0]
     mean = _splat(_add_up(sums) / _f(width))
     even, odd = _splat(_ZERO), _splat(_ZERO)  # two sums, since one would wait for itself
@@ -363,8 +367,8 @@ def _norm(row: Any, sums: Any, gain: Any, shift: Any, epsilon: Any, out: Any, at
         x = _fma(x, _load(gain, j), _load(shift, j))
         reaches = _larger(reaches, _magnitude(x))
         _store(row, j, x)
-        _store(out, at + j, x)
-    return _largest(reaches)
+        _store(states, i * width + j, x)
+    _quantise(row, 0, width, _largest(reaches), i, n, stride, integers, scale_out)
 
 
 @_inlined
@@ -439,8 +443,9 @@ def embed(
                 x = _add(_load(words, word + j), _load(positions, token * width + j))
                 sums = _add(sums, x)
                 _store(row, j, x)
-            reach = _norm(row, sums, gain, shift, epsilon, states, i * width)
-            _quantise(row, 0, width, reach, i, n, n_tokens, integers, scale_out)
+            _norm_and_quantise(
+                row, sums, gain, shift, epsilon, i, n, n_tokens, states, integers, scale_out
+            )
 
 
 @_compiled
@@ -540,8 +545,9 @@ def add_and_norm(
             x = _fma(_load(before, i * width + j), _load(level, j), x)
             total = _add(total, x)
             _store(row, j, x)
-        reach = _norm(row, total, gain, shift, epsilon, states, i * width)
-        _quantise(row, 0, width, reach, i, n, stride, integers, scale_out)
+        _norm_and_quantise(
+            row, total, gain, shift, epsilon, i, n, stride, states, integers, scale_out
+        )
 
 
 @_compiled

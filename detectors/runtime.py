@@ -22,6 +22,7 @@ above, and what rounding left of them once more in 8 bits, as rows of their own 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
@@ -38,6 +39,8 @@ from torch import Tensor
 from detectors.batching import Batch, Grid, plan_batches
 from detectors.detector import DetectorUnusable
 from detectors.encoder import Encoder, cls_states, embed, linear_name
+
+log = logging.getLogger(__name__)
 
 #: A row of zeros has no largest value; this stands for it.
 _LEAST = 1e-20
@@ -511,8 +514,9 @@ class CudaEngine:
 
 
 def int8_engine(model: Model) -> Engine:
-    """int8 as fast as it can be had here: `int8-fused`, or `int8` where no numba works and for an
-    encoder that its loops cannot compute. Their last bits differ, and so do their names."""
+    """int8 as fast as it can be had here: `int8-fused`, or `int8` where no numba works (which is
+    said) and for an encoder that its loops cannot compute. Their last bits differ, and so do their
+    names."""
     try:
         from detectors.fused import FusedInt8Engine, fits
 
@@ -521,8 +525,11 @@ def int8_engine(model: Model) -> Engine:
             # compiles what is not yet compiled
             engine.logits(torch.zeros(1, 4, dtype=torch.int64), torch.tensor([3]))
             return engine
-    except Exception:  # numba and LLVM have a dozen kinds of errors of their own
-        return Int8Engine(model)
+    except Exception as error:  # numba and LLVM have a dozen kinds of errors of their own
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        log.warning(
+            "int8 takes about twice as long here: its loops cannot be compiled (%s)", reason
+        )
     return Int8Engine(model)
 
 

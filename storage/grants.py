@@ -3,6 +3,8 @@ every command that changes no table's shape; either may also be let see whose ps
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import psycopg
 from psycopg import sql
 
@@ -54,6 +56,10 @@ _LIMIT = (
     "ALTER ROLE {login} IN DATABASE {database} SET statement_timeout = {timeout}",
     "ALTER ROLE {login} IN DATABASE {database} SET default_transaction_read_only = on",
 )
+_LIFT = (
+    "ALTER ROLE {login} IN DATABASE {database} RESET statement_timeout",
+    "ALTER ROLE {login} IN DATABASE {database} RESET default_transaction_read_only",
+)
 
 
 def grant_analyst(
@@ -65,21 +71,27 @@ def grant_analyst(
     we may. Raises UsageError if there is no such login, or if it may do more already.
     """
     _execute(connection, _ANALYST, login)
-    limits = _statements(connection, _LIMIT, login, timeout_seconds)
-    try:
-        with connection.transaction():
-            for statement in limits:
-                connection.execute(statement)
-    except psycopg.errors.InsufficientPrivilege:
-        return [statement.as_string(connection) for statement in limits]
-    return []
+    return _try(connection, _statements(connection, _LIMIT, login, timeout_seconds))
 
 
-def grant_operator(connection: psycopg.Connection, login: str) -> None:
+def grant_operator(connection: psycopg.Connection, login: str) -> list[str]:
     """Lets a login run commands and workers, which read and write rows: it can neither change nor
     drop tables, nor grant anything, so upgrades, retention and the payload partitions of a new
-    month (`db migrate`) stay with the owner. Raises UsageError as `grant_analyst`."""
+    month (`db migrate`) stay with the owner.
+
+    Returns the statements that lift the limits of an analyst and that only an administrator may
+    run; none if it has no such limits or we may. Raises UsageError as `grant_analyst`.
+    """
     _execute(connection, _OPERATOR, login)
+    is_limited = connection.execute(
+        "SELECT FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole"
+        " JOIN pg_database d ON d.oid = s.setdatabase"
+        " WHERE r.rolname = %s AND d.datname = current_database()",
+        (login,),
+    ).fetchone()
+    if is_limited is None:
+        return []
+    return _try(connection, _statements(connection, _LIFT, login))
 
 
 def grant_handles(connection: psycopg.Connection, login: str) -> None:
@@ -98,6 +110,17 @@ def _execute(connection: psycopg.Connection, templates: tuple[str, ...], login: 
     with connection.transaction():
         for statement in _statements(connection, templates, login):
             connection.execute(statement)
+
+
+def _try(connection: psycopg.Connection, statements: Sequence[sql.Composed]) -> list[str]:
+    """Those that we may not execute, as text: all of them or none."""
+    try:
+        with connection.transaction():
+            for statement in statements:
+                connection.execute(statement)
+    except psycopg.errors.InsufficientPrivilege:
+        return [statement.as_string(connection) for statement in statements]
+    return []
 
 
 def _check_login(connection: psycopg.Connection, login: str) -> None:

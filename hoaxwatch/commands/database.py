@@ -376,19 +376,18 @@ def grant(
 ) -> None:
     """Let a login of a server of yours read the views of schema mart, or also run the pipeline."""
     settings = _own_server(project, database)
-    left: list[str] = []
     with connected(settings) as connection:
         if role is Role.OPERATOR:
-            grant_operator(connection, login)
+            left, what = grant_operator(connection, login), "lift the limits it had as an analyst"
             print(f"{login} may run commands and workers")
         else:
-            left = grant_analyst(connection, login, timeout)
+            left, what = grant_analyst(connection, login, timeout), "limit its queries"
             print(f"{login} may read schema mart")
         if handles:
             grant_handles(connection, login)
             print(f"{login} may see whose pseudonym is whose: handles.accounts")
     if left:
-        notes.print("an administrator should also limit its queries:")
+        notes.print(f"an administrator should also {what}:")
         for statement in left:
             print(f"{statement};")
 

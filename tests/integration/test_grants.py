@@ -192,6 +192,23 @@ def test_an_operator_runs_the_pipeline_and_changes_no_shape(
         pass
 
 
+def test_an_operator_who_was_an_analyst_is_limited_no_more(
+    server: Server, database: str, connection: Connection
+) -> None:
+    name = conninfo_to_dict(database)["dbname"]
+    with psycopg.connect(make_conninfo(server.admin, dbname=name), autocommit=True) as admin:
+        for grant in (grant_analyst, grant_operator):
+            for statement in grant(connection, ANALYST):
+                admin.execute(statement.encode())
+        found = admin.execute(
+            "SELECT setconfig FROM pg_db_role_setting s JOIN pg_roles r"
+            " ON r.oid = s.setrole WHERE r.rolname = %s",
+            (ANALYST,),
+        ).fetchall()
+    assert found == []
+    assert grant_operator(connection, ANALYST) == []
+
+
 def test_a_login_that_is_not_there_or_may_do_more(connection: Connection) -> None:
     with pytest.raises(UsageError, match=r'makes it: CREATE ROLE "nobody" LOGIN'):
         grant_analyst(connection, "nobody")
