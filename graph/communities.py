@@ -21,6 +21,7 @@ from typing import Any, Literal
 import igraph
 import infomap as infomap_package
 import numpy as np
+from infomap import _infomap  # type: ignore[attr-defined]
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
@@ -236,8 +237,9 @@ def infomap(
         engine.add_links(np.column_stack([source, target, weight]).astype(np.float64))
         core = engine._core
         core.run(_infomap_arguments(seed, n_trials, directed))
-        modules = dict(core.getModules(1, False))  # {node: module, 1 to n_users}
-        labels[np.fromiter(modules.keys(), np.int64)] = np.fromiter(modules.values(), np.int64)
+        # core.getModules(1, False) without its loop over nodes: a tenth of a small network's time
+        modules = _infomap.InfomapWrapper_getModules(core, 1, False)  # node: module, 1 to n_users
+        labels[modules.keys()] = modules.values()
         codelength = round(core.codelength(), QUALITY_DECIMALS)
         if _is_large(network):
             del _engines.engine  # it holds what it found

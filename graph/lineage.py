@@ -197,6 +197,8 @@ def find_events(
     >>> [(e.kind, e.name, e.other) for e in find_events(before, {"x": "abcde", "z": "fgh"})]
     [('died', 'y', None), ('split', 'z', 'x')]
     """
+    if before.keys() == after.keys():
+        return []
     names = sorted(after)
     relations = relate_clusters(before, [after[name] for name in names], rules)
     origin: dict[str, str] = {}

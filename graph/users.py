@@ -43,12 +43,12 @@ class UserNetwork:
     def n_users(self) -> int:
         return len(self.users)
 
-    @property
+    @cached_property
     def times_shared(self) -> NDArray[np.int64]:
         """How often each user was shared by others (weighted out-degree), (n,)."""
         return sum_at(self.source, self.weight, self.n_users)
 
-    @property
+    @cached_property
     def shares_made(self) -> NDArray[np.int64]:
         """How often each user shared others (weighted in-degree), (n,)."""
         return sum_at(self.target, self.weight, self.n_users)

@@ -163,8 +163,8 @@ ORDER BY p.platform, p.post_id, y.payload_hash
 
 def prepare(connection: psycopg.Connection) -> None:
     """Makes the temporary tables of this connection. Call once after connecting."""
-    for table, columns in _STAGED.items():
-        connection.execute(f"CREATE TEMP TABLE IF NOT EXISTS {table} ({columns})")
+    tables = (f"CREATE TEMP TABLE IF NOT EXISTS {name} ({of})" for name, of in _STAGED.items())
+    connection.execute("; ".join(tables))
 
 
 def note_tellers(cursor: Cursor) -> None:

@@ -343,8 +343,8 @@ def prepare(connection: psycopg.Connection) -> None:
     """Makes the staging tables of this connection. Call once after connecting."""
     # a prepared statement would keep the plan that was good when the tables were small
     connection.prepare_threshold = None
-    for table, columns in _STAGED.items():
-        connection.execute(f"CREATE TEMP TABLE IF NOT EXISTS {table} ({columns})")
+    tables = (f"CREATE TEMP TABLE IF NOT EXISTS {name} ({of})" for name, of in _STAGED.items())
+    connection.execute("; ".join(tables))
     retelling.prepare(connection)
 
 

@@ -42,6 +42,10 @@ class TrackOptions:
     not_before: datetime | None = None
 
 
+#: Windows are handed over and stored so many accounts at a time.
+ACCOUNTS_AT_ONCE = 2_500
+
+
 def windows_of(hashtag: str, hours: Sequence[datetime], options: TrackOptions) -> list[Window]:
     """The windows of a hashtag that overlap these hours, but for those that stay as they are."""
     planned = plan_windows(hours, options.window_hours, options.window_step_hours)
@@ -55,13 +59,14 @@ def cluster_hashtags(
     options: TrackOptions,
     policy_id: int,
 ) -> Iterator[list[WindowRows]]:
-    """What stands in the windows that overlap the taken hours, by hashtag and time; about a hundred
-    at a time.
+    """What stands in the windows that overlap the taken hours, by hashtag and time; in lists of
+    ACCOUNTS_AT_ONCE accounts.
 
     Reads through a connection of its own. Whoever stores a share meanwhile marks its hour again, so
     it is no matter whether it is seen here.
     """
     found: list[WindowRows] = []
+    n_accounts = 0
     with connect_again(connection) as reader:
         min_shares = -(-options.cluster_min_users // 2)  # a share has two ends
         shares = recount.read_window_shares(reader, taken, options.window_hours, min_shares)
@@ -69,9 +74,10 @@ def cluster_hashtags(
             windows = windows_of(hashtag, taken[hashtag], options)
             for rows in _cluster_windows(of_hashtag, windows, options, policy_id):
                 found.append(rows)
-                if len(found) >= 20:
+                n_accounts += len(rows.accounts)
+                if n_accounts >= ACCOUNTS_AT_ONCE:
                     yield found
-                    found = []
+                    found, n_accounts = [], 0
     yield found
 
 

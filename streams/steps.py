@@ -344,8 +344,10 @@ class Owned:
 
 ALL_SHARDS = range(recount.N_SHARDS)
 
-#: Lists of about a hundred windows that are found before the first is stored.
-FOUND_AHEAD = 2
+#: Lists of windows that are found before the first is stored: some 40,000 accounts, as many as are
+#: clustered while the server counts (measured: with 6,000 the finder stood still meanwhile, a tenth
+#: of a run).
+FOUND_AHEAD = 16
 
 
 def track(connection: Connection, options: TrackOptions, owned: Owned | None = None) -> Tracked:
