@@ -345,13 +345,15 @@ def measure(
         "ours": (n_posts, partial(score, fresh)),
         "with_repeats": (n_posts, partial(score, again)),
         "padded": (
-            N_PADDED,
+            min(N_PADDED, n_posts),
             partial(
                 classify, texts[:N_PADDED], batch_size=32, padding="max_length", max_length=256,
                 truncation=True,
             ),
         ),
-        "as_it_comes": (N_AS_IT_COMES, partial(classify, texts[:N_AS_IT_COMES])),
+        "as_it_comes": (
+            min(N_AS_IT_COMES, n_posts), partial(classify, texts[:N_AS_IT_COMES])
+        ),
     }  # fmt: skip
     with shapes_multiplied() as shapes:
         score(fresh)
