@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -28,10 +29,15 @@ from streams.metrics import Metrics
 from streams.records import Media, Post, encode_reading
 from streams.settings import Settings, read_settings
 from streams.sources.following import Backoff
+from streams.topics import read_lag
 from streams.workers import Classifier, Taken
 from tests.fakes.pictures import Pictures, running
+from tests.faults.scene import SESSION_SECONDS, Scene
 from tests.integration.test_whole_posts import Marker, post, verdicts
 from tests.unit.detectors.invented_posts import posts_with_labels, rows
+
+if TYPE_CHECKING:
+    from tests.conftest import Server
 
 #: Of a batch here; a host that hangs does so for ten minutes.
 BOUND_SECONDS = 60.0
@@ -320,3 +326,38 @@ def test_a_run_fetches_too_and_says_how_many(
     assert "1 fetched" in said and "1 its bytes are no JPEG, PNG, GIF or WebP" in said
     found = verdicts(database)
     assert [found[n][1]["missing"] for n in "01"] == [{}, {"image": "no_file"}]
+
+
+@pytest.mark.timeout(900)
+def test_a_worker_on_brokers_that_waits_longer_than_its_session_stays_a_member(
+    one_server: Server,
+    kafka: str,
+    tmp_path: Path,
+    settings: Settings,
+    hosts: dict[str, Pictures],
+    weights: Path,
+) -> None:
+    posts = posts_of(hosts)
+    told = {
+        "DETECTOR": "att_xdsf",
+        "WEIGHTS": str(weights),
+        "MEDIA_SECONDS": "300",
+        "MEDIA_BATCH_SECONDS": str(2.5 * SESSION_SECONDS),
+    }
+    with one_server.new_database() as dsn:
+        scene = Scene(kafka, dsn, tmp_path, f"pictures{os.getpid()}-", partitions=1)
+        scene.set_up()
+        try:
+            scene.start("classify", "c0", **{f"HOAXWATCH_{k}": v for k, v in told.items()})
+            scene.send(posts.values())
+            scene.wait_for(lambda: len(verdicts(dsn)) == len(posts))
+            scene.wait_for(
+                lambda: not any(r.lag for r in read_lag(scene.settings) if "posts" in r.topic)
+            )
+        finally:
+            scene.stop()
+        reasons = image_reasons(dsn)
+        assert scene.n_starts == {"c0": 1}
+        assert {mood for mood, one in posts.items() if not reasons[one.post_id]} >= {"good"}
+        assert reasons[posts["hang"].post_id] == "no_file"
+        assert n_quarantined(dsn) == 0
