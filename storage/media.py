@@ -15,12 +15,11 @@ from typing import NamedTuple
 import psycopg
 from psycopg.rows import class_row
 
-from storage.writes import DELETION_LOCK
+from storage.writes import DELETION_LOCK, commit_this_at_once
+from streams.records import Content
 
 #: Held by who writes or removes files: a file is never removed under one that just names it.
 MEDIA_LOCK = 0x6D656469
-#: Kinds of media that are pictures. A GIF of X is a video: its bytes say so, and it is refused.
-PICTURES = ("image", "gif")
 #: What failed in passing is tried so often in all.
 MOST_TRIES = 5
 
@@ -50,6 +49,15 @@ class MediaFile(NamedTuple):
     tries: int = 1
 
 
+# The address of a video is its cover where the platform has one; a film itself is refused by its
+# first bytes.
+_WITH_FILES = """
+LEFT JOIN hoaxwatch.media_files f ON f.platform = m.platform AND f.root_id = m.root_id
+      AND f.url_hash = sha256(convert_to(m.url, 'UTF8'))
+"""
+_IS_WANTED = "(f.tries IS NULL OR f.is_passing AND f.tries < %(most_tries)s)"
+
+
 def read_wanted(connection: psycopg.Connection, limit: int) -> list[Wanted]:
     """Pictures that were not fetched yet, or failed in passing; of the newest posts first: some
     platforms' addresses hold for days only."""
@@ -57,11 +65,29 @@ def read_wanted(connection: psycopg.Connection, limit: int) -> list[Wanted]:
     return cursor.execute(
         "SELECT m.platform, m.root_id, m.url FROM hoaxwatch.media m"
         " LEFT JOIN hoaxwatch.posts p ON p.platform = m.platform AND p.post_id = m.root_id"
-        " LEFT JOIN hoaxwatch.media_files f ON f.platform = m.platform AND f.root_id = m.root_id"
-        " AND f.url_hash = sha256(convert_to(m.url, 'UTF8'))"
-        " WHERE m.kind = ANY (%s) AND (f.tries IS NULL OR f.is_passing AND f.tries < %s)"
-        " ORDER BY p.posted_at DESC NULLS LAST, m.platform, m.root_id, m.url LIMIT %s",
-        (list(PICTURES), MOST_TRIES, limit),
+        f"{_WITH_FILES} WHERE {_IS_WANTED}"
+        " ORDER BY p.posted_at DESC NULLS LAST, m.platform, m.root_id, m.url LIMIT %(limit)s",
+        {"most_tries": MOST_TRIES, "limit": limit},
+    ).fetchall()
+
+
+def read_wanted_of(
+    connection: psycopg.Connection, contents: Sequence[Content], most: int
+) -> list[Wanted]:
+    """The same of these contents, in their order, as far as the picture is among the first `most`
+    of its post."""
+    cursor = connection.cursor(row_factory=class_row(Wanted))
+    return cursor.execute(
+        "SELECT m.platform, m.root_id, m.url FROM unnest(%(platforms)s::text[], %(ids)s::text[])"
+        " WITH ORDINALITY AS k (platform, root_id, n) CROSS JOIN LATERAL ("
+        " SELECT * FROM hoaxwatch.media m WHERE m.platform = k.platform AND m.root_id = k.root_id"
+        f" ORDER BY m.url LIMIT %(most)s) m {_WITH_FILES} WHERE {_IS_WANTED} ORDER BY k.n, m.url",
+        {
+            "platforms": [content.platform for content in contents],
+            "ids": [content.root_id for content in contents],
+            "most": most,
+            "most_tries": MOST_TRIES,
+        },
     ).fetchall()
 
 
@@ -76,12 +102,15 @@ def with_files(connection: psycopg.Connection) -> Iterator[None]:
 
 
 def announce(connection: psycopg.Connection, hashes: Sequence[bytes]) -> None:
-    """Says that these files will be written: before they are, and inside `with_files`."""
-    connection.execute(
-        "INSERT INTO hoaxwatch.media_removals SELECT DISTINCT unnest(%s::bytea[])"
-        " ON CONFLICT DO NOTHING",
-        (list(hashes),),
-    )
+    """Says that these files will be written: before they are, and inside `with_files`. It is on
+    disk when it returns: a server that forgot it would leave files that nobody knows."""
+    with connection.transaction(), connection.cursor() as cursor:
+        commit_this_at_once(cursor)
+        cursor.execute(
+            "INSERT INTO hoaxwatch.media_removals SELECT DISTINCT unnest(%s::bytea[])"
+            " ON CONFLICT DO NOTHING",
+            (list(hashes),),
+        )
 
 
 def save(connection: psycopg.Connection, found: Sequence[MediaFile]) -> None:

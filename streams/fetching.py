@@ -16,7 +16,8 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-from threading import Timer
+from queue import Empty, SimpleQueue
+from threading import Thread, Timer
 from typing import NamedTuple
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
@@ -101,8 +102,11 @@ class _Pinned(http.client.HTTPConnection):
 
     def connect(self) -> None:
         """To the address; with TLS the certificate must be the name's."""
+        until = time.monotonic() + (self.timeout or 0)
         self.sock = socket.create_connection((self._address, self.port), self.timeout)
         if self._tls is not None:
+            # the deadline cannot cut a handshake, whose socket is neither the old nor the new one
+            self.sock.settimeout(max(until - time.monotonic(), 0.001))
             self.sock = self._tls.wrap_socket(self.sock, server_hostname=self.host)
 
 
@@ -110,6 +114,29 @@ def resolve(host: str, port: int) -> list[str]:
     """The addresses of a name, as the system knows them. Raises OSError."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(row[4][0]) for row in found))
+
+
+def _look_up(resolve: Resolve, host: str, port: int, seconds: float) -> Sequence[str]:
+    """The addresses of a name. The system's own limit is minutes where a name's servers hang, and
+    its call cannot be ended: it is left behind in a thread of its own. Raises OSError."""
+    answer: SimpleQueue[Sequence[str] | OSError] = SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answer.put(resolve(host, port))
+        except OSError as error:
+            answer.put(error)
+        except UnicodeError:
+            answer.put(OSError("no name"))
+
+    Thread(target=ask, name="resolve", daemon=True).start()
+    try:
+        found = answer.get(timeout=seconds)
+    except Empty:
+        raise TimeoutError from None
+    if isinstance(found, OSError):
+        raise found
+    return found
 
 
 def is_public(address: str) -> bool:
@@ -142,8 +169,7 @@ def _inner(found: IPv6Address) -> IPv4Address | None:
 def fetch(
     address: str, limits: FetchLimits = LIMITS, resolve: Resolve = resolve
 ) -> Fetched | Failed:
-    """The picture at an address, or why there is none. Raises nothing; takes at most max_seconds,
-    and what looking up names takes.
+    """The picture at an address, or why there is none. Raises nothing; takes at most max_seconds.
 
     >>> fetch("file:///etc/passwd")
     Failed(reason='no address of a picture on the web', is_passing=False, wait_seconds=None)
@@ -153,7 +179,7 @@ def fetch(
     try:
         for _ in range(MOST_REDIRECTS + 1):
             parts = _checked(seen)
-            found = _exchange(parts, limits, until - time.monotonic(), resolve)
+            found = _exchange(parts, limits, until, resolve)
             if not isinstance(found, str):
                 return found
             seen = urljoin(seen, found)
@@ -174,22 +200,24 @@ def _checked(address: str) -> SplitResult:
 
 
 def _exchange(
-    parts: SplitResult, limits: FetchLimits, seconds: float, resolve: Resolve
+    parts: SplitResult, limits: FetchLimits, until: float, resolve: Resolve
 ) -> Fetched | Failed | str:
     """A picture, a failure, or where else to look. Raises _Refused."""
+    seconds = until - time.monotonic()
     host = parts.hostname or ""
     tls = ssl.create_default_context() if parts.scheme == "https" else None
     port = parts.port or (80 if tls is None else 443)
     if seconds <= 0:
         return Failed(f"no answer within {limits.max_seconds:g} s", is_passing=True)
     try:
-        addresses = resolve(host, port)
-    except (OSError, UnicodeError):
+        addresses = _look_up(resolve, host, port, seconds)
+    except OSError:
         return Failed("its host is not known", is_passing=True)
     if not addresses or not (limits.allows_private or all(map(is_public, addresses))):
         raise _Refused("an address that is not of the open internet")
+    seconds = until - time.monotonic()
     connection = _Pinned(host, port, addresses[0], tls)
-    connection.timeout = seconds
+    connection.timeout = max(seconds, 0.001)
     deadline = Deadline(connection, seconds)
     target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
     if parts.query:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
@@ -28,6 +28,7 @@ from detectors.metadata import AGE
 from detectors.posts import Part, PostVerdict, ReadsPosts, SeenPicture, WholePost, see
 from detectors.social.attributes import account_attributes, text_attributes
 from detectors.text.ocr import Ocr, OcrUnavailable
+from storage import media
 from storage.database import Connection
 from storage.whole_posts import (
     PictureWords,
@@ -39,6 +40,7 @@ from storage.whole_posts import (
 )
 from streams import steps
 from streams.errors import UsageError
+from streams.media import BatchPictures
 from streams.picture_files import PictureFolders
 from streams.records import Content, Parts, Verdict
 from streams.settings import Settings
@@ -52,6 +54,10 @@ AHEAD = 2
 class Judging(Protocol):
     """How a detector judges. Used from one thread."""
 
+    def fetch(self, connection: Connection, contents: Sequence[Content]) -> Counter[str]:
+        """Fetches what the detector wants of these contents and is elsewhere, in bounded time and
+        outside any transaction; how many pictures came to what."""
+
     def read(self, connection: Connection, contents: Sequence[Content]) -> Sequence[Content]:
         """Those of the contents that must be judged, with what is stored of them."""
 
@@ -62,15 +68,18 @@ class Judging(Protocol):
         """Stores what was found out on the way and is of use again, in a transaction."""
 
     def __call__(self, connection: Connection, contents: Sequence[Content]) -> list[Verdict]:
-        """All three."""
+        """The last three."""
 
 
-def judging_of(detector: Detector, settings: Settings) -> Judging:
-    """How this detector judges. Raises UsageError for a media folder that is none, and where words
-    in pictures are to be read without OCR."""
+def judging_of(detector: Detector, settings: Settings, *, of_new: bool = False) -> Judging:
+    """How this detector judges. of_new: posts that just came, whose pictures are fetched where
+    `media_fetch` says so. Raises UsageError for a media folder that is none, one for fetched
+    pictures that cannot be made, and where words in pictures are to be read without OCR."""
     if isinstance(detector, ReadsPosts):
+        fetches = of_new and settings.media_fetch and "pictures" in detector.reads
+        fetch = BatchPictures(settings) if fetches else None
         pictures = PictureFolders(settings.media, settings.pictures_folder())
-        return OfPosts(cast(PostJudge, detector), pictures, settings.ocr)
+        return OfPosts(cast(PostJudge, detector), pictures, settings.ocr, fetch)
     return OfWords(detector)
 
 
@@ -79,6 +88,10 @@ class OfWords:
 
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
+
+    def fetch(self, connection: Connection, contents: Sequence[Content]) -> Counter[str]:
+        """Nothing."""
+        return Counter()
 
     def read(self, connection: Connection, contents: Sequence[Content]) -> Sequence[Content]:
         """All of them: whoever asks knows that they have no verdict."""
@@ -117,11 +130,19 @@ class StoredContent(Content, frozen=True, kw_only=True):
 
 class OfPosts:
     """Whole posts decide; see the module. with_ocr: whether words in pictures are read if the
-    detector reads them, and any pictures are here."""
+    detector reads them, and any pictures are here. fetch_pictures: None: only what is here is
+    looked at."""
 
-    def __init__(self, detector: PostJudge, pictures: PictureFolders, with_ocr: bool) -> None:
+    def __init__(
+        self,
+        detector: PostJudge,
+        pictures: PictureFolders,
+        with_ocr: bool,
+        fetch_pictures: BatchPictures | None = None,
+    ) -> None:
         self._detector = detector
         self._pictures = pictures
+        self._fetch_pictures = fetch_pictures
         make = detector.make_ocr if with_ocr and pictures.folders else None
         try:
             self._engine = "" if make is None else make().key
@@ -141,6 +162,14 @@ class OfPosts:
         verdicts = self.score(waiting)
         self.keep(connection)
         return verdicts
+
+    def fetch(self, connection: Connection, contents: Sequence[Content]) -> Counter[str]:
+        """The pictures of these contents that are not here; see `media.BatchPictures`."""
+        if self._fetch_pictures is None:
+            return Counter()
+        wanted = media.read_wanted_of(connection, contents, MAX_PICTURES)
+        absent = [item for item in wanted if self._pictures.find_picture(item.url) is None]
+        return self._fetch_pictures(connection, absent)
 
     def read(self, connection: Connection, contents: Sequence[Content]) -> Sequence[Content]:
         """Those of the contents whose verdict is of something else than what is stored now."""
@@ -192,9 +221,9 @@ class OfPosts:
             }
         )
 
-    def _files(self, media: Sequence[StoredMedia]) -> tuple[File, ...]:
+    def _files(self, items: Sequence[StoredMedia]) -> tuple[File, ...]:
         found = []
-        for item in media[:MAX_PICTURES]:
+        for item in items[:MAX_PICTURES]:
             path = self._pictures.find_picture(item.url, item.sha256)
             found.append(File(path, b"" if path is None else self._pictures.digest(path)))
         return tuple(found)

@@ -118,6 +118,7 @@ class RunResult:
     n_records: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     not_posts: Counter[str] = field(default_factory=Counter)
+    pictures: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)
     claims: Counter[str] = field(default_factory=Counter)
     cascades: Counter[str] = field(default_factory=Counter)
@@ -221,7 +222,7 @@ def _run(
 ) -> RunResult:
     # what is wrong with these is said before anything is read
     scoring, policies = cascade_scoring(settings), read_policies(settings.alert_policies)
-    judging = judging_of(detector, settings)
+    judging = judging_of(detector, settings, of_new=True)
     began = time.monotonic()
     with _session(dsn, detector, settings) as connection:
         manifest = _manifest(detector, settings)
@@ -601,6 +602,7 @@ class _Pipeline:
         with _working_connection(self._dsn) as connection:
             writes.commit_later(connection)
             for contents in self._pending:
+                self._result.pictures += self._judging.fetch(connection, contents)
                 verdicts = self._judging(connection, contents)
                 self._result.verdicts += steps.judge(connection, verdicts, datetime.now(UTC))
                 self._progress.judged(len(verdicts))
@@ -657,6 +659,7 @@ def _counts(result: RunResult) -> dict[str, Any]:
         "records": result.n_records,
         "outcomes": dict(sorted(result.outcomes.items())),
         "not_posts": dict(sorted(result.not_posts.items())),
+        "pictures": dict(sorted(result.pictures.items())),
         "verdicts": dict(sorted(result.verdicts.items())),
         "claims": dict(sorted(result.claims.items())),
         "cascades": dict(sorted(result.cascades.items())),

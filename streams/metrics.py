@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -58,6 +59,18 @@ class Metrics:
         self.model = Histogram(
             "hoaxwatch_model_seconds", "Time in the detector per batch.", buckets=SECONDS, **kept
         )
+        self.pictures = Counter(
+            "hoaxwatch_pictures",
+            "Pictures wanted before their posts were judged, by what became of them.",
+            ["outcome"],
+            **kept,
+        )
+        self.fetching = Histogram(
+            "hoaxwatch_pictures_seconds",
+            "Time of fetching the pictures of a batch.",
+            buckets=SECONDS,
+            **kept,
+        )
         self.tick = Histogram(
             "hoaxwatch_recount_seconds", "Time of a recount.", buckets=SECONDS, **kept
         )
@@ -78,6 +91,21 @@ class Metrics:
         """Notes that a batch or a recount was completed now."""
         self.batch.observe(n_records)
         self.last_done_at = datetime.now(UTC)
+
+    def fetched(self, outcomes: Mapping[str, int], seconds: float) -> None:
+        """Notes what became of the pictures of a batch."""
+        for outcome, n in outcomes.items():
+            self.pictures.labels(picture_outcome(outcome)).inc(n)
+        self.fetching.observe(seconds)
+
+
+def picture_outcome(outcome: str) -> str:
+    """The label of an outcome: hosts may answer with any number, and each would be a series.
+
+    >>> picture_outcome("answer 404"), picture_outcome("fetched")
+    ('answer 4xx', 'fetched')
+    """
+    return re.sub(r"^(answer \d)\d\d$", r"\1xx", outcome)
 
 
 class Ingested(Protocol):

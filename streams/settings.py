@@ -308,6 +308,18 @@ class Settings(BaseSettings):
     media_pause_seconds: float = Field(
         default=0.2, ge=0, le=60, description="Between two requests to one host (seconds)."
     )
+    media_fetch: bool = Field(
+        default=False,
+        description="`worker classify` and `run` fetch the pictures of new posts before they judge "
+        "them, where the detector looks at pictures.",
+    )
+    media_batch_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        le=600,
+        description="The posts of a batch are judged without the pictures that took longer "
+        "(seconds).",
+    )
     media_keep_days: int = Field(
         default=90,
         ge=1,

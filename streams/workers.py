@@ -138,7 +138,7 @@ class Classifier:
         self._dsn = dsn
         self._settings = settings
         self._detector = detector
-        self._judging = judging_of(detector, settings)
+        self._judging = judging_of(detector, settings, of_new=True)
         self._metrics = metrics
         self._claims = ClaimMatcher()
         self._key = settings.tombstone_key.get_secret_value()
@@ -279,6 +279,7 @@ class Classifier:
                     pending |= self._record(connection, part, are_new=wanted)
             verdicts: list[Verdict] = []
             if pending:
+                self._fetch(connection, list(pending.values()))
                 fail_point("classify.before_model")
                 began = time.perf_counter()
                 waiting = self._judging.read(connection, list(pending.values()))
@@ -322,6 +323,13 @@ class Classifier:
         for problem in recorded.problems:
             log.warning("quarantined", reason=problem.reason, where=problem.position)
         return {(c.platform, c.root_id): c for c in recorded.pending}
+
+    def _fetch(self, connection: Connection, contents: Sequence[Content]) -> None:
+        """Pictures of the contents, if they are wanted. No transaction is open meanwhile."""
+        began = time.perf_counter()
+        outcomes = self._judging.fetch(connection, contents)
+        if outcomes:
+            self._metrics.fetched(outcomes, time.perf_counter() - began)
 
     def _judge(self, contents: Sequence[Content]) -> list[Verdict]:
         """A verdict for each. One that the detector fails on is abstained from, with the reason;

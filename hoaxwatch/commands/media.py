@@ -21,8 +21,7 @@ from hoaxwatch.show import (
     show_rows,
 )
 from storage import media
-from streams.errors import UsageError
-from streams.media import fetch_media, sweep
+from streams.media import fetch_media, sweep, unwritable
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -56,10 +55,7 @@ def fetch(
         try:
             found = fetch_media(connection, settings, limit, seconds, watch)
         except OSError as error:
-            raise UsageError(
-                f"{settings.pictures_folder()} cannot be written: {error.strerror or error}; "
-                "set media_folder to a folder that can"
-            ) from None
+            raise unwritable(settings.pictures_folder(), error) from None
     if as_json:
         print_json(dict(found.most_common()))
         return

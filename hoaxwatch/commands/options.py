@@ -45,6 +45,10 @@ Media = Annotated[
     Path | None,
     typer.Option("--media", help="Folder of the posts' pictures, for detectors that see them."),
 ]
+Pictures = Annotated[
+    bool,
+    typer.Option("--pictures", help="Fetch the pictures of what comes, and judge it with them."),
+]
 NoOcr = Annotated[
     bool, typer.Option("--no-ocr", help="Do not read words in pictures, though it could.")
 ]

@@ -132,6 +132,7 @@ def run(
     encoder: options.Encoder = None,
     weights: options.Weights = None,
     media: options.Media = None,
+    pictures: options.Pictures = False,
     no_ocr: options.NoOcr = False,
     project: options.Project = None,
     database: options.Database = None,
@@ -151,6 +152,7 @@ def run(
         encoder=encoder,
         weights=weights,
         media=media,
+        media_fetch=pictures or None,
         ocr=False if no_ocr else None,
         x_archive_since=since,
         x_archive_until=until,
@@ -209,6 +211,7 @@ def summary(result: RunResult) -> dict[str, object]:
         "records": result.n_records,
         "outcomes": dict(result.outcomes),
         "not_posts": dict(result.not_posts),
+        "pictures": dict(result.pictures),
         "verdicts": dict(result.verdicts),
         "claims": dict(result.claims),
         "cascades": dict(result.cascades),
@@ -233,6 +236,9 @@ def print_summary(result: RunResult, settings: Settings) -> None:
     if result.not_posts:
         what = ", ".join(f"{number(n)} {name}" for name, n in result.not_posts.most_common(5))
         notes.print(f"  not a post: {what}")
+    if result.pictures:
+        pictures = ", ".join(f"{number(n)} {name}" for name, n in result.pictures.most_common())
+        notes.print(f"  pictures: {pictures}")
     if result.verdicts:
         verdicts = ", ".join(f"{number(n)} {name}" for name, n in result.verdicts.items())
         notes.print(f"  texts new to detector {settings.detector}: {verdicts}")

@@ -29,6 +29,7 @@ def worker(
     encoder: options.Encoder = None,
     weights: options.Weights = None,
     media: options.Media = None,
+    pictures: options.Pictures = False,
     no_ocr: options.NoOcr = False,
     no_restart: Annotated[
         bool, typer.Option("--no-restart", help="End when the work ends; something else restarts.")
@@ -52,6 +53,7 @@ def worker(
         encoder=encoder,
         weights=weights,
         media=media,
+        media_fetch=pictures or None,
         ocr=False if no_ocr else None,
         kafka=kafka,
     )

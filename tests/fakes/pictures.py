@@ -88,6 +88,13 @@ class _Handler(BaseHTTPRequestHandler):
                 self.head(429, None, **{"Retry-After": "0"})
             else:
                 self.body(png(7))
+        elif mood == "flaky":
+            if self.fake.asked[self.path] == 1:
+                self.head(500)
+            else:
+                self.body(png(8))
+        elif mood == "hang":
+            time.sleep(600)
         elif mood == "down":
             self.head(503)
         elif mood == "gone":

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -55,7 +56,12 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return read_settings()
 
 
-def store(database: str, settings: Settings, pictures: dict[str, list[str]]) -> None:
+def store(
+    database: str,
+    settings: Settings,
+    pictures: dict[str, list[str]],
+    kind: Literal["image", "video"] = "image",
+) -> None:
     """A post each, with so many pictures."""
     from streams import steps
 
@@ -66,7 +72,7 @@ def store(database: str, settings: Settings, pictures: dict[str, list[str]]) -> 
             root_id=name,
             posted_at=DAY + timedelta(minutes=number),
             text=f"Number {name} with pictures",
-            media=tuple(Media(url=url, kind="image") for url in urls),
+            media=tuple(Media(url=url, kind=kind) for url in urls),
             raw=name.encode(),
             provenance="test",
             observed_at=DAY,
@@ -125,6 +131,16 @@ def test_fetch_list_find_let_go(
     assert files_in(folder) == set()
     assert cli.run(["media", "fetch", "--json", "--database", database]) == 0
     assert json.loads(capsys.readouterr().out) == {}  # it is not fetched again
+
+
+def test_of_a_video_the_cover_is_fetched_and_a_film_is_not(
+    host: Pictures, database: str, connection: Connection, settings: Settings
+) -> None:
+    cover, film = f"{host.url}/good/cover", f"{host.url}/page/film.mp4"
+    store(database, settings, {"1": [cover, film]}, kind="video")
+    found = fetch_media(connection, settings, 9)
+    assert found == {"fetched": 1, "its bytes are no JPEG, PNG, GIF or WebP": 1}
+    assert find_picture(connection, settings.pictures_folder(), "x", "1", cover) is not None
 
 
 def test_what_is_forgotten_is_removed_and_what_others_have_stays(

@@ -119,6 +119,16 @@ def test_the_connection_goes_to_the_address_that_was_checked(
     assert next(answers) == ["192.0.2.1"]  # nobody looked it up again
 
 
+def test_a_name_whose_servers_hang_ends_in_time() -> None:
+    def hang(host: str, port: int) -> list[str]:
+        time.sleep(5)
+        return []
+
+    began = time.monotonic()
+    assert fetch("https://a.example/x", HERE, hang) == Failed("its host is not known", True)
+    assert time.monotonic() - began < 3
+
+
 def test_what_cannot_be_reached_may_come_later() -> None:
     def unknown(host: str, port: int) -> list[str]:
         raise OSError("no such name")

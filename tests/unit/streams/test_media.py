@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
-from streams.fetching import Failed, Fetched, FetchLimits
-from streams.media import Manners, fetch_all
+from streams.fetching import Failed, Fetched, FetchLimits, fetch
+from streams.media import MOST_AT_ONCE, Failing, Manners, fetch_all
 from streams.sources.following import Backoff
 from tests.fakes.pictures import Pictures, running
 
@@ -68,5 +69,61 @@ def test_it_can_be_left_in_the_middle(host: Pictures) -> None:
     addresses = [f"{host.url}/good/{n}" for n in range(200)]
     found = fetch_all(addresses, HERE, SOON, backoff=quickly)
     next(found)
-    found.close()  # type: ignore[attr-defined]
+    found.close()
     assert sum(host.asked.values()) < 200
+
+
+def test_hosts_that_hang_hold_up_neither_the_pass_nor_other_hosts(host: Pictures) -> None:
+    """More of them than there are threads, and asked first."""
+    with ExitStack() as stack:
+        bad = [stack.enter_context(running(Pictures())) for _ in range(MOST_AT_ONCE)]
+        addresses = [f"{one.url}/hang/{n}" for one in bad for n in range(3)]
+        good = [f"{host.url}/good/{n}" for n in range(9)]
+        began = time.monotonic()
+        manners = Manners(2, 0.0, max_seconds=4.0)
+        found = dict(fetch_all([*addresses, *good], HERE, manners, backoff=quickly))
+        assert time.monotonic() - began < 60
+    assert all(isinstance(found.get(address), Fetched) for address in good)
+
+
+def test_what_the_end_of_the_pass_cut_off_is_not_blamed_on_its_host(host: Pictures) -> None:
+    failing = Failing()
+    manners = Manners(2, 0.0, max_seconds=0.3)
+    found = list(fetch_all([f"{host.url}/hang/1"], HERE, manners, failing=failing))
+    assert found == [] and failing[host.url.partition("//")[2]] == 0
+
+
+def test_what_hung_for_its_whole_time_is_said_though_the_pass_ends_before_it_is_tried_again(
+    host: Pictures,
+) -> None:
+    failing = Failing()
+    manners = Manners(1, 0.0, max_seconds=2.5)
+    found = dict(fetch_all([f"{host.url}/hang/1"], HERE, manners, failing=failing))
+    assert found == {f"{host.url}/hang/1": Failed("no answer within 1 s", True)}
+    assert failing[host.url.partition("//")[2]] == 1
+
+
+def test_a_host_that_failed_is_left_alone_by_the_next_passes_for_a_while(host: Pictures) -> None:
+    failing = Failing(left_alone_seconds=2.0)
+    addresses = [f"{host.url}/down/{n}" for n in range(50)]
+    for _ in range(3):
+        list(fetch_all(addresses, HERE, SOON, backoff=quickly, failing=failing))
+    n_asked = sum(host.asked.values())
+    assert n_asked <= 3 * (3 + SOON.per_host)
+    assert list(fetch_all([f"{host.url}/good"], HERE, SOON, failing=failing)) == []
+    time.sleep(2)
+    ((_, found),) = fetch_all([f"{host.url}/good"], HERE, SOON, failing=failing)
+    assert isinstance(found, Fetched)
+    assert failing[host.url.partition("//")[2]] == 0
+
+
+def test_an_error_of_ours_costs_one_picture(host: Pictures) -> None:
+    def careless(address: str, limits: FetchLimits) -> Fetched | Failed:
+        if address.endswith("1"):
+            raise KeyError(address)
+        return fetch(address, limits)
+
+    addresses = [f"{host.url}/good/{n}" for n in range(3)]
+    found = dict(fetch_all(addresses, HERE, SOON, careless, quickly))
+    assert found[addresses[1]] == Failed("an error of ours (KeyError)", True)
+    assert isinstance(found[addresses[2]], Fetched)
