@@ -98,6 +98,10 @@ def train(
     small: Annotated[
         bool, typer.Option("--small", help="Settings for a CPU instead of the paper's.")
     ] = False,
+    tune: Annotated[
+        str | None,
+        typer.Option("--tune", help="Of bert: full (all weights, as the paper), lora or head."),
+    ] = None,
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", help="A setting, as epochs=3 or counters=final; repeatable."),
@@ -153,7 +157,7 @@ def train(
             encoder=name,
             say=_say,
             small=small,
-            changes=_changes(changes or ()),
+            changes=_changes([*(changes or ()), *([] if tune is None else [f"tune={tune}"])]),
             seed=seed,
             resume=resume,
             languages=tuple(part.strip() for part in languages.split(",") if part.strip()),
