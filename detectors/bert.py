@@ -57,6 +57,8 @@ REMEMBERED = 50_000
 PACKAGES = ("torch", "tokenizers", "safetensors", "transformers")
 
 _CONFIG, _ADAPTER = "config.json", "adapter.safetensors"
+#: Before the name of a weight of the encoder that was trained itself.
+_WHOLE = "whole."
 _OCCLUDED = re.compile(r"#?[^\W_]+(?:'[^\W_]+)?")
 
 
@@ -314,6 +316,7 @@ def _config_problem(config: Config) -> str | None:
 def read_adapter(folder: Path, expected_sha256: str) -> dict[str, Tensor]:
     """The tensors of `adapter.safetensors`, checked against their hash. Raises BrokenWeights.
 
+    `whole.<name in a BERT checkpoint>` float32, where the encoder itself was trained;
     `layer.<i>.<linear>.down` (rank, n_in) and `.up` (n_out, rank) float16, linears as in
     `detectors.encoder.LINEARS`; `.reach` (n_in,), what `detectors.runtime.levelled` wants to know;
     `head.weight` (2, hidden) and `head.bias` (2,) float32.
@@ -331,10 +334,11 @@ def read_adapter(folder: Path, expected_sha256: str) -> dict[str, Tensor]:
 
 
 def merge(encoder: Encoder, adapter: dict[str, Tensor], path: Path) -> Model:
-    """The encoder with the adapter added to its weights. Raises BrokenWeights."""
+    """The encoder with the adapter added to its weights, or with weights of its own where they were
+    trained. Raises BrokenWeights."""
     import torch
 
-    from detectors.encoder import LINEARS, linear_name, with_low_rank
+    from detectors.encoder import LINEARS, linear_name, with_low_rank, with_weights
     from detectors.runtime import Model
 
     rest = dict(adapter)
@@ -353,7 +357,9 @@ def merge(encoder: Encoder, adapter: dict[str, Tensor], path: Path) -> Model:
                     if reach.shape != (n_in,):
                         raise ValueError(f"{name}.reach of shape {tuple(reach.shape)}")
                     reaches[layer, linear] = reach
-        merged = with_low_rank(encoder, rest)
+        whole = {name: rest.pop(name).float() for name in list(rest) if name.startswith(_WHOLE)}
+        own = with_weights(encoder, {n.removeprefix(_WHOLE): t for n, t in whole.items()})
+        merged = with_low_rank(own, rest)
     except (KeyError, ValueError, RuntimeError) as error:
         raise _broken(path, f"does not fit {encoder.name} ({error})") from error
     if rest:

@@ -219,11 +219,13 @@ def run_layer(
     linear: Linear,
     drop: Callable[[Tensor], Tensor] = lambda x: x,
     first_only: bool = False,
+    attention_dropout: float = 0.0,
 ) -> Tensor:
     """One transformer layer. x: (texts, tokens, hidden). mask: bool (texts, 1, 1, tokens), True
     where there is a token. first_only: only for the first token, (texts, 1, hidden).
 
-    drop: what training does to the output of each of the two halves.
+    drop: what training does to the output of each of the two halves; attention_dropout: the share
+    of attention's weights that it leaves out.
     Source: Devlin et al., "BERT", NAACL 2019.
     """
     import torch.nn.functional as F
@@ -244,6 +246,7 @@ def run_layer(
         heads(linear(x, layer, "key")),
         heads(linear(x, layer, "value")),
         attn_mask=mask,
+        dropout_p=attention_dropout,
     )
     attended = attended.transpose(1, 2).flatten(2)
     middle = normed(asking + drop(linear(attended, layer, "attended")), "attention.output")
@@ -278,6 +281,28 @@ def token_states(encoder: Encoder, embedded: Tensor) -> Tensor:
     for layer in range(encoder.shape.n_layers):
         x = run_layer(encoder, layer, x, None, linear)
     return x
+
+
+def is_of_encoder(name: str) -> bool:
+    """Whether a tensor of a checkpoint has a part in the encoder's states: a pooler has none.
+
+    >>> is_of_encoder("encoder.layer.0.output.dense.bias"), is_of_encoder("pooler.dense.bias")
+    (True, False)
+    """
+    return name.startswith(("embeddings.", "encoder.layer."))
+
+
+def with_weights(encoder: Encoder, whole: Mapping[str, Tensor]) -> Encoder:
+    """The encoder with other weights, of as many tensors as it has or fewer. Raises: KeyError for
+    one that it does not have, ValueError for one of another shape."""
+    weights = dict(encoder.weights)
+    for name, tensor in whole.items():
+        if tensor.shape != weights[name].shape:
+            raise ValueError(
+                f"{name} of shape {tuple(tensor.shape)} instead of {tuple(weights[name].shape)}"
+            )
+        weights[name] = tensor
+    return encoder._replace(weights=weights)
 
 
 def with_low_rank(encoder: Encoder, maps: dict[str, Tensor]) -> Encoder:

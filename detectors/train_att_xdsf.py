@@ -38,6 +38,7 @@ from detectors.att_xdsf import (
     read_texts,
     save,
 )
+from detectors.checkpoints import ALONE, Course
 from detectors.datasets import read_posts, weibo_2017
 from detectors.datasets.groups import groups_by_image, groups_by_text, split_by_group
 from detectors.datasets.whole import rows_of_split, whole_posts
@@ -102,12 +103,13 @@ def fit(
     train: Ints,
     validation: Ints,
     settings: Settings | None = None,
+    course: Course = ALONE,
 ) -> Model:
     """A detector from labelled posts; posts that are neither train nor validation are not used.
     positive: whether each is likely_false."""
     settings = settings or Settings()
-    given = ready(posts, positive, train, validation, settings)
-    network, _ = fit_network(given, train, validation, settings)
+    given = ready(posts, positive, train, validation, settings, course=course)
+    network, _ = fit_network(given, train, validation, settings, course.of("att_xdsf"))
     logits = network_logits(network, given, validation)
     calibration = sound_calibration(positive, logits, validation)
     scores = calibrated(logits[validation], calibration)
@@ -126,6 +128,7 @@ def ready(
     validation: Ints,
     settings: Settings,
     states: Sequence[NDArray[Any]] | None = None,
+    course: Course = ALONE,
 ) -> Given:
     """All posts as the network reads them, and a backbone from the training pictures.
 
@@ -145,7 +148,7 @@ def ready(
         image_weights=settings.image_weights,
         pictures=settings.pictures,
     )
-    backbone = fit_backbone(posts, positive, train, validation, branch)
+    backbone = fit_backbone(posts, positive, train, validation, branch, course.of("pictures"))
     social = categories_of(settings.fields, [post.attributes for post in posts])
     maps: dict[bytes, Maps] = {}
     rows = []
@@ -171,7 +174,7 @@ def known_characters(texts: Sequence[str]) -> str:
 
 
 def fit_network(
-    given: Given, train: Ints, validation: Ints, settings: Settings
+    given: Given, train: Ints, validation: Ints, settings: Settings, course: Course = ALONE
 ) -> tuple[AttXdsf, Trained]:
     """One network, from posts that are ready."""
     torch.manual_seed(settings.network.seed)
@@ -190,7 +193,14 @@ def fit_network(
         return logits
 
     trained = train_network(
-        network, forward, given.positive, train, validation, settings.network, given.lengths()
+        network,
+        forward,
+        given.positive,
+        train,
+        validation,
+        settings.network,
+        given.lengths(),
+        course,
     )
     return network, trained
 

@@ -29,6 +29,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -51,6 +52,7 @@ from detectors.bert import (
     write_weights,
 )
 from detectors.bert_card import model_card
+from detectors.checkpoints import CannotTrain, Watch, unwatched
 from detectors.datasets.calm import halves, read_calm_posts
 from detectors.datasets.labelled import LabelledText
 from detectors.datasets.near_duplicates import near_duplicate_groups
@@ -61,10 +63,12 @@ from detectors.encoder import (
     LINEARS,
     Encoder,
     embed,
+    is_of_encoder,
     linear_name,
     plain_linear,
     read_encoder,
     run_layer,
+    with_weights,
 )
 from detectors.evaluation import (
     Bools,
@@ -102,6 +106,9 @@ from detectors.training import Learnt, Task, calibrate, changed, learn, positive
 from detectors.wide import WIDE, WideName
 from streams.records import Content
 
+TUNES = ("full", "lora", "head")
+#: The highest learning rate of the head beside adapters or alone.
+HEAD_RATE = 1e-3
 STAGES = ("explore", "fit", "wide", "threshold", "leave-out", "measure")
 TRIED = "tried.json"
 #: The maps whose inputs int8 levels.
@@ -115,6 +122,8 @@ class Settings(NamedTuple):
     the adapters at its highest. smoothing: targets are that much / 2 away from 0 and 1.
     calm_weight: how much a calm post, which should be unlike likely_false, weighs beside a labelled
     text (0 leaves them out). max_tokens: of a text. wide: whether there is a linear part as well.
+    tune: what is trained beside the head: lora, the adapters; full, all weights of the encoder;
+    head, nothing. With full and head, frozen and rank mean nothing.
     """
 
     frozen: int = 3
@@ -128,22 +137,32 @@ class Settings(NamedTuple):
     dropout: float = 0.1
     batch: int = 32
     seed: int = 0
+    tune: str = "lora"
 
 
 Maps = dict[tuple[int, str], tuple[Tensor, Tensor]]
 
 
 class Adapter(NamedTuple):
-    """Trainable tensors. maps: (layer, linear) -> down (rank, n_in), up (n_out, rank)."""
+    """Trainable tensors. maps: (layer, linear) -> down (rank, n_in), up (n_out, rank). whole: the
+    encoder's weights by name, where they are trained themselves."""
 
     maps: Maps
     head_weight: Tensor
     head_bias: Tensor
+    whole: Mapping[str, Tensor] = MappingProxyType({})
+
+    def named(self) -> dict[str, Tensor]:
+        """All of them by the names they have in a weights file."""
+        head = {"head.weight": self.head_weight, "head.bias": self.head_bias}
+        whole = {f"whole.{name}": tensor for name, tensor in self.whole.items()}
+        return named(self.maps) | whole | head
 
     def tensors(self) -> dict[str, Tensor]:
         """As `detectors.bert.read_adapter` reads them."""
-        head = {"head.weight": self.head_weight.detach(), "head.bias": self.head_bias.detach()}
-        return head | {name: tensor.detach().half() for name, tensor in named(self.maps).items()}
+        low_rank = named(self.maps)
+        found = {name: tensor.detach().cpu() for name, tensor in self.named().items()}
+        return {n: t.half() if n in low_rank else t for n, t in found.items()}
 
 
 def named(maps: Maps) -> dict[str, Tensor]:
@@ -156,10 +175,15 @@ def named(maps: Maps) -> dict[str, Tensor]:
 
 
 class Learner(NamedTuple):
-    """An encoder with its settings: what turns texts into states and states into logits."""
+    """An encoder with its settings: what turns texts into states and states into logits.
+
+    device: where products are computed ("cpu" or "cuda"), in bfloat16; what is trained lies there
+    in float32.
+    """
 
     encoder: Encoder
     settings: Settings
+    device: str = "cpu"
 
     def states(self, texts: Iterable[str]) -> list[Tensor]:
         """What the frozen layers make of each text as published: bfloat16 (tokens, hidden)."""
@@ -170,54 +194,70 @@ class Learner(NamedTuple):
         return self.states_of_ids(self.encoder.tokenize(texts, self.settings.max_tokens))
 
     def states_of_ids(self, ids: Sequence[Sequence[int]]) -> list[Tensor]:
-        """The same of texts as the tokenizer has read them."""
+        """The same of texts as the tokenizer has read them; these ids, int64 (tokens,), where no
+        layer is frozen since all is trained."""
+        if self.settings.tune == "full":
+            return [torch.tensor(own) for own in ids]
         found: list[Tensor] = [torch.empty(0)] * len(ids)
         linear = plain_linear(self.encoder)
-        with torch.no_grad(), _fast():
+        with torch.no_grad(), _fast(self.device):
             for batch in by_length([len(own) for own in ids], 64):
-                table = torch.zeros(len(batch), max(len(ids[i]) for i in batch), dtype=torch.int64)
-                for row, i in enumerate(batch):
-                    table[row, : len(ids[i])] = torch.tensor(ids[i])
+                table = _table([torch.tensor(ids[i]) for i in batch]).to(self.device)
                 x = embed(self.encoder, table)
-                mask = _mask([len(ids[i]) for i in batch], table.shape[1])
+                mask = _mask([len(ids[i]) for i in batch], table.shape[1]).to(self.device)
                 for layer in range(self.settings.frozen):
                     x = run_layer(self.encoder, layer, x, mask, linear)
                 for row, i in enumerate(batch):
-                    found[i] = x[row, : len(ids[i])].bfloat16().clone()
+                    found[i] = x[row, : len(ids[i])].bfloat16().cpu().clone()
         return found
 
     def batch_logits(
         self, adapter: Adapter, states: Sequence[Tensor], training: bool = False
     ) -> Tensor:
         """The upper layers with the adapter on one batch. Returns (texts, 2)."""
-        x, _ = self.batch_states(adapter.maps, states, training, first_only=True)
+        x, _ = self.batch_states(
+            adapter.maps, states, training, first_only=True, whole=adapter.whole
+        )
         kept = F.dropout(x[:, 0].float(), self.settings.dropout, training)
         return F.linear(kept, adapter.head_weight, adapter.head_bias)
 
     def batch_states(
-        self, maps: Maps, states: Sequence[Tensor], training: bool, first_only: bool
+        self,
+        maps: Maps,
+        states: Sequence[Tensor],
+        training: bool,
+        first_only: bool,
+        whole: Mapping[str, Tensor] = MappingProxyType({}),
     ) -> tuple[Tensor, Tensor]:
         """What the upper layers with the adapter make of one batch: (texts, tokens, hidden), of
-        the first token alone if that is enough; and where tokens are, bool (texts, tokens)."""
-        longest = max(len(own) for own in states)
-        x = torch.zeros(len(states), longest, self.encoder.shape.hidden, dtype=torch.bfloat16)
-        for row, own in enumerate(states):
-            x[row, : len(own)] = own
-        mask = _mask([len(own) for own in states], longest)
-        plain = plain_linear(self.encoder)
+        the first token alone if that is enough; and where tokens are, bool (texts, tokens).
+
+        whole: all of the encoder's weights, where they are trained; BERT's own dropout is then at
+        all its places, in the embeddings and in attention as well.
+        """
+        x = _table(states).to(self.device)
+        mask = _mask([len(own) for own in states], x.shape[1]).to(self.device)
+        encoder = with_weights(self.encoder, whole)
+        plain = plain_linear(encoder)
+        dropout = self.settings.dropout
 
         def linear(y: Tensor, layer: int, name: str) -> Tensor:
+            if whole:
+                return plain(y, layer, name)
             down, up = maps[layer, name]
             return plain(y, layer, name) + F.linear(F.linear(y, down), up)
 
         def drop(y: Tensor) -> Tensor:
-            return F.dropout(y, self.settings.dropout, training)
+            return F.dropout(y, dropout, training)
 
-        n_layers = self.encoder.shape.n_layers
-        with _fast():
+        n_layers = encoder.shape.n_layers
+        of_attention = dropout if whole and training else 0.0
+        with _fast(self.device):
+            if whole:
+                x = drop(embed(encoder, x))
             for layer in range(self.settings.frozen, n_layers):
                 only = first_only and layer == n_layers - 1
-                x = run_layer(self.encoder, layer, x, mask, linear, drop, first_only=only)
+                x = run_layer(encoder, layer, x, mask, linear, drop, only, of_attention)
         return x, mask[:, 0, 0]
 
     def logits(self, adapter: Adapter, states: Sequence[Tensor]) -> Floats:
@@ -226,14 +266,20 @@ class Learner(NamedTuple):
         with torch.no_grad():
             for batch in by_length([len(own) for own in states], 64):
                 true, false = self.batch_logits(adapter, [states[i] for i in batch]).unbind(1)
-                found[batch] = ((false - true) / 2).numpy()
+                found[batch] = ((false - true) / 2).cpu().numpy()
         return found
 
     def new_adapter(self) -> Adapter:
         """An adapter that changes nothing yet."""
-        maps = self.new_maps()
-        head = (torch.randn(2, self.encoder.shape.hidden) * 0.02).requires_grad_()
-        return Adapter(maps, head, torch.zeros(2, requires_grad=True))
+        maps = {} if self.settings.tune == "full" else self.new_maps()
+        whole = {
+            name: tensor.to(self.device).clone().requires_grad_()
+            for name, tensor in self.encoder.weights.items()
+            if self.settings.tune == "full" and is_of_encoder(name)
+        }
+        head = torch.randn(2, self.encoder.shape.hidden) * 0.02
+        bias = torch.zeros(2, device=self.device, requires_grad=True)
+        return Adapter(maps, head.to(self.device).requires_grad_(), bias, whole)
 
     def new_maps(self) -> Maps:
         """Low-rank maps of every layer that is not frozen; they change nothing yet."""
@@ -242,8 +288,9 @@ class Learner(NamedTuple):
         for layer in range(self.settings.frozen, self.encoder.shape.n_layers):
             for linear in LINEARS:
                 n_out, n_in = self.encoder.weights[f"{linear_name(layer, linear)}.weight"].shape
-                down = (torch.randn(rank, n_in) / math.sqrt(n_in)).requires_grad_()
-                maps[layer, linear] = (down, torch.zeros(n_out, rank, requires_grad=True))
+                down = (torch.randn(rank, n_in) / math.sqrt(n_in)).to(self.device)
+                up = torch.zeros(n_out, rank, device=self.device, requires_grad=True)
+                maps[layer, linear] = (down.requires_grad_(), up)
         return maps
 
 
@@ -292,6 +339,7 @@ def fit_early(
     folder: Path | None = None,
     resume: bool = False,
     about: str = "",
+    watch: Watch = unwatched,
 ) -> tuple[Adapter, Learnt]:
     """`fit`, which keeps the epoch that is best on validation texts, if there are any; see
     `training.learn`."""
@@ -299,14 +347,15 @@ def fit_early(
     torch.manual_seed(settings.seed)
     shuffler = random.Random(settings.seed)
     adapter = learner.new_adapter()
-    low_rank = [tensor for pair in adapter.maps.values() for tensor in pair]
+    head = [adapter.head_weight, adapter.head_bias]
+    below = [*adapter.whole.values(), *(t for pair in adapter.maps.values() for t in pair)]
+    head_rate = settings.learning_rate if settings.tune == "full" else HEAD_RATE
     lengths = [len(own) for own in taught.states]
 
     def loss_of(batch: Sequence[int], of: Lesson = taught, training: bool = True) -> Tensor:
         logits = learner.batch_logits(adapter, [of.states[i] for i in batch], training)
-        return F.binary_cross_entropy_with_logits(
-            logits, of.targets[batch], weight=of.weights[batch]
-        )
+        targets, weights = (t[batch].to(learner.device) for t in (of.targets, of.weights))
+        return F.binary_cross_entropy_with_logits(logits, targets, weight=weights)
 
     def validate() -> float:
         assert validation is not None
@@ -316,8 +365,8 @@ def fit_early(
         return sum(losses) / len(validation.states)
 
     learnt = learn(
-        {**named(adapter.maps), "weight": adapter.head_weight, "bias": adapter.head_bias},
-        [(low_rank, settings.learning_rate), ([adapter.head_weight, adapter.head_bias], 1e-3)],
+        adapter.named(),
+        [*([(below, settings.learning_rate)] if below else []), (head, head_rate)],
         lambda: shuffled_by_length(lengths, settings.batch, shuffler),
         loss_of,
         epochs=settings.epochs,
@@ -328,13 +377,23 @@ def fit_early(
         folder=folder,
         resume=resume,
         about=about,
+        watch=watch,
     )
     return adapter, learnt
 
 
-def _fast() -> torch.autocast:
-    """bfloat16 products: twice as fast as float32 where the CPU has instructions for them."""
-    return torch.autocast("cpu", torch.bfloat16)
+def _fast(device: str) -> torch.autocast:
+    """bfloat16 products: twice as fast as float32 where the CPU has instructions for them, and
+    several times on a GPU."""
+    return torch.autocast(device, torch.bfloat16)
+
+
+def _table(rows: Sequence[Tensor]) -> Tensor:
+    """Rows of unlike length as one tensor, with zeros behind them: (texts, tokens, ...)."""
+    table = rows[0].new_zeros(len(rows), max(len(row) for row in rows), *rows[0].shape[1:])
+    for number, row in enumerate(rows):
+        table[number, : len(row)] = row
+    return table
 
 
 def _mask(lengths: Sequence[int], longest: int) -> Tensor:
@@ -699,7 +758,9 @@ def _compared(columns: Mapping[str, Bools]) -> dict[str, Any]:
 def reaches(learner: Learner, adapter: Adapter, texts: Sequence[str]) -> dict[str, Tensor]:
     """How far the inputs of the maps that can be levelled reach, in each channel: the greatest
     magnitude over the tokens of these texts, as tensors of the adapter's file."""
-    merged = merge(learner.encoder, adapter.tensors(), Path("adapter")).encoder
+    base = {name: tensor.cpu() for name, tensor in learner.encoder.weights.items()}
+    encoder = learner.encoder._replace(weights=base)
+    merged = merge(encoder, adapter.tensors(), Path("adapter")).encoder
     plain = plain_linear(merged)
     found: dict[str, Tensor] = {}
 
@@ -833,18 +894,36 @@ def wide_tried(
 #: As in Trivedi et al. 2021, but for the learning rate: theirs, 3e-5, is for all weights of
 #: BERT-base; adapters beside frozen weights learn nothing at it. Early stopping ends it before.
 PAPER = Settings(frozen=0, epochs=10, max_tokens=256, calm_weight=0.0, wide=False)
+#: The paper's: all weights of the encoder, at its rate, targets 0 and 1.
+FULL = PAPER._replace(tune="full", learning_rate=3e-5, smoothing=0.0)
 #: What the shipped adapter was trained with, without calm posts.
 SMALL = Settings(calm_weight=0.0)
 PATIENCE = 2
 
 
+def settings_of(task: Task, encoder: Encoder, device: str) -> Settings:
+    """What a task asks for of this encoder. Without a word on what is tuned it is the whole encoder
+    on a GPU, as in the paper, and adapters on a CPU or with --small. Raises: CannotTrain."""
+    usual = "full" if device == "cuda" and not task.small else "lora"
+    tune = task.changes.get("tune", usual)
+    if tune not in TUNES:
+        raise CannotTrain(f"tune is {tune!r}; choose {', '.join(TUNES)}")
+    base = FULL if tune == "full" else SMALL if task.small else PAPER
+    settings = changed(base, {"seed": str(task.seed), **task.changes, "tune": tune})
+    n_layers = encoder.shape.n_layers
+    of_tune = {"full": 0, "head": n_layers, "lora": min(settings.frozen, n_layers)}
+    max_tokens = min(settings.max_tokens, encoder.shape.n_positions)
+    return settings._replace(frozen=of_tune[tune], max_tokens=max_tokens)
+
+
 def train_posts(task: Task) -> dict[str, Any]:
-    """Trains an adapter on labelled posts of one's own; see `training.run`. No posts are calm,
-    so the threshold is the one with the best validation MCC."""
-    settings = changed(SMALL if task.small else PAPER, {"seed": str(task.seed), **task.changes})
+    """Trains on labelled posts of one's own, an adapter or more (`Settings.tune`); see
+    `training.run`. No posts are calm, so the threshold is the one with the best validation MCC."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     encoder = read_encoder(task.encoder)
-    settings = settings._replace(max_tokens=min(settings.max_tokens, encoder.shape.n_positions))
-    learner = Learner(encoder, settings)
+    settings = settings_of(task, encoder, device)
+    weights = {name: tensor.to(device) for name, tensor in encoder.weights.items()}
+    learner = Learner(encoder._replace(weights=weights), settings, device)
     training, validation = task.part("train"), task.part("validation")
     positive = positive_of(validation)
     lessons = [
@@ -859,6 +938,7 @@ def train_posts(task: Task) -> dict[str, Any]:
         patience=PATIENCE,
         folder=task.out,
         resume=task.resume,
+        watch=task.watch,
         about=f"bert {settings} {learner.encoder.sha256} {len(training)}",
     )
     logits = learner.logits(adapter, lessons[1].states)

@@ -48,6 +48,16 @@ from detectors.cascade_gcn import (
 )
 from detectors.cascade_gcn_card import model_card
 from detectors.cascades import Cascade, Floats, no_structure, seen_within
+from detectors.checkpoints import (
+    ALONE,
+    CannotTrain,
+    Course,
+    Step,
+    begin,
+    end,
+    read_checkpoint,
+    write_checkpoint,
+)
 from detectors.datasets import twitter15
 from detectors.datasets.labelled_cascades import LabelledCascade
 from detectors.datasets.near_duplicates import near_duplicate_groups
@@ -66,7 +76,7 @@ from detectors.proximity import GraphInput, graph_input, side_by_side
 from detectors.registry import load_detector
 from detectors.train_tfidf import best_threshold, calibrated, fit_calibration
 from detectors.trained import Calibration
-from detectors.training import CannotTrain, Task
+from detectors.training import Task
 from graph.features import FEATURES
 from streams.records import Content, content_hash
 
@@ -265,11 +275,13 @@ def fit(
     names: Sequence[str],
     ages: Sequence[str],
     settings: Settings,
+    course: Course = ALONE,
 ) -> tuple[Fitted, dict[tuple[int, str], GraphInput]]:
     """Adam on class-weighted cross-entropy; the epoch with the least validation loss is kept.
 
     Class weights: n / (classes * n of the class), so that every class weighs the same.
-    Returns the network and the graphs of all examples at these ages in its columns.
+    Returns the network and the graphs of all examples at these ages in its columns. course: see
+    `networks.training.train_network`.
     """
     places = [ALL_NAMES.index(name) for name in names]
     raw = [examples[i].raw[age][:, places] for i in fold.train for age in ages]
@@ -288,11 +300,20 @@ def fit(
         network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
     best: dict[str, torch.Tensor] = {}
-    best_epoch, best_loss = -1, math.inf
-    for epoch in range(settings.max_epochs):
+    best_epoch, best_loss, losses = -1, math.inf, list[float]()
+    path, is_over = course.path(), False
+    about = f"{course.about}, {course.name}"
+    if course.resume and path is not None and path.is_file():
+        state, best = read_checkpoint(path, network.state_dict(), optimiser, about)
+        best_epoch, losses, is_over = state["best"], state["losses"], state["is_over"]
+        best_loss = losses[best_epoch]
+        random.bit_generator.state = state["random"]
+    for epoch in range(len(losses), 0 if is_over else settings.max_epochs):
         network.train()
         order = random.permutation(len(train))
-        for first in range(0, len(order), settings.batch):
+        starts = range(0, len(order), settings.batch)
+        total = 0.0
+        for step, first in enumerate(starts, 1):
             chosen = [train[k] for k in order[first : first + settings.batch]]
             out = network(Batch.of(side_by_side([graphs[key] for key in chosen])))
             wanted = torch.tensor([int(labels[i]) for i, _ in chosen])
@@ -300,13 +321,35 @@ def fit(
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
+            total += loss.item()
+            course.watch(
+                Step(
+                    course.name,
+                    epoch + 1,
+                    settings.max_epochs,
+                    epoch * len(starts) + step,
+                    settings.max_epochs * len(starts),
+                    total / step,
+                    losses[-1] if losses else None,
+                )
+            )
         found = class_logits(network, [graphs[key] for key in validation])
         wanted = torch.tensor([int(labels[i]) for i, _ in validation])
         current = float(F.cross_entropy(torch.from_numpy(found).float(), wanted, weight=weight))
+        losses.append(current)
         if current < best_loss:
             best_epoch, best_loss = epoch, current
             best = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-        if epoch - best_epoch >= settings.patience:
+        is_over = epoch - best_epoch >= settings.patience
+        if path is not None:
+            state = {
+                "best": best_epoch,
+                "losses": losses,
+                "is_over": is_over,
+                "random": random.bit_generator.state,
+            }
+            write_checkpoint(path, network.state_dict(), best, optimiser, state, about)
+        if is_over:
             break
     network.load_state_dict(best)
     return Fitted(network.eval(), columns, best_epoch, best_loss), graphs
@@ -328,13 +371,15 @@ def cross_validate(
     train_ages: Sequence[str],
     test_ages: Sequence[str],
     settings: Settings,
+    course: Course = ALONE,
 ) -> CrossValidated:
     """Logits of every cascade by a network that did not see its fold."""
     n_classes = int(labels.max()) + 1
     found = {age: np.full((len(examples), n_classes), np.nan) for age in test_ages}
     of_folds = []
-    for fold in splits:
-        fitted, graphs = fit(examples, labels, fold, names, train_ages, settings)
+    for number, fold in enumerate(splits, 1):
+        of_fold = course.of(f"fold {number}")
+        fitted, graphs = fit(examples, labels, fold, names, train_ages, settings, of_fold)
         keys = [(i, age) for i in fold.validation.tolist() for age in train_ages]
         keys = [key for key in keys if key in graphs]
         predicted = class_logits(fitted.network, [graphs[key] for key in keys]).argmax(axis=1)
@@ -544,7 +589,12 @@ WHOLE_PLAN = Plan()
 
 
 def train(
-    folder: Path, out: Path, trained_on: str, say: Callable[[str], None], plan: Plan = WHOLE_PLAN
+    folder: Path,
+    out: Path,
+    trained_on: str,
+    say: Callable[[str], None],
+    plan: Plan = WHOLE_PLAN,
+    course: Course = ALONE,
 ) -> dict[str, Any]:
     """Train, choose, calibrate, measure; write weights, metrics and card. Returns the metrics."""
     torch.set_num_threads(1)
@@ -560,8 +610,17 @@ def train(
     say(f"{len(examples)} cascades in {len(set(apart.tolist()))} groups")
 
     tried, by_candidate = [], []
-    for candidate in plan.candidates:
-        found = cross_validate(examples, labels, splits["apart"], NINE, [WHOLE], ages, candidate)
+    for number, candidate in enumerate(plan.candidates, 1):
+        found = cross_validate(
+            examples,
+            labels,
+            splits["apart"],
+            NINE,
+            [WHOLE],
+            ages,
+            candidate,
+            course.of(f"settings {number}"),
+        )
         tried.append({**candidate._asdict(), "validation_mcc": round(found.validation_mcc, 4)})
         by_candidate.append(found.logits)
         say(f"{candidate} -> mean validation MCC {found.validation_mcc:.4f}")
@@ -569,14 +628,19 @@ def train(
     settings, whole = plan.candidates[chosen], by_candidate[chosen]
 
     done = {"apart": {"gcn": whole[WHOLE]}}
-    four = _compare(examples, labels, splits, plan.classes, settings, INPUTS, apart, say, done)
+    of_four, of_two = course.of("four classes"), course.of("two classes")
+    four = _compare(
+        examples, labels, splits, plan.classes, settings, INPUTS, apart, say, done, of_four
+    )
     two_classes = ("true", "false")
     two = labels_of(examples, two_classes)
     two_splits = {
         "random": folds(two, each, plan.n_folds),
         "apart": folds(two, apart, plan.n_folds),
     }
-    binary = _compare(examples, two, two_splits, two_classes, settings, {"gcn": NINE}, apart, say)
+    binary = _compare(
+        examples, two, two_splits, two_classes, settings, {"gcn": NINE}, apart, say, course=of_two
+    )
     early, by_network = quality_by_age(
         examples,
         labels,
@@ -588,12 +652,13 @@ def train(
         say,
         {"gcn": NINE},
         {"gcn trained on whole cascades": whole},
+        course.of("by age"),
     )
     mixed = by_network["gcn"]
 
     final = folds(labels, apart, plan.n_folds, seed=7)[0]
     everything = Fold(np.concatenate([final.train, final.test]), final.validation, final.test[:0])
-    fitted, _ = fit(examples, labels, everything, NINE, ages, settings)
+    fitted, _ = fit(examples, labels, everything, NINE, ages, settings, course.of("shipped"))
     say(f"shipped: epoch {fitted.epoch}, validation loss {fitted.loss:.4f}")
 
     unfinished = Config(
@@ -683,6 +748,7 @@ def _compare(
     groups: Ints,
     say: Callable[[str], None],
     known: Mapping[str, Mapping[str, Floats]] = {},
+    course: Course = ALONE,
 ) -> dict[str, dict[str, Any]]:
     """Every baseline and network on whole cascades, by split.
 
@@ -695,8 +761,9 @@ def _compare(
             if name in known.get(split, {}):
                 rows[name] = known[split][name]
                 continue
+            of_row = course.of(split).of(name)
             rows[name] = cross_validate(
-                examples, labels, own, columns, [WHOLE], [WHOLE], settings
+                examples, labels, own, columns, [WHOLE], [WHOLE], settings, of_row
             ).logits[WHOLE]
         drawn = groups if split == "apart" else None
         found[split] = {name: measures(labels, s, classes, drawn) for name, s in rows.items()}
@@ -716,6 +783,7 @@ def quality_by_age(
     say: Callable[[str], None],
     networks: Mapping[str, tuple[str, ...]],
     known: Mapping[str, Mapping[str, Floats]] = {},
+    course: Course = ALONE,
 ) -> tuple[dict[str, Any], dict[str, dict[str, Floats]]]:
     """How good networks and baselines are on what is seen that long after the root.
 
@@ -726,7 +794,9 @@ def quality_by_age(
     classes).
     """
     logits_of = {
-        name: cross_validate(examples, labels, splits, inputs, ages, ages, settings).logits
+        name: cross_validate(
+            examples, labels, splits, inputs, ages, ages, settings, course.of(name)
+        ).logits
         for name, inputs in networks.items()
     }
     found: dict[str, Any] = {}
@@ -833,9 +903,12 @@ def train_folder(task: Task) -> dict[str, Any]:
             f"{task.data} holds no {twitter15.NAME}/edges.csv.xz: give the folder that holds "
             f"{twitter15.NAME}/"
         )
-    if task.changes or task.resume:
-        raise CannotTrain("cascade_gcn chooses its settings itself: leave --set and --resume out")
-    return train(task.data, task.out, task.trained_on, task.say)
+    if task.changes:
+        raise CannotTrain("cascade_gcn chooses its settings itself: leave --set out")
+    course = begin(task.out, task.resume, "cascade_gcn", task.watch)
+    said = train(task.data, task.out, task.trained_on, task.say, course=course)
+    end(course)
+    return said
 
 
 def main() -> None:

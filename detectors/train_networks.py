@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from detectors import att_xdsf, three_branch, train_att_xdsf, train_three_branch
+from detectors.checkpoints import CannotTrain, Course, begin, end
 from detectors.datasets.groups import groups_by_image
 from detectors.datasets.whole import AsDetector, rows_of_split, whole_posts
 from detectors.evaluation import Bools
@@ -24,7 +25,7 @@ from detectors.posts import Part, PostDetector, Read, WholePost, parts_of
 from detectors.text.ocr import default_engine
 from detectors.train_tfidf import measures
 from detectors.trained import given_weights
-from detectors.training import CannotTrain, Task, changed, positive_of
+from detectors.training import Task, changed, positive_of
 
 
 class ThreeBranchSettings(NamedTuple):
@@ -83,10 +84,12 @@ def train_three_branch_posts(task: Task) -> dict[str, Any]:
     read = default_engine().read if own.ocr else None
     posts, positive, train, validation = _divided(task, read)
     groups = groups_by_image(task.posts)
+    course = _course(task, f"three_branch {own}")
     model = train_three_branch.fit(
-        posts, positive, train, validation, groups, settings, say=task.say
+        posts, positive, train, validation, groups, settings, task.say, course
     )
     three_branch.save(model, task.out)
+    end(course)
     detector = three_branch.ThreeBranchDetector(model)
     return {"settings": own._asdict()} | _measured(detector, posts, positive, validation)
 
@@ -109,8 +112,10 @@ def train_att_xdsf_posts(task: Task) -> dict[str, Any]:
         pictures=msgspec.structs.replace(train_three_branch.PICTURES, seed=task.seed),
     )
     posts, positive, train, validation = _divided(task, None)
-    model = train_att_xdsf.fit(posts, positive, train, validation, settings)
+    course = _course(task, f"att_xdsf {own}")
+    model = train_att_xdsf.fit(posts, positive, train, validation, settings, course)
     att_xdsf.save(model, task.out)
+    end(course)
     detector = att_xdsf.AttXdsfDetector(model)
     return {"settings": own._asdict()} | _measured(detector, posts, positive, validation)
 
@@ -157,10 +162,13 @@ def _scheduled(usual: Schedule, own: ThreeBranchSettings | AttXdsfSettings, seed
     )
 
 
+def _course(task: Task, settings: str) -> Course:
+    about = f"{settings} {task.encoder} seed {task.seed}, {len(task.posts)} posts"
+    return begin(task.out, task.resume, about, task.watch)
+
+
 def _divided(task: Task, read: Read | None) -> tuple[list[WholePost], Bools, Ints, Ints]:
     """The posts of a task with their pictures, their labels, and the rows of two splits."""
-    if task.resume:
-        raise CannotTrain("networks of whole posts keep no checkpoints: leave --resume out")
     for name in ("train", "validation"):
         task.part(name)  # says what is missing
     posts = whole_posts(task.posts, read)

@@ -172,7 +172,8 @@ def fit_calibration(positive: Bools, logits: Floats) -> Calibration:
 
 def calibrated(logits: Floats, calibration: Calibration) -> Floats:
     """Probabilities of the positive class, (n,)."""
-    scores: Floats = 1.0 / (1.0 + np.exp(-(calibration.slope * logits + calibration.offset)))
+    with np.errstate(over="ignore"):  # far below 0 it is 1 / inf
+        scores: Floats = 1.0 / (1.0 + np.exp(-(calibration.slope * logits + calibration.offset)))
     if calibration.knots:
         at, height = np.array(calibration.knots).T
         scores = np.interp(scores, at, height)

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from detectors.checkpoints import ALONE, CannotTrain, Course
 from detectors.datasets import read_posts
 from detectors.datasets.groups import grouped_folds, groups_by_image, split_by_group
 from detectors.datasets.whole import cached_reader, rows_of_split, whole_posts
@@ -56,7 +57,6 @@ from detectors.three_branch import (
 )
 from detectors.train_tfidf import calibrated, fit_calibration, middle_threshold
 from detectors.trained import Calibration
-from detectors.training import CannotTrain
 
 Say = Callable[[str], None]
 
@@ -116,6 +116,7 @@ def fit(
     groups: Sequence[int],
     settings: Settings | None = None,
     say: Say = lambda line: None,
+    course: Course = ALONE,
 ) -> Model:
     """A detector from labelled posts; posts that are neither train nor validation are not used.
 
@@ -123,11 +124,13 @@ def fit(
     the posts cannot teach is left out (`networks_to_learn`). Raises: CannotTrain.
     """
     settings = settings or Settings()
-    given = ready(posts, positive, train, validation, groups, settings)
+    given = ready(posts, positive, train, validation, groups, settings, course)
     networks, logits = {}, {}
     used = np.concatenate([train, validation])
     for name, switches in networks_to_learn(given, train, validation, settings).items():
-        network, trained = fit_network(given, switches, train, validation, settings)
+        network, trained = fit_network(
+            given, switches, train, validation, settings, course.of(name)
+        )
         networks[name], logits[name] = network, network_logits(network, given, used)
         say(f"{name}: epoch {trained.epoch}, validation losses {trained.losses}")
     calibrations = {
@@ -136,7 +139,7 @@ def fit(
     scores = part_scores(given, logits, calibrations)
     ensemble = Ensemble(())
     if settings.combine == "svm":
-        ensemble = _ensemble(given, scores, calibrations, train, validation, settings)
+        ensemble = _ensemble(given, scores, calibrations, train, validation, settings, course)
     config = msgspec.structs.replace(
         _reading(settings),
         networks={name: network.switches for name, network in networks.items()},
@@ -185,6 +188,7 @@ def ready(
     validation: Ints,
     groups: Sequence[int],
     settings: Settings,
+    course: Course = ALONE,
 ) -> Given:
     """Vectors learnt from the training texts, a backbone from the training pictures, and all posts
     as the branches read them."""
@@ -195,7 +199,7 @@ def ready(
         sentences.append([*words(normalise(f"{caption} {post.overlaid or ''}"))])
         sentences.append([*tags_of(post.content)])
     subwords = learn_subwords(sentences, given=settings.subword_vectors)
-    backbone = fit_backbone(posts, positive, train, validation, settings)
+    backbone = fit_backbone(posts, positive, train, validation, settings, course.of("pictures"))
     config = _reading(settings)
     maps = maps_of_posts(posts, backbone)
     rows = [prepare(post, config, own)[0] for post, own in zip(posts, maps, strict=True)]
@@ -222,6 +226,7 @@ def fit_backbone(
     train: Ints,
     validation: Ints,
     settings: Settings,
+    course: Course = ALONE,
 ) -> Backbone:
     """The backbone, trained to tell pictures of likely_false posts from others by itself, then held
     fast. With given weights only its last block is trained. Each picture counts once; its label is
@@ -258,12 +263,25 @@ def fit_backbone(
 
     own_train, own_validation = np.flatnonzero(~is_validation), np.flatnonzero(is_validation)
     if len(own_train) >= 2 and len(own_validation):
-        train_network(classifier, forward, labels, own_train, own_validation, settings.pictures)
+        train_network(
+            classifier,
+            forward,
+            labels,
+            own_train,
+            own_validation,
+            settings.pictures,
+            course=course,
+        )
     return backbone.eval()
 
 
 def fit_network(
-    given: Given, switches: Switches, train: Ints, validation: Ints, settings: Settings
+    given: Given,
+    switches: Switches,
+    train: Ints,
+    validation: Ints,
+    settings: Settings,
+    course: Course = ALONE,
 ) -> tuple[ThreeBranch, Trained]:
     """One network. It learns from the posts in which any of its branches has something to read."""
     torch.manual_seed(settings.network.seed)
@@ -285,6 +303,7 @@ def fit_network(
         _readable(given, switches, validation),
         settings.network,
         given.lengths(),
+        course,
     )
     return network, trained
 
@@ -362,12 +381,13 @@ def _ensemble(
     train: Ints,
     validation: Ints,
     settings: Settings,
+    course: Course,
 ) -> Ensemble:
     if settings.n_folds < 0:
         return fit_ensemble(scores[train], given.positive[train])
     if settings.n_folds == 0:
         return fit_ensemble(scores[validation], given.positive[validation])
-    own = out_of_fold_scores(given, calibrations, train, validation, settings)
+    own = out_of_fold_scores(given, calibrations, train, validation, settings, course)
     return fit_ensemble(own, given.positive[train])
 
 
@@ -377,6 +397,7 @@ def out_of_fold_scores(
     train: Ints,
     validation: Ints,
     settings: Settings,
+    course: Course = ALONE,
 ) -> Floats:
     """(training posts, PARTS): scores by networks that saw no post of the same fold.
 
@@ -388,19 +409,24 @@ def out_of_fold_scores(
     scores = np.full((len(train), len(PARTS)), np.nan)
     for fold in range(settings.n_folds):
         rest, held = train[folds != fold], np.flatnonzero(folds == fold)
-        own = _seen_anew(given, rest, validation, settings)
+        of_fold = course.of(f"fold {fold + 1}")
+        own = _seen_anew(given, rest, validation, settings, of_fold)
         for name, switches in networks_to_learn(own, rest, validation, settings).items():
             if name not in calibrations:
                 continue
-            network, _ = fit_network(own, switches, rest, validation, settings)
+            network, _ = fit_network(own, switches, rest, validation, settings, of_fold.of(name))
             logits = network_logits(network, own, train[held])[train[held]]
             scores[held, PARTS.index(name)] = calibrated(logits, calibrations[name])
     return scores
 
 
-def _seen_anew(given: Given, train: Ints, validation: Ints, settings: Settings) -> Given:
+def _seen_anew(
+    given: Given, train: Ints, validation: Ints, settings: Settings, course: Course
+) -> Given:
     """The same posts, their pictures seen by a backbone that learnt from these rows alone."""
-    backbone = fit_backbone(given.posts, given.positive, train, validation, settings)
+    backbone = fit_backbone(
+        given.posts, given.positive, train, validation, settings, course.of("pictures")
+    )
     maps = maps_of_posts(given.posts, backbone)
     rows = [row._replace(maps=own) for row, own in zip(given.rows, maps, strict=True)]
     return given._replace(rows=rows, backbone=backbone)

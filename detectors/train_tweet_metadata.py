@@ -18,6 +18,7 @@ from torch import Tensor
 
 from detectors import train_bert
 from detectors.bert import EncoderName
+from detectors.checkpoints import CannotTrain
 from detectors.datasets.labelled import LabelledPost
 from detectors.encoder import read_encoder
 from detectors.evaluation import Floats
@@ -36,7 +37,7 @@ from detectors.text.tweets import FORMS, Form, prepare
 from detectors.train_bert import Learner, Maps, by_length, named, shuffled_by_length
 from detectors.train_tfidf import best_threshold, calibrated, measures, outside_band
 from detectors.trained import Calibration
-from detectors.training import CannotTrain, Learnt, Task, calibrate, changed, learn
+from detectors.training import Learnt, Task, calibrate, changed, learn
 from detectors.tweet_metadata import (
     FORMAT,
     PREPARATION,
@@ -227,6 +228,7 @@ def fit(
         patience=settings.patience,
         folder=task.out,
         resume=task.resume,
+        watch=task.watch,
         about=f"tweet_metadata {settings} {learner.encoder.sha256} {len(taught.states)}",
     )
     return maps, network.eval(), learnt

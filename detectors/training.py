@@ -8,7 +8,6 @@ calibrate   on validation texts: Platt's, or isotonic regression behind it
 
 from __future__ import annotations
 
-import json
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -19,8 +18,15 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 import msgspec
 import numpy as np
 
+from detectors.checkpoints import (
+    CannotTrain,
+    Step,
+    Watch,
+    read_checkpoint,
+    unwatched,
+    write_checkpoint,
+)
 from detectors.datasets.labelled import LabelledPost
-from detectors.detector import DetectorUnusable
 from detectors.evaluation import Bools, Floats
 from detectors.labels import LABELS, POSITIVE_CLASS
 from detectors.trained import Calibration
@@ -37,17 +43,14 @@ MIN_ISOTONIC = 1000
 WARM_UP = 0.06
 
 
-class CannotTrain(DetectorUnusable):
-    """Data, settings or a checkpoint with which no detector can be trained."""
-
-
 class Task(NamedTuple):
     """What is asked of a trainer.
 
     posts: with their splits; `train` may hold variants that balance the classes. data: where they
     come from, for trainers that read a folder. small: settings for a CPU instead of the paper's.
     changes: settings by name, as `--set` says them. calibration: one of CALIBRATIONS. abstain: the
-    two scores between which the detector has no opinion, or ().
+    two scores between which the detector has no opinion, or (). watch: is told of each step, where
+    `say` gets a line of each epoch.
     """
 
     posts: Sequence[LabelledPost]
@@ -63,6 +66,7 @@ class Task(NamedTuple):
     trained_on: str = ""
     calibration: str = "platt"
     abstain: tuple[float, ...] = ()
+    watch: Watch = unwatched
 
     def part(self, split: str) -> list[LabelledPost]:
         """The posts of a split. Raises: CannotTrain for an empty one, or one with one class."""
@@ -186,6 +190,7 @@ def learn(
     folder: Path | None = None,
     resume: bool = False,
     about: str = "",
+    watch: Watch = unwatched,
 ) -> Learnt:
     """AdamW with linear warm-up and decay to zero over all epochs.
 
@@ -208,7 +213,9 @@ def learn(
     if resume:
         if path is None or not path.is_file():
             raise CannotTrain(f"there is nothing to resume in {folder}: leave --resume out")
-        state, best = _read_checkpoint(path, kept, optimiser, shuffler, about)
+        state, best = read_checkpoint(path, kept, optimiser, about)
+        version, drawn_so_far, gauss = state["random"]
+        shuffler.setstate((version, tuple(drawn_so_far), gauss))
         say(f"  resumed after epoch {len(state['losses'])} of {epochs}")
     n_steps = 0
     for epoch in range(len(state["losses"]), epochs):
@@ -228,6 +235,9 @@ def learn(
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             losses.append(loss.item())
+            last = state["validation"][-1] if state["validation"] else None
+            mean = sum(losses) / len(losses)
+            watch(Step("", epoch + 1, epochs, step + 1, n_steps, mean, last))
         state["losses"].append(float(np.mean(losses)))
         line = f"  epoch {epoch + 1} of {epochs}: loss {state['losses'][-1]:.4f}"
         if validate is not None:
@@ -241,69 +251,15 @@ def learn(
             raise CannotTrain("the loss is not finite: choose a lower learning rate")
         say(line)
         if path is not None:
-            _write_checkpoint(path, kept, best, optimiser, shuffler, state, about)
+            state["random"] = shuffler.getstate()
+            write_checkpoint(path, kept, best, optimiser, state, about)
     with torch.no_grad():
         for name, tensor in best.items():
             kept[name].copy_(tensor)
     if path is not None:
         path.unlink(missing_ok=True)
-    last = state["best"] if validate is not None else len(state["losses"]) - 1
-    return Learnt(last + 1, tuple(state["losses"]), tuple(state["validation"]))
-
-
-def _write_checkpoint(
-    path: Path,
-    kept: Mapping[str, Tensor],
-    best: Mapping[str, Tensor],
-    optimiser: Any,
-    shuffler: random.Random,
-    state: Mapping[str, Any],
-    about: str,
-) -> None:
-    """Tensors, and in the header what is no tensor. Never pickle."""
-    import torch
-    from safetensors.torch import save
-
-    tensors = {f"kept.{name}": tensor.detach().clone() for name, tensor in kept.items()}
-    tensors |= {f"best.{name}": tensor for name, tensor in best.items()}
-    for number, moments in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{number}.{name}": value for name, value in moments.items()}
-    tensors["random"] = torch.get_rng_state()
-    header = {"state": json.dumps([dict(state), shuffler.getstate(), about])}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    written = path.with_suffix(".part")
-    written.write_bytes(save({name: t.contiguous() for name, t in tensors.items()}, header))
-    written.replace(path)
-
-
-def _read_checkpoint(
-    path: Path, kept: Mapping[str, Tensor], optimiser: Any, shuffler: random.Random, about: str
-) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    import torch
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            state, drawn, of = json.loads(file.metadata()["state"])
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise CannotTrain(f"{path} cannot be read ({error}): leave --resume out") from None
-    if of != about:
-        raise CannotTrain(f"{path} is of other data or settings: leave --resume out")
-    with torch.no_grad():
-        for name, tensor in kept.items():
-            tensor.copy_(tensors[f"kept.{name}"])
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("optimiser."):
-            _, number, moment = name.split(".")
-            moments.setdefault(int(number), {})[moment] = tensor
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
-    torch.set_rng_state(tensors["random"])
-    shuffler.setstate((drawn[0], tuple(drawn[1]), drawn[2]))
-    prefix = "best."
-    best = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-    return state, best
+    best_epoch = state["best"] if validate is not None else len(state["losses"]) - 1
+    return Learnt(best_epoch + 1, tuple(state["losses"]), tuple(state["validation"]))
 
 
 def platt(positive: Bools, logits: Floats) -> Calibration:

@@ -15,9 +15,11 @@ from detectors.datasets import (
     kaggle_fake_news,
     liar,
     mediaeval2016,
+    mediaeval2020,
     shorttext,
     troll_tweets,
     twitter15,
+    twitter16,
     viral_tweets_2016,
     weibo_2017,
 )
@@ -46,6 +48,8 @@ POST_DATASETS: dict[str, Callable[[Path], Iterator[LabelledPost]]] = {
     viral_tweets_2016.NAME: viral_tweets_2016.read,
     coaid.NAME: coaid.read,
     twitter15.TEXTS: twitter15.read_texts,
+    twitter16.TEXTS: twitter16.read_texts,
+    mediaeval2020.TEXTS: mediaeval2020.read_texts,
 }
 
 

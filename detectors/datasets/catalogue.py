@@ -19,6 +19,7 @@ from detectors.datasets import (
     mediaeval2020,
     troll_tweets,
     twitter15,
+    twitter16,
     viral_tweets_2016,
     weibo_2017,
 )
@@ -121,6 +122,20 @@ CATALOGUE: dict[str, About] = {
         "not stated in our copy: ask its publisher",
         "true against false; unverified and non-rumor dropped",
     ),
+    twitter16.TEXTS: About(
+        "posts",
+        "twitter16",
+        "Twitter16 (Ma et al. 2017): the source tweets alone; divide them by account",
+        "not stated by its publisher; tweets are their authors'",
+        "true against false; unverified and non-rumor dropped",
+    ),
+    mediaeval2020.TEXTS: About(
+        "posts",
+        "mediaeval2020",
+        "MediaEval 2020, corona virus and 5G: tweets with their figures; given on request",
+        "as agreed with its authors",
+        "5g_conspiracy, other_conspiracy, non_conspiracy, by file; of two: 5G or the rest",
+    ),
     INSTAGRAM: About(
         "posts",
         None,
@@ -133,6 +148,13 @@ CATALOGUE: dict[str, About] = {
         "",
         "Twitter15 (Ma et al. 2017): 1,490 source tweets with who shared them from whom",
         "not stated in our copy: ask its publisher",
+        "true, false, unverified, non-rumor, as published",
+    ),
+    twitter16.NAME: About(
+        "cascades",
+        "",
+        "Twitter16 (Ma et al. 2017): 818 source tweets with who shared them from whom",
+        "not stated by its publisher; tweets are their authors'",
         "true, false, unverified, non-rumor, as published",
     ),
     mediaeval2020.NAME: About(
@@ -189,8 +211,9 @@ def count(name: str, data: Path) -> int | None:
     if folder is None:
         return None
     try:
-        if name == twitter15.NAME:
-            return sum(1 for _ in twitter15.read(folder))
+        if name in (twitter15.NAME, twitter16.NAME):
+            read = twitter15.read if name == twitter15.NAME else twitter16.read
+            return sum(1 for _ in read(folder))
         return sum(1 for _ in read_labelled(name, folder))
     except (MissingDataset, FileNotFoundError):
         return None

@@ -47,7 +47,7 @@ def read(folder: Path) -> Iterator[LabelledCascade]:
             rows[row["cascade_id"]].append(row)
     with lzma.open(folder / NAME / "sources.csv.xz", "rt", encoding="utf-8") as lines:
         for source in csv.DictReader(lines):
-            yield _cascade(source, rows[source["cascade_id"]])
+            yield cascade_of(source, rows[source["cascade_id"]])
 
 
 def read_texts(folder: Path) -> Iterator[LabelledPost]:
@@ -59,20 +59,32 @@ def read_texts(folder: Path) -> Iterator[LabelledPost]:
     }
     sources = data_file(folder, "sources.csv")
     for row in read_csv(sources, ("cascade_id", "label", "source_text")):
-        if row["label"] in _LABELS:
-            yield LabelledPost(
-                dataset=TEXTS,
-                split=None,
-                post_id=f"{NAME}:{row['cascade_id']}",
-                text=row["source_text"],
-                label=_LABELS[row["label"]],
-                author_id=authors.get(row["cascade_id"]),
-                lang="en",
-                platform="x",
-            )
+        tweet, text = row["cascade_id"], row["source_text"]
+        found = labelled_text(TEXTS, f"{NAME}:{tweet}", text, row["label"], authors.get(tweet))
+        if found is not None:
+            yield found
 
 
-def _cascade(source: dict[str, str], rows: list[dict[str, str]]) -> LabelledCascade:
+def labelled_text(
+    dataset: str, post_id: str, text: str, label: str, author: str | None
+) -> LabelledPost | None:
+    """A source tweet as a post; None for a class that does not say whether it is true."""
+    if label not in _LABELS:
+        return None
+    return LabelledPost(
+        dataset=dataset,
+        split=None,
+        post_id=post_id,
+        text=text,
+        label=_LABELS[label],
+        author_id=author,
+        lang="en",
+        platform="x",
+    )
+
+
+def cascade_of(source: dict[str, str], rows: list[dict[str, str]]) -> LabelledCascade:
+    """A cascade of its rows, as edges.csv and sources.csv name their columns."""
     edges: list[tuple[str, str]] = []
     delays: dict[str, float] = {}
     replies: dict[str, float] = {}

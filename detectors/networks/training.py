@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from detectors.checkpoints import ALONE, Course, Step, read_checkpoint, write_checkpoint
 from detectors.evaluation import Bools, Floats
 
 Ints = NDArray[np.int64]
@@ -53,12 +54,14 @@ def train_network(
     validation: Ints,
     schedule: Schedule,
     lengths: Sequence[int] | None = None,
+    course: Course = ALONE,
 ) -> Trained:
     """Minimises class-weighted cross-entropy; the epoch with the least validation loss is kept.
 
     Both classes weigh the same: n / (2 n of the class). forward: of the network, from row numbers.
     positive: (rows,), whether a row is likely_false. lengths: of each row; rows of like length then
-    share a batch, which saves padding.
+    share a batch, which saves padding. course: what is there of an earlier training, where it is
+    resumed, is gone on from with the same bits. Raises: CannotTrain.
     """
     torch.manual_seed(schedule.seed)
     random = np.random.default_rng(schedule.seed)
@@ -73,10 +76,22 @@ def train_network(
     )
     weight = class_weights(positive, train)
     wanted = torch.from_numpy(positive.astype(np.float32))
-    best, best_epoch, losses = _copy(network), -1, []
-    for epoch in range(schedule.max_epochs):
+    best, best_epoch, losses = _copy(network), -1, list[float]()
+    path, is_over, first = course.path(), False, 0
+    about = f"{course.about}, {course.name}"
+    if course.resume and path is not None and path.is_file():
+        state, best = read_checkpoint(path, network.state_dict(), optimiser, about)
+        best_epoch, losses, is_over = state["best"], state["losses"], state["is_over"]
+        for group, rate in zip(optimiser.param_groups, state["rates"], strict=True):
+            group["lr"] = rate
+        slower.load_state_dict(state["slower"])
+        random.bit_generator.state = state["random"]
+        first = len(losses)
+    for epoch in range(first, 0 if is_over else schedule.max_epochs):
         network.train()
-        for rows in batches(train, schedule.batch, random, lengths):
+        drawn = batches(train, schedule.batch, random, lengths)
+        total = 0.0
+        for step, rows in enumerate(drawn, 1):
             if len(rows) < 2:
                 continue  # batch normalisation needs two
             loss = F.binary_cross_entropy_with_logits(
@@ -86,6 +101,19 @@ def train_network(
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(network.parameters(), 5.0)
             optimiser.step()
+            total += loss.item()
+            done = epoch * len(drawn) + step
+            course.watch(
+                Step(
+                    course.name,
+                    epoch + 1,
+                    schedule.max_epochs,
+                    done,
+                    schedule.max_epochs * len(drawn),
+                    total / step,
+                    losses[-1] if losses else None,
+                )
+            )
         logits = torch.from_numpy(logits_of(network, forward, validation, schedule.batch, lengths))
         current = float(
             F.binary_cross_entropy_with_logits(
@@ -96,7 +124,18 @@ def train_network(
         slower.step(current)
         if best_epoch < 0 or current < losses[best_epoch]:
             best, best_epoch = _copy(network), epoch
-        if epoch - best_epoch >= schedule.patience or not math.isfinite(current):
+        is_over = epoch - best_epoch >= schedule.patience or not math.isfinite(current)
+        if path is not None:
+            state = {
+                "best": best_epoch,
+                "losses": losses,
+                "is_over": is_over,
+                "rates": [group["lr"] for group in optimiser.param_groups],
+                "slower": slower.state_dict(),
+                "random": random.bit_generator.state,
+            }
+            write_checkpoint(path, network.state_dict(), best, optimiser, state, about)
+        if is_over:
             break
     network.load_state_dict(best)
     network.eval()

@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
+from detectors.checkpoints import Step
 from hoaxwatch.commands import options
 from hoaxwatch.show import notes, number, print_json
 from streams.errors import UsageError
@@ -21,6 +30,52 @@ Labels = Annotated[
     typer.Option("--labels", help="What the file's labels mean: 1=likely_false,0=likely_true."),
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Same seed, same splits, same weights.")]
+
+
+class Watched:
+    """Progress on stderr: epoch, step, losses and the time that is left, of one network after the
+    other. Where nobody looks, a line for each network that has a name."""
+
+    def __init__(self, console: Console = notes) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("step {task.completed:,.0f} of {task.total:,.0f}"),
+            TextColumn("{task.fields[losses]}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._shown: tuple[str, TaskID] | None = None
+
+    def __enter__(self) -> Watched:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def at(self, step: Step) -> None:
+        """The bar stands at this step; another network has a bar of its own."""
+        losses = f"loss {step.loss:.4f}"
+        if step.validation is not None:
+            losses += f", validation {step.validation:.4f}"
+        if self._shown is None or self._shown[0] != step.name:
+            if self._shown is not None:
+                self._bar.remove_task(self._shown[1])
+            if step.name and not self._bar.console.is_terminal:
+                self._bar.console.print(f"  training {step.name}", markup=False)
+            # begins at where it is, so that a resumed training is not thought fast
+            task = self._bar.add_task("", completed=step.step - 1, losses="")
+            self._shown = (step.name, task)
+        self._bar.update(
+            self._shown[1],
+            description=f"{step.name or 'training'}: epoch {step.epoch} of {step.n_epochs}",
+            completed=step.step,
+            total=step.n_steps,
+            losses=losses,
+        )
 
 
 def train(
@@ -43,6 +98,10 @@ def train(
     small: Annotated[
         bool, typer.Option("--small", help="Settings for a CPU instead of the paper's.")
     ] = False,
+    tune: Annotated[
+        str | None,
+        typer.Option("--tune", help="Of bert: full (all weights, as the paper), lora or head."),
+    ] = None,
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", help="A setting, as epochs=3 or counters=final; repeatable."),
@@ -91,24 +150,23 @@ def train(
         _say(f"{split}: " + (", ".join(f"{number(n)} {w}" for w, n in sorted(own.items())) or "0"))
     try:
         out.mkdir(parents=True, exist_ok=True)
-        said = run(
-            detector,
-            Task(
-                posts=posts,
-                data=data[0],
-                out=out,
-                encoder=name,
-                say=_say,
-                small=small,
-                changes=_changes(changes or ()),
-                seed=seed,
-                resume=resume,
-                languages=tuple(part.strip() for part in languages.split(",") if part.strip()),
-                trained_on=datetime.now(UTC).date().isoformat(),
-                calibration=calibration,
-                abstain=() if abstain is None else _band(abstain),
-            ),
+        task = Task(
+            posts=posts,
+            data=data[0],
+            out=out,
+            encoder=name,
+            say=_say,
+            small=small,
+            changes=_changes([*(changes or ()), *([] if tune is None else [f"tune={tune}"])]),
+            seed=seed,
+            resume=resume,
+            languages=tuple(part.strip() for part in languages.split(",") if part.strip()),
+            trained_on=datetime.now(UTC).date().isoformat(),
+            calibration=calibration,
+            abstain=() if abstain is None else _band(abstain),
         )
+        with Watched() as watched:
+            said = run(detector, task._replace(watch=watched.at))
         if trainer.reads == "posts":
             said = {"detector": detector, "seed": seed, "balance": balance} | said
             said |= {"labels": labels, "data": {str(p.name): digest(p) for p in data}}

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from detectors import train_three_branch
+from detectors.checkpoints import CannotTrain
 from detectors.ensemble import PARTS, RULES
 from detectors.image.decode import Limits
 from detectors.networks.images import Backbone
@@ -29,7 +30,6 @@ from detectors.train_three_branch import (
     ready,
 )
 from detectors.trained import BrokenWeights, Calibration, sigmoid
-from detectors.training import CannotTrain
 from tests.unit.detectors.image.pictures import black_png, encoded, photo, poster
 from tests.unit.detectors.invented_posts import picture, post, posts_with_labels, rows
 

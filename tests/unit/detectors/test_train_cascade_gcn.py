@@ -24,6 +24,7 @@ from detectors.cascade_gcn import (
 )
 from detectors.cascade_gcn_card import model_card
 from detectors.cascades import build_cascade, no_structure, seen_within
+from detectors.checkpoints import Step, begin
 from detectors.datasets import twitter15
 from detectors.train_cascade_gcn import (
     AGES,
@@ -81,6 +82,33 @@ def test_what_is_written_is_a_detector_with_its_card(
     assert detector.version == metrics["version"]
     verdicts = detector.score([one.cascade for one in twitter15.read(folder)])
     assert {verdict.state for verdict in verdicts} == {"scored"}
+
+
+def test_a_network_that_was_stopped_goes_on(folder: Path, tmp_path: Path) -> None:
+    examples = read_examples(folder, PLAN.ages)
+    labels = labels_of(examples, ("true", "false"))
+    fold = folds(labels, groups_apart(examples), 2)[0]
+    settings = Settings(max_epochs=4)
+
+    def stop(step: Step) -> None:
+        if (step.name, step.epoch) == ("fold 1", 3):
+            raise KeyboardInterrupt
+
+    whole, _ = fit(examples, labels, fold, NINE, [WHOLE], settings)
+    course = begin(tmp_path, False, "cascade_gcn", stop).of("fold 1")
+    with pytest.raises(KeyboardInterrupt):
+        fit(examples, labels, fold, NINE, [WHOLE], settings, course)
+    steps: list[Step] = []
+    again = begin(tmp_path, True, "cascade_gcn", steps.append).of("fold 1")
+    resumed, _ = fit(examples, labels, fold, NINE, [WHOLE], settings, again)
+    assert steps[0].epoch == 3 and resumed[2:] == whole[2:]
+    found = resumed.network.state_dict()
+    assert all(tensor.equal(found[name]) for name, tensor in whole.network.state_dict().items())
+    steps.clear()
+    fit(examples, labels, fold, NINE, [WHOLE], settings, again)
+    assert steps == []  # it was finished
+    names = {"fold 1", "fold 2", "gcn"}
+    assert {again.of(name).path() for name in names} != {again.path()}
 
 
 def test_metrics_cover_all_that_was_asked(trained: tuple[Path, dict[str, Any]]) -> None:

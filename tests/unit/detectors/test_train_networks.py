@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from detectors.checkpoints import CannotTrain, Step
+from detectors.training import Task, run
 from hoaxwatch import cli
+from hoaxwatch.commands.train import load_posts
 from tests.unit.detectors.invented_posts import posts_with_labels
 
 OK, USAGE = 0, 2
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    usual = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(usual)
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +84,37 @@ def test_trained_measured_and_shown_by_the_commands(
     assert cli.run(["models", "verify", str(out)]) == OK
 
 
+@pytest.mark.parametrize(
+    ("name", "changes", "network"),
+    [
+        ("three_branch", {"ocr": "false", "epochs": "2", "combine": "mean"}, "tags"),
+        ("att_xdsf", {"text": "characters", "fusion": "concat", "epochs": "3"}, "att_xdsf"),
+    ],
+)
+def test_what_was_stopped_goes_on_to_the_same_weights(
+    name: str, changes: dict[str, str], network: str, data: Path, tmp_path: Path
+) -> None:
+    posts = [post._replace(images=()) for post in load_posts([data], None, 0)]  # they are slow
+    asked = Task(posts, data, tmp_path / "whole", "", lambda line: None, True, changes)
+    run(name, asked)
+
+    def stop(step: Step) -> None:
+        if step.name == network and step.epoch == 2:
+            raise KeyboardInterrupt
+
+    stopped = asked._replace(out=tmp_path / "stopped")
+    with pytest.raises(KeyboardInterrupt):
+        run(name, stopped._replace(watch=stop))
+    with pytest.raises(CannotTrain, match="is of other data or settings: leave --resume out"):
+        run(name, stopped._replace(resume=True, seed=1))
+    steps: list[Step] = []
+    run(name, stopped._replace(resume=True, watch=steps.append))
+    assert (steps[0].name, steps[0].epoch) == (network, 2)  # what was finished is not done again
+    for file in (tmp_path / "whole").iterdir():
+        assert file.read_bytes() == (tmp_path / "stopped" / file.name).read_bytes()
+    assert not (tmp_path / "stopped" / "checkpoints").exists()
+
+
 def test_three_branches_with_their_svm_learn_from_posts_without_pictures(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -92,7 +136,8 @@ def test_three_branches_with_their_svm_learn_from_posts_without_pictures(
         ("att_xdsf", ["--set", "fusion=sum"], "setting fusion has no 'sum'; there are"),
         ("att_xdsf", ["--set", "image_encoder=x"], "setting image_encoder has no 'x'; there are"),
         ("att_xdsf", ["--set", "modalities=text,sound"], "setting modalities has no 'sound'"),
-        ("att_xdsf", ["--resume"], "leave --resume out"),
+        ("att_xdsf", ["--resume"], "nothing to resume in"),
+        ("three_branch", ["--resume", "--set", "ocr=false"], "nothing to resume in"),
     ],
 )
 def test_settings_that_there_are_not(

@@ -11,10 +11,11 @@ import pytest
 import torch
 
 from detectors.bert import BertDetector
+from detectors.checkpoints import CannotTrain, Step
 from detectors.datasets.labelled import LabelledPost
 from detectors.labels import LABELS
 from detectors.tfidf import TfidfDetector
-from detectors.training import TRAINERS, CannotTrain, Task, platt, run, trainer_of
+from detectors.training import TRAINERS, Task, platt, run, trainer_of
 from streams.records import Content
 from tests.encoders import save_tiny
 from tests.made_up_sets import sentence
@@ -51,7 +52,14 @@ def task(out: Path, encoder: str = "", **changes: str) -> Task:
 def test_bert_goes_on_where_it_stopped_and_runs(tmp_path: Path) -> None:
     encoder = str(save_tiny(tmp_path / "encoder"))
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    said = run("bert", task(whole, encoder, **FAST)._replace(languages=("en", "de")))
+    steps: list[Step] = []
+    asked = task(whole, encoder, **FAST)._replace(languages=("en", "de"), watch=steps.append)
+    said = run("bert", asked)
+    assert [step.step for step in steps] == list(range(1, steps[0].n_steps + 1))
+    assert {step.n_epochs for step in steps} == {3} and steps[-1].epoch == 3
+    assert steps[0].validation is None and steps[-1].loss == said["losses"][-1]
+    seen = [step.validation for step in steps if step.epoch > 1]
+    assert sorted(set(seen), key=seen.index) == list(said["validation_losses"][:2])
     assert said["settings"]["max_tokens"] == 66  # the paper's 256 are more than this encoder reads
     assert said["settings"]["calm_weight"] == 0
     assert len(said["validation_losses"]) == len(said["losses"]) == 3
@@ -81,7 +89,7 @@ def test_labels_must_be_ours_and_trainers_known(tmp_path: Path) -> None:
     other = [post._replace(label=f"my {post.label}") for post in posts()]
     with pytest.raises(CannotTrain, match="label 'my likely_false' is neither of likely_true and"):
         run("tfidf", task(tmp_path)._replace(posts=other))
-    with pytest.raises(CannotTrain, match="leave --set and --resume out"):
+    with pytest.raises(CannotTrain, match="chooses its settings itself: leave --set out"):
         (tmp_path / "twitter15").mkdir()
         (tmp_path / "twitter15" / "edges.csv.xz").touch()
         run("cascade_gcn", task(tmp_path, epochs="1")._replace(data=tmp_path))

@@ -12,11 +12,12 @@ import msgspec
 import pytest
 import torch
 
+from detectors.checkpoints import CannotTrain
 from detectors.datasets.labelled import LabelledPost
 from detectors.encoder import read_encoder
 from detectors.registry import load_detector
 from detectors.trained import BrokenWeights
-from detectors.training import CHECKPOINT, CannotTrain, Task, run
+from detectors.training import CHECKPOINT, Task, run
 from detectors.tweet_metadata import (
     Config,
     Network,

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import json
 import lzma
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from detectors.datasets import mediaeval2020, read_posts, twitter15
+from detectors.datasets import catalogue, mediaeval2020, read_posts, twitter15, twitter16
+from detectors.datasets.labelled import MissingDataset
 from detectors.datasets.mediaeval2020 import BadGraph, read_graph
+from detectors.metadata import FEATURES, FROM_TEXT
 
 SOURCES = """cascade_id,label,cv_fold,source_text
 900,false,1,"water, they say, is dry"
@@ -54,6 +57,137 @@ def test_twitter15_s_texts(folder: Path, tmp_path: Path) -> None:
     unsettled = SOURCES.replace("901,true", "901,unverified").encode()
     (tmp_path / "twitter15" / "sources.csv.xz").write_bytes(lzma.compress(unsettled))
     assert len(read_posts(twitter15.TEXTS, folder / "twitter15")) == 1
+
+
+TREE = """['ROOT', 'ROOT', '0.0']->['u1', '900', '0.0']
+['u1', '900', '0.0']->['u2', '900', '1.5']
+['u2', '900', '1.5']->['u3', '999', '1.0']
+['u2', '900', '1.5']->['u3', '999', '0.5']
+"""
+
+
+@pytest.fixture
+def sixteen(tmp_path: Path) -> Path:
+    folder = tmp_path / "twitter16"
+    (folder / "tree").mkdir(parents=True)
+    (folder / "label.txt").write_text("false:900\nnon-rumor:901\ntrue:902\n")
+    (folder / "source_tweets.txt").write_text(
+        "900\twater, they say, is dry\n902\twater is wet URL\n901\thello\n"
+    )
+    for tweet in ("900", "901", "902"):
+        (folder / "tree" / f"{tweet}.txt").write_text(TREE.replace("900", tweet))
+    return folder
+
+
+def test_twitter16(sixteen: Path, folder: Path) -> None:
+    found = list(twitter16.read(sixteen.parent))
+    assert [(one.label, one.cascade.root_id) for one in found] == [
+        ("false", "900"),
+        ("non-rumor", "901"),
+        ("true", "902"),
+    ]
+    assert (found[0].text, found[0].author) == ("water, they say, is dry", "u1")
+    ours, other = found[0].cascade, next(twitter15.read(folder)).cascade
+    assert ours.delay_seconds.tolist() == [0, 90, 30]
+    assert ours.source.tolist() == other.source.tolist()
+    assert ours.metadata["reply"].tolist() == other.metadata["reply"].tolist()
+    assert catalogue.count("twitter16", sixteen.parent) == 3
+    assert catalogue.count("twitter16_texts", sixteen.parent) == 2
+    first, second = read_posts(twitter16.TEXTS, sixteen)
+    assert (first.post_id, first.label, first.author_id) == ("twitter16:900", "likely_false", "u1")
+    assert (second.text, second.label) == ("water is wet URL", "likely_true")
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("label.txt", "false:900\nhoax:902\n", r"label.txt, line 2: 'hoax:902' is not a class"),
+        (
+            "label.txt",
+            "false:903\n",
+            r"line 1: 'false:903' is not a class .* a tweet of source",
+        ),
+        ("tree/900.txt", "u1 u2\n", r"900.txt, line 1: not \['user', 'tweet', 'minutes'\]->"),
+    ],
+)
+def test_lines_unlike_those_of_twitter16_are_told(
+    file: str, text: str, message: str, sixteen: Path
+) -> None:
+    (sixteen / file).write_text(text)
+    with pytest.raises(MissingDataset, match=message):
+        list(read_posts(twitter16.TEXTS, sixteen))
+
+
+def test_a_tree_that_is_not_there_is_told(sixteen: Path) -> None:
+    (sixteen / "tree" / "901.txt").unlink()
+    with pytest.raises(MissingDataset, match=r"no 901.txt .* in .*tree: put the published file"):
+        list(twitter16.read(sixteen.parent))
+
+
+TWEET = {
+    "id": 1240000000000000001,
+    "id_str": "1240000000000000001",
+    "created_at": "Mon Apr 06 18:30:00 +0000 2020",
+    "full_text": "5G towers made us ill https://t.co/x",
+    "lang": "en",
+    "retweet_count": 4,
+    "favorite_count": 0,
+    "user": {
+        "id": 7,
+        "id_str": "7",
+        "created_at": "Sat Apr 06 18:30:00 +0000 2019",
+        "followers_count": 12,
+        "friends_count": 3,
+        "listed_count": 1,
+        "favourites_count": 5,
+        "statuses_count": 80,
+        "verified": False,
+        "default_profile": True,
+    },
+}
+
+
+@pytest.fixture
+def twenty(tmp_path: Path) -> Path:
+    for name in ("5g_corona_conspiracy", "other_conspiracy", "non_conspiracy"):
+        bare = {"id": 5, "text": f"about {name}"}
+        gone = {"id": 6, "full_text": " "}
+        (tmp_path / f"{name}.json").write_text(json.dumps([TWEET, bare, gone]))
+    return tmp_path
+
+
+def test_tweets_of_mediaeval_2020(twenty: Path) -> None:
+    found = read_posts(mediaeval2020.TEXTS, twenty)
+    assert [post.label for post in found] == [c for c in mediaeval2020.CLASSES for _ in range(2)]
+    first, bare = found[:2]
+    assert (first.post_id, first.author_id, first.lang) == ("1240000000000000001", "7", "en")
+    assert str(first.posted_at) == "2020-04-06 18:30:00+00:00"
+    assert first.attributes == {
+        "retweets": 4.0,
+        "likes": 0.0,
+        "sensitive": None,
+        "followers": 12.0,
+        "following": 3.0,
+        "times_listed": 1.0,
+        "likes_given": 5.0,
+        "n_posts": 80.0,
+        "verified": 0.0,
+        "account_age_days": 366.0,
+        "profile_edited": 0.0,
+    }
+    assert (bare.post_id, bare.text, bare.author_id) == ("5", "about 5g_corona_conspiracy", None)
+    assert set(bare.attributes.values()) == {None}, "what is not said is unknown, not 0"
+    names = {feature.name for feature in FEATURES if feature.name not in FROM_TEXT}
+    assert names - {"hour"} == set(first.attributes), "all that no text says"
+
+
+def test_files_that_are_not_mediaeval_s_are_told(twenty: Path) -> None:
+    (twenty / "other_conspiracy.json").write_text('{"id": 5}')
+    with pytest.raises(MissingDataset, match=r"other_conspiracy.json is not an array of tweets"):
+        read_posts(mediaeval2020.TEXTS, twenty)
+    (twenty / "other_conspiracy.json").write_text("[{")
+    with pytest.raises(MissingDataset, match=r"other_conspiracy.json is not JSON"):
+        read_posts(mediaeval2020.TEXTS, twenty)
 
 
 def test_twitter15_as_published(data: Path) -> None:
