@@ -7,11 +7,14 @@ rules as `writes` merges with what is stored: a version wins as a whole by the g
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from functools import lru_cache
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property, lru_cache
 from hashlib import blake2b
+from struct import pack
 from threading import local
 from typing import NamedTuple
 
@@ -40,6 +43,28 @@ class PostRows:
     links: list[Row]
     media: list[Row]
     payloads: list[Row]
+
+    @cached_property
+    def copied(self) -> dict[str, bytes]:
+        """What COPY is sent for each staging table. Raises UnicodeEncodeError for lone surrogates.
+
+        Kept: whoever makes the rows in a thread ahead asks once (`make_copied`), and storing them
+        only sends, which leaves the interpreter to others.
+        """
+        return {
+            "stage_posts": copy_text(self.posts),
+            "stage_content": copy_text(self.contents),
+            "stage_authors": copy_text(self.authors),
+            "stage_hashtags": copy_text(self.hashtags),
+            "stage_links": copy_text(self.links),
+            "stage_media": copy_text(self.media),
+            "stage_payloads": copy_binary(self.payloads),
+        }
+
+    def make_copied(self) -> None:
+        """Makes `copied` now. What cannot be encoded is told to whoever stores it."""
+        with suppress(UnicodeEncodeError):
+            self.copied  # noqa: B018
 
 
 class PayloadRow(NamedTuple):
@@ -98,6 +123,64 @@ def rows_of(posts: Sequence[Post], received_at: datetime) -> PostRows:
         ],
         payloads=list(_payload_rows(groups, received_at)),
     )
+
+
+_SPECIAL = re.compile(r"[\\\t\n\r]")
+_ESCAPED = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+
+
+def copy_text(lines: Iterable[Row]) -> bytes:
+    r"""Rows as COPY reads them in its text format. Source: the manual of PostgreSQL, COPY.
+
+    >>> print(copy_text([("a\tb", None, 3, b"\xff")]))
+    b'a\\tb\t\\N\t3\t\\\\xff\n'
+    """
+    is_special = _SPECIAL.search
+    rows = [
+        "\t".join(
+            [
+                value if value.__class__ is str and not is_special(value) else _escaped(value)
+                for value in line
+            ]
+        )
+        for line in lines
+    ]
+    return "\n".join([*rows, ""]).encode()
+
+
+def _escaped(value: object) -> str:
+    if value is None:
+        return r"\N"
+    if isinstance(value, bytes):
+        return r"\\x" + value.hex()
+    return str(value).translate(_ESCAPED)
+
+
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's
+_NO_FIELD = pack(">i", -1)
+
+
+def copy_binary(lines: Iterable[Row]) -> bytes:
+    r"""Rows of texts, bytes and times as COPY reads them in its binary format: as text, each byte
+    would be two digits.
+
+    >>> copy_binary([("a", None)])[19:]
+    b'\x00\x02\x00\x00\x00\x01a\xff\xff\xff\xff\xff\xff'
+    """
+    parts = [b"PGCOPY\n\xff\r\n\0", bytes(8)]
+    for line in lines:
+        parts.append(pack(">h", len(line)))
+        for value in line:
+            field = value if isinstance(value, bytes) else _binary(value)
+            parts += (_NO_FIELD,) if field is None else (pack(">i", len(field)), field)
+    parts.append(b"\xff\xff")
+    return b"".join(parts)
+
+
+def _binary(value: object) -> bytes | None:
+    if isinstance(value, datetime):
+        return pack(">q", (value - _EPOCH) // timedelta(microseconds=1))
+    return None if value is None else str(value).encode()
 
 
 def followed_rows(batch: PostRows, followed: Followed) -> list[Row]:

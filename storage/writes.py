@@ -388,12 +388,11 @@ def _copy(cursor: psycopg.Cursor[Any], table: str, lines: Iterable[Row]) -> None
             copy.write_row(line)
 
 
-def _copy_payloads(cursor: psycopg.Cursor[Any], lines: Iterable[Row]) -> None:
-    """In binary: as text, each byte would be written as two digits."""
-    with cursor.copy("COPY stage_payloads FROM STDIN (FORMAT BINARY)") as copy:
-        copy.set_types(["text", "text", "bytea", "timestamptz", "bytea", "text"])
-        for line in lines:
-            copy.write_row(line)
+def _send(cursor: psycopg.Cursor[Any], table: str, data: bytes) -> None:
+    """What `rows` has made for COPY: sending it needs no interpreter."""
+    form = " (FORMAT BINARY)" if table == "stage_payloads" else ""
+    with cursor.copy(f"COPY {table} FROM STDIN{form}") as copy:
+        copy.write(data)
 
 
 def upsert_posts(cursor: psycopg.Cursor[Any], batch: PostRows) -> Counter[str]:
@@ -404,18 +403,12 @@ def upsert_posts(cursor: psycopg.Cursor[Any], batch: PostRows) -> Counter[str]:
     """
     clear_staging(cursor)
     followed = read_followed(cursor)
-    hashtags = batch.hashtags + (rows.followed_rows(batch, followed) if followed else [])
-    for table, lines in (
-        ("stage_posts", batch.posts),
-        ("stage_content", batch.contents),
-        ("stage_authors", batch.authors),
-        ("stage_hashtags", hashtags),
-        ("stage_links", batch.links),
-        ("stage_media", batch.media),
-    ):
-        if lines:
-            _copy(cursor, table, lines)
-    _copy_payloads(cursor, batch.payloads)
+    copied = dict(batch.copied)
+    if followed:
+        copied["stage_hashtags"] += rows.copy_text(rows.followed_rows(batch, followed))
+    for table, data in copied.items():
+        if data:
+            _send(cursor, table, data)
     n_new = cursor.execute(_INSERT_NEW_POSTS).rowcount
     n_updated = 0
     if n_new < len(batch.posts):

@@ -13,6 +13,7 @@ import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 import faust
@@ -42,9 +43,10 @@ InThread = Callable[[Callable[[], T]], Awaitable[T]]
 
 LAG_SECONDS = 10.0
 
-#: So many records one fetch gives at most, and so many fetches wait for the work thread.
+#: So many records one fetch gives at most, and so many fetches wait for the work thread: with fewer
+#: than three batches of them the next is often not whole when one begins.
 SLICE_RECORDS = 500
-BUFFERED_SLICES = 8
+BUFFERED_SLICES = 32
 #: A batch that is not full is looked at so often while it may fill.
 LOOKS = 5
 
@@ -126,9 +128,9 @@ def classify_app(
 
     @app.agent(posts, name=CLASSIFY)
     async def classify(stream: Any) -> None:
-        async for events in take(stream, settings.take_posts, settings.take_seconds):
-            taken = [record for event in events for record in taken_of(event)]
-            shards = await in_thread(lambda taken=taken: work(taken))  # type: ignore[misc]
+        async for events, coming in take(stream, settings.take_posts, settings.take_seconds):
+            taken, following = taken_of(events), taken_of(coming)
+            shards = await in_thread(partial(work, taken, following))
             await send_hints(app, settings, shards, n)
             fail_point("classify.before_ack")
             await commit(app, events)
@@ -175,29 +177,41 @@ def slices_of(app: faust.App, name: str) -> Any:
     return app.topic(name, key_type=bytes, acks=False)
 
 
-async def take(stream: Any, n_records: int, seconds: float) -> AsyncIterator[list[Any]]:
+async def take(
+    stream: Any, n_records: int, seconds: float
+) -> AsyncIterator[tuple[list[Any], list[Any]]]:
     """The stream's slices, some at a time: `n_records` and at most one slice more, or what came
-    within the seconds."""
+    within the seconds. With them those of the next time, if so many records wait already."""
     queue = stream.channel.queue
     async for event in stream.events():
-        events, n = [event], len(event.value)
-        looks = 0
-        while n < n_records:
-            try:  # finding it empty has the queue's full partitions fetched again
-                events.append(queue.get_nowait())
-                n += len(events[-1].value)
-            except asyncio.QueueEmpty:
-                if looks == LOOKS:
-                    break
+        begun = [event]
+        while begun:
+            events, begun = begun, []
+            looks = 0
+            while not _fill(events, queue, n_records) and looks < LOOKS:
                 looks += 1
                 await asyncio.sleep(seconds / LOOKS)
-        yield events
+            is_full = _fill(events, queue, n_records) and _fill(begun, queue, n_records)
+            yield events, begun if is_full else []
 
 
-def taken_of(event: Any) -> list[Taken]:
-    """What Faust calls an event, as the records that it holds."""
+def _fill(events: list[Any], queue: Any, n_records: int) -> bool:
+    """Whether the slices hold so many records, with what waits in the queue added."""
+    n = sum(len(event.value) for event in events)
+    try:
+        while n < n_records:
+            events.append(queue.get_nowait())
+            n += len(events[-1].value)
+    except asyncio.QueueEmpty:  # finding it empty has its full partitions fetched again
+        return False
+    return True
+
+
+def taken_of(events: Sequence[Any]) -> list[Taken]:
+    """What Faust calls events, as the records that they hold."""
     return [
         Taken(record.topic, record.partition, record.offset, record.value, record.timestamp / 1000)
+        for event in events
         for record in event.value
     ]
 

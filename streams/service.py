@@ -45,6 +45,9 @@ GOODBYE_SECONDS = 15.0
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.5, 30.0
 SHORT_LIFE_SECONDS = 60.0
 SHORT_LIVES = 20
+#: So soon a thread whose answer has come gets the interpreter from one that computes. A batch waits
+#: for some sixty answers of the server, and Python's 5 ms for each would be as long as the batch.
+SWITCH_SECONDS = 0.0005
 
 OK, BUG, USAGE, DEPENDENCY_DOWN = 0, 1, 2, 3
 log = structlog.get_logger()
@@ -207,6 +210,7 @@ def exit_code(error: BaseException | None) -> int:
 def work(role: str, settings: Settings) -> int:
     """One worker process to its end; returns its exit code. Raises UsageError, Unavailable."""
     set_up_logs()
+    sys.setswitchinterval(SWITCH_SECONDS)
     gc.set_threshold(50_000, 20, 20)  # rows are many and no part of a cycle: see local.run
     roles = [CLASSIFY, TRACK, ALERT] if role == ALL else [role]
     with open_database(settings) as dsn:

@@ -100,7 +100,9 @@ def prepare(readings: Sequence[Reading], now: datetime, places: Sequence[Place] 
     """The batch of these readings, ready to be recorded."""
     readings = [check_time(reading, now) for reading in readings]
     posts = [reading for reading in readings if isinstance(reading, Post)]
-    return Batch(readings, posts, rows_of(posts, now), now, places)
+    rows = rows_of(posts, now)
+    rows.make_copied()
+    return Batch(readings, posts, rows, now, places)
 
 
 def record(

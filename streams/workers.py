@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from secrets import token_hex
 from typing import NamedTuple, TypeVar
@@ -125,16 +126,53 @@ class _Database:
             self._connection = None
 
 
+class _Ahead:
+    """Makes rows of the records of the next call in a thread, while the server stores this one's.
+
+    Only what goes as usual: of records with which anything is wrong nothing is made, and whoever
+    stores them finds out.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ahead")
+        self._records: list[Taken] = []
+        self._batch: Future[steps.Batch] | None = None
+
+    def begin(self, records: list[Taken]) -> None:
+        """These records are stored next. Nothing, if they are begun already."""
+        if records != self._records:
+            self._records = records
+            self._batch = self._thread.submit(_batch_of, records) if records else None
+
+    def wait(self) -> None:
+        """Returns when nothing is being made: from then on no record can kill the process in it."""
+        if self._batch is not None:
+            wait([self._batch])
+
+    def take(self, records: list[Taken]) -> steps.Batch | None:
+        """What was made of just these records, if anything was."""
+        batch, is_theirs = self._batch, records == self._records
+        self._records, self._batch = [], None
+        failed = batch is None or not is_theirs or batch.exception() is not None
+        return None if failed or batch is None else batch.result()
+
+    def close(self) -> None:
+        """Ends the thread."""
+        self._thread.shutdown()
+
+
 class Classifier:
     """Stores and judges batches of records; a record that cannot be processed is quarantined alone.
 
     Before work, the batch's offsets are noted; its last commit takes the note back. A note that was
     left by a process that is gone means that a record may have killed it: those are gone through
     one at a time, and the one that was tried alone three times without an end is quarantined.
+    So is noted what is only made ready for the next call.
     """
 
     def __init__(self, dsn: str, settings: Settings, detector: Detector, metrics: Metrics) -> None:
         self._database = _Database(dsn, "hoaxwatch classify", settings, metrics)
+        self._ahead = _Ahead()
         self._dsn = dsn
         self._settings = settings
         self._detector = detector
@@ -145,14 +183,19 @@ class Classifier:
         self._holder = token_hex(8)
         self._recorded: dict[tuple[str, int], int] = {}
         self._suspects: dict[tuple[str, int], Span] = {}
+        self._noted_ahead: list[Span] = []
         self._begun: set[tuple[str, int]] = set()
         self._n_bad_in_a_row = 0
 
-    def __call__(self, taken: Sequence[Taken]) -> list[int]:
+    def __call__(self, taken: Sequence[Taken], following: Sequence[Taken] = ()) -> list[int]:
         """Has the records in the database when it returns; gives the shards that wait to be
-        counted. Raises Unavailable, NewerRecord; then nothing may be acknowledged."""
-        records = sorted({record.place: record for record in taken}.values())
-        shards = self._database.run(lambda c: self._work(c, records), self._start)
+        counted. Raises Unavailable, NewerRecord; then nothing may be acknowledged.
+
+        following: the records of the next call, if they are here already.
+        """
+        records, coming = _in_order(taken), _in_order(following)
+        batch = self._ahead.take(records)
+        shards = self._database.run(lambda c: self._work(c, records, batch, coming), self._start)
         now = datetime.now(UTC).timestamp()
         for record in records:
             self._metrics.stored_after.observe(max(0.0, now - record.written_at))
@@ -173,9 +216,17 @@ class Classifier:
         )
         self._recorded.clear()
 
-    def _work(self, connection: Connection, records: Sequence[Taken]) -> list[int]:
+    def _work(
+        self,
+        connection: Connection,
+        records: Sequence[Taken],
+        batch: steps.Batch | None,
+        coming: list[Taken],
+    ) -> list[int]:
         self._look_for_gaps(connection, records)
-        left_over = positions.note_work(connection, _spans(records), self._holder)
+        self._noted_ahead = [] if self._suspects else _spans(coming)
+        spans = [*_spans(records), *self._noted_ahead]
+        left_over = positions.note_work(connection, spans, self._holder)
         for span, _ in left_over:
             self._suspects.setdefault(span[:2], span)
             log.warning(
@@ -185,17 +236,21 @@ class Classifier:
             )
         alone = [r for r in records if self._is_suspect(r)] if self._suspects else []
         rest = [r for r in records if not self._is_suspect(r)] if alone else records
+        if not self._suspects:
+            self._ahead.begin(coming)
         if alone:
             # should one of them kill us, the rest is not to be suspected
             with connection.transaction(), connection.cursor() as cursor:
-                innocent = [s for s in _spans(rest) if s[:2] not in self._suspects]
+                noted = [*_spans(rest), *self._noted_ahead]
+                innocent = [span for span in noted if span[:2] not in self._suspects]
                 positions.clear_work(cursor, innocent, self._holder)
+            self._noted_ahead = []
             for record in alone:
                 self._try_alone(connection, record)
             if positions.note_work(connection, _spans(rest), self._holder):
                 raise Unavailable("another worker notes these records; begin again")
         if rest:
-            self._process(connection, rest, None)
+            self._process(connection, rest, None, None if alone else batch)
         return positions.read_dirty_shards(connection)
 
     def _look_for_gaps(self, connection: Connection, records: Sequence[Taken]) -> None:
@@ -235,11 +290,16 @@ class Classifier:
             self._suspects[record.place[:2]] = span._replace(first=record.offset + 1)
 
     def _process(
-        self, connection: Connection, records: Sequence[Taken], alone: Span | None
+        self,
+        connection: Connection,
+        records: Sequence[Taken],
+        alone: Span | None,
+        batch: steps.Batch | None = None,
     ) -> None:
-        """Stores the records; those that fail are found by halving, down to the bad one."""
+        """Stores the records, `batch` being what was made of them if that was done ahead; those
+        that fail are found by halving, down to the bad one."""
         try:
-            self._store(connection, records, [_decode(record) for record in records], alone)
+            self._store(connection, records, batch or _batch_of(records), alone)
             self._n_bad_in_a_row = 0
         except (Unavailable, UsageError, NewerRecord, OverlapsRecorded):
             raise
@@ -257,26 +317,28 @@ class Classifier:
                 raise
             reason = f"cannot be processed: {type(error).__name__}"
             log.error(reason, where=records[0].where)  # its message may hold words of the post
-            self._store(connection, records, [_problem(records[0], reason)], alone)
+            self._store_problem(connection, records[0], _problem(records[0], reason), alone)
+
+    def _store_problem(
+        self, connection: Connection, record: Taken, problem: Problem, alone: Span | None
+    ) -> None:
+        batch = steps.prepare([problem], datetime.now(UTC), [record.place])
+        self._store(connection, [record], batch, alone)
 
     def _store(
         self,
         connection: Connection,
         records: Sequence[Taken],
-        readings: Sequence[Reading],
+        batch: steps.Batch,
         alone: Span | None,
     ) -> None:
         """Records, judges, and takes the note back. What was recorded before is counted no more."""
         with database_errors(self._dsn):
-            if any(record.place[:2] not in self._recorded for record in records):
+            if any((record.topic, record.partition) not in self._recorded for record in records):
                 self._recorded = positions.read_positions(connection)
-            pairs = list(zip(records, readings, strict=True))
-            is_new = [r.offset >= self._recorded.get(r.place[:2], 0) for r in records]
             pending: dict[tuple[str, str], Content] = {}
-            for wanted in (False, True):
-                part = [pair for pair, new in zip(pairs, is_new, strict=True) if new is wanted]
-                if part:
-                    pending |= self._record(connection, part, are_new=wanted)
+            for part, are_new in self._parts(batch):
+                pending |= self._record(connection, part, are_new=are_new)
             verdicts: list[Verdict] = []
             if pending:
                 self._fetch(connection, list(pending.values()))
@@ -288,6 +350,7 @@ class Classifier:
                 self._metrics.model.observe(time.perf_counter() - began)
                 fail_point("classify.after_model")
             checks = steps.compare(connection, self._claims, list(pending.values()))
+            self._ahead.wait()
             with connection.transaction(), connection.cursor() as cursor:
                 writes.commit_this_at_once(cursor)
                 if verdicts:
@@ -296,17 +359,31 @@ class Classifier:
                         self._metrics.verdicts.labels(state).inc(n)
                 steps.keep(connection, self._claims, checks)
                 if alone is None:
-                    positions.clear_work(cursor, _spans(records), self._holder)
+                    done = [*_spans(records), *self._noted_ahead]
+                    positions.clear_work(cursor, done, self._holder)
                 else:
                     positions.move_on(cursor, alone, self._holder)
                 fail_point("classify.before_commit")
             fail_point("classify.after_commit")
 
+    def _parts(self, batch: steps.Batch) -> list[tuple[steps.Batch, bool]]:
+        """The batch as it is met again and as it is new; in most cases it is one of them."""
+        recorded = self._recorded
+        is_new = [offset >= recorded.get((topic, p), 0) for topic, p, offset in batch.places]
+        if len(set(is_new)) == 1:
+            return [(batch, is_new[0])]
+        parts = []
+        for wanted in (False, True):
+            readings = [r for r, new in zip(batch.readings, is_new, strict=True) if new is wanted]
+            places = [
+                place for place, new in zip(batch.places, is_new, strict=True) if new is wanted
+            ]
+            parts.append((steps.prepare(readings, batch.received_at, places), wanted))
+        return parts
+
     def _record(
-        self, connection: Connection, part: Sequence[tuple[Taken, Reading]], *, are_new: bool
+        self, connection: Connection, batch: steps.Batch, *, are_new: bool
     ) -> dict[tuple[str, str], Content]:
-        places = [record.place for record, _ in part]
-        batch = steps.prepare([reading for _, reading in part], datetime.now(UTC), places)
         try:
             recorded = steps.record(connection, batch, self._detector, self._key)
         except OverlapsRecorded:  # another worker was at the same records: look again
@@ -316,8 +393,8 @@ class Classifier:
             for outcome, n in recorded.outcomes.items():
                 self._metrics.records.labels(outcome).inc(n)
         else:
-            self._metrics.met_again.inc(len(part))
-        for span in spans_of(places):
+            self._metrics.met_again.inc(len(batch.readings))
+        for span in spans_of(batch.places):
             key = span[:2]
             self._recorded[key] = max(self._recorded.get(key, 0), span.end)
         for problem in recorded.problems:
@@ -379,11 +456,23 @@ class Classifier:
             waiting = self._judging.read(connection, pending)
             verdicts = [self._abstain(content, "killed_process") for content in waiting]
             steps.judge(connection, verdicts, datetime.now(UTC))
-        self._store(connection, [record], [problem], span)
+        self._store_problem(connection, record, problem, span)
 
     def close(self) -> None:
-        """Lets go of the database."""
+        """Lets go of the database, and of what is being made ready."""
+        self._ahead.close()
         self._database.close()
+
+
+def _in_order(taken: Sequence[Taken]) -> list[Taken]:
+    """The records sorted by their place, each once."""
+    return sorted({record.place: record for record in taken}.values())
+
+
+def _batch_of(records: Sequence[Taken]) -> steps.Batch:
+    """What the records mean for the tables. Raises NewerRecord."""
+    readings = [_decode(record) for record in records]
+    return steps.prepare(readings, datetime.now(UTC), [record.place for record in records])
 
 
 def _spans(records: Iterable[Taken]) -> list[Span]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+import threading
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,10 +16,11 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from storage import positions, writes
 from storage.database import connect
+from storage.positions import Span
 from streams import quarantine, steps
 from streams.metrics import Metrics
 from streams.quarantine import WIRE
-from streams.records import Content, Problem, Verdict, encode_reading
+from streams.records import Content, NewerRecord, Problem, Reading, Verdict, encode_reading
 from streams.settings import read_settings
 from streams.workers import BAD_IN_A_ROW, Classifier, Taken
 from tests.conftest import _server_folder
@@ -157,6 +161,114 @@ def test_a_post_that_cannot_be_stored_is_found_among_the_others(database: str) -
     assert outcomes == {"new": len(POSTS) - 1, "quarantined": 1}
     assert counts(database) == (len(POSTS) - 1, len(POSTS) - 1, 0, 1)
     assert in_work == (0,)
+
+
+def notes(database: str) -> list[tuple[int, int, int]]:
+    """Partition, first and end of what is noted as being worked on."""
+    with connect(database) as connection:
+        return connection.execute(
+            "SELECT partition, first_offset, end_offset FROM hoaxwatch.offsets_in_work ORDER BY 1"
+        ).fetchall()
+
+
+def halves() -> tuple[list[Taken], list[Taken]]:
+    """The records of the first partition's first half; its second half, and one of another."""
+    records = taken()
+    middle = len(records) // 2
+    return records[:middle], [*records[middle:-1], records[-1]._replace(partition=1, offset=0)]
+
+
+class Looking(MarkerDetector):
+    """Keeps the notes that stand while it judges."""
+
+    def __init__(self, database: str) -> None:
+        super().__init__()
+        self.database = database
+        self.seen: list[list[tuple[int, int, int]]] = []
+
+    def score(self, contents: Sequence[Content]) -> list[Verdict]:
+        """Verdicts as ever."""
+        self.seen.append(notes(self.database))
+        return super().score(contents)
+
+
+def test_what_is_made_ready_is_noted_until_the_batch_before_it_is_done(database: str) -> None:
+    detector = Looking(database)
+    work = classifier(database, detector)
+    first, second = halves()
+    work(first, second)
+    assert notes(database) == []
+    work(second)
+    work.close()
+    assert detector.seen == [
+        [(0, 0, len(POSTS) - 1), (1, 0, 1)],
+        [(0, len(first), len(POSTS) - 1), (1, 0, 1)],
+    ]
+    assert notes(database) == []
+    with connect(database) as connection:
+        assert positions.read_outcomes(connection) == {"new": len(POSTS)}
+    assert counts(database) == (len(POSTS), len(POSTS), 0, 0)
+
+
+def test_what_was_made_ready_is_used_for_just_these_records(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is ready when the batch before it is done, for its note goes then. And what another worker
+    has recorded meanwhile is met again, whoever made it ready."""
+    made: list[int] = []
+    prepare = steps.prepare
+
+    def counted(readings: Sequence[Reading], *args: Any) -> steps.Batch:
+        if threading.current_thread() is not threading.main_thread():
+            time.sleep(0.5)
+        made.append(len(readings))
+        return prepare(readings, *args)
+
+    monkeypatch.setattr(steps, "prepare", counted)
+    first, second = halves()
+    work = classifier(database, MarkerDetector())
+    work(first, second)
+    assert made == [len(first), len(second)]
+    other = classifier(database, MarkerDetector())
+    other(second[:3])
+    other.close()
+    work(second)
+    work.close()
+    assert made[2:] == [3, 3, len(second) - 3]  # of the last call what was not new, what was
+    with connect(database) as connection:
+        assert positions.read_outcomes(connection) == {"new": len(POSTS)}
+    assert counts(database) == (len(POSTS), len(POSTS), 0, 0)
+
+
+def test_a_record_of_a_newer_version_stops_its_own_batch_only(database: str) -> None:
+    first, second = halves()
+    second[2] = second[2]._replace(value=b"\x02")
+    work = classifier(database, MarkerDetector())
+    work(first, second)
+    assert counts(database) == (len(first), len(first), 0, 0)
+    with pytest.raises(NewerRecord):
+        work(second)
+    work.close()
+    assert counts(database) == (len(first), len(first), 0, 0)
+
+
+def test_what_a_dead_worker_noted_is_tried_alone_and_nothing_made_ready(database: str) -> None:
+    """The note of what was to be made ready is taken back, that of the dead one is kept."""
+    first, second = halves()
+    with connect(database) as connection:
+        left = Span("posts", 0, 0, len(first) + 5)
+        positions.note_work(connection, [left], "one that died")
+    detector = Looking(database)
+    work = classifier(database, detector)
+    work(first, second)
+    assert all(
+        seen == [(0, at, left.end)] for at, [seen] in enumerate(zip(detector.seen, strict=True))
+    )
+    assert notes(database) == [(0, len(first), left.end)]
+    work(second)
+    work.close()
+    assert notes(database) == []
+    assert counts(database) == (len(POSTS), len(POSTS), 0, 0)
 
 
 def test_a_record_that_can_be_read_by_now_leaves_quarantine(database: str) -> None:

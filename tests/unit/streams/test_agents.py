@@ -35,7 +35,7 @@ def test_a_fetch_is_one_event_for_each_partition() -> None:
         (("posts", 0), 9),
         (("posts", 1), 4),
     ]
-    assert [record for _, one in slices for record in taken_of(one)] == [
+    assert taken_of([one for _, one in slices]) == [
         Taken("posts", 0, 7, b"7", 1.5),
         Taken("posts", 0, 8, b"8", 1.5),
         Taken("posts", 0, 9, b"9", 1.5),
@@ -65,21 +65,35 @@ class Stream:
             yield self.channel.queue.get_nowait()
 
 
-def batches_of(stream: Stream, n_records: int, seconds: float) -> list[list[int]]:
-    """The sizes of the slices of each batch."""
+def pairs_of(stream: Stream, n_records: int, seconds: float) -> list[tuple[list[int], list[int]]]:
+    """The sizes of the slices of each batch, and of what is known to follow it."""
 
-    async def taken() -> list[list[int]]:
+    async def taken() -> list[tuple[list[int], list[int]]]:
         return [
-            [len(event.value) for event in events]
-            async for events in take(stream, n_records, seconds)
+            ([len(event.value) for event in events], [len(event.value) for event in following])
+            async for events, following in take(stream, n_records, seconds)
         ]
 
     return asyncio.run(taken())
 
 
+def batches_of(stream: Stream, n_records: int, seconds: float) -> list[list[int]]:
+    """The sizes of the slices of each batch."""
+    return [sizes for sizes, _ in pairs_of(stream, n_records, seconds)]
+
+
 def test_a_batch_is_what_waits_up_to_its_size() -> None:
     assert batches_of(Stream([3, 3, 3, 3, 3]), 6, 0.01) == [[3, 3], [3, 3], [3]]
     assert batches_of(Stream([5, 5]), 6, 0.01) == [[5, 5]]  # no slice is cut
+
+
+def test_the_next_batch_is_known_if_all_of_it_waits() -> None:
+    assert pairs_of(Stream([3, 3, 3, 3, 3]), 6, 0.01) == [
+        ([3, 3], [3, 3]),
+        ([3, 3], []),  # what waits is begun, but it may still fill
+        ([3], []),
+    ]
+    assert pairs_of(Stream([6, 3], late=[3]), 6, 0.5) == [([6], []), ([3, 3], [])]
 
 
 def test_a_batch_that_is_not_full_waits_for_more() -> None:
