@@ -9,8 +9,8 @@ unexport PYTHONHOME
 unexport PYTHONPATH
 
 RUN := .venv/bin/python -m
-# Tests run in so many further processes, each with servers of its own; 0: in one, one after the other.
-JOBS ?= 0
+# Tests run in so many processes, each with servers of its own; 0: in one, one after the other.
+JOBS ?= 2
 
 .PHONY: help venv web demo test faults servers month lint bench clean
 
