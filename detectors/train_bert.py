@@ -382,6 +382,17 @@ def fit_early(
     return adapter, learnt
 
 
+def device_here() -> str:
+    """Where trainings compute: on the GPU, if there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def on_device(encoder: Encoder, device: str) -> Encoder:
+    """The encoder with its weights there."""
+    weights = {name: tensor.to(device) for name, tensor in encoder.weights.items()}
+    return encoder._replace(weights=weights)
+
+
 def _fast(device: str) -> torch.autocast:
     """bfloat16 products: twice as fast as float32 where the CPU has instructions for them, and
     several times on a GPU."""
@@ -919,11 +930,10 @@ def settings_of(task: Task, encoder: Encoder, device: str) -> Settings:
 def train_posts(task: Task) -> dict[str, Any]:
     """Trains on labelled posts of one's own, an adapter or more (`Settings.tune`); see
     `training.run`. No posts are calm, so the threshold is the one with the best validation MCC."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = device_here()
     encoder = read_encoder(task.encoder)
     settings = settings_of(task, encoder, device)
-    weights = {name: tensor.to(device) for name, tensor in encoder.weights.items()}
-    learner = Learner(encoder._replace(weights=weights), settings, device)
+    learner = Learner(on_device(encoder, device), settings, device)
     training, validation = task.part("train"), task.part("validation")
     positive = positive_of(validation)
     lessons = [

@@ -34,7 +34,15 @@ from detectors.metadata import (
     labelled_values,
 )
 from detectors.text.tweets import FORMS, Form, prepare
-from detectors.train_bert import Learner, Maps, by_length, named, shuffled_by_length
+from detectors.train_bert import (
+    Learner,
+    Maps,
+    by_length,
+    device_here,
+    named,
+    on_device,
+    shuffled_by_length,
+)
 from detectors.train_tfidf import best_threshold, calibrated, measures, outside_band
 from detectors.trained import Calibration
 from detectors.training import Learnt, Task, calibrate, changed, learn
@@ -113,7 +121,8 @@ def train_posts(task: Task) -> dict[str, Any]:
         frozen=min(settings.frozen, encoder.shape.n_layers),
         max_tokens=min(settings.max_tokens, encoder.shape.n_positions),
     )
-    learner = Learner(encoder, bert_settings(settings))
+    device = device_here()
+    learner = Learner(on_device(encoder, device), bert_settings(settings), device)
     try:
         features = features_with(settings.slots)
     except ValueError as error:
@@ -130,7 +139,8 @@ def train_posts(task: Task) -> dict[str, Any]:
         texts = [prepare(post.text, cast(Form, settings.form)) for post in own]
         figures = torch.from_numpy(inputs_of(columns, values).astype(np.float32))
         numbers = torch.tensor([classes.index(post.label) for post in own])
-        lessons.append(Lesson(learner.states_of_prepared(texts), figures, numbers))
+        states = learner.states_of_prepared(texts)
+        lessons.append(Lesson(states, figures.to(device), numbers.to(device)))
     config = Config(
         format=FORMAT,
         preparation=PREPARATION,
@@ -190,7 +200,7 @@ def fit(
     torch.manual_seed(settings.seed)
     shuffler = random.Random(settings.seed)
     maps = learner.new_maps()
-    network = new_network(config, learner.encoder)
+    network = new_network(config, learner.encoder).to(learner.device)
     network.dropout.p = settings.head_dropout
     lengths = [len(own) for own in taught.states]
 

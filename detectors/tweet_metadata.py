@@ -400,11 +400,11 @@ def write_model(folder: Path, config: Config, network: Network, maps: dict[str, 
     """Writes the network with the encoder's low-rank maps (in half precision), and the config with
     the hash of both, which is returned. Same in, same bytes."""
     tensors = {
-        name: tensor.detach().float()
+        name: tensor.detach().float().cpu()
         for name, tensor in network.state_dict().items()
         if name != "norm.num_batches_tracked"
     }
-    tensors |= {name: tensor.detach().half() for name, tensor in maps.items()}
+    tensors |= {name: tensor.detach().half().cpu() for name, tensor in maps.items()}
     data = save({name: tensors[name].contiguous() for name in sorted(tensors)})
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _WEIGHTS).write_bytes(data)
