@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import mode
 import structlog
@@ -150,7 +150,10 @@ class Worker:
     def _in_thread(self, close: Callable[[], None]) -> Callable[[Callable[[], T]], Any]:
         """How a role has its work done: one thread, one call after the other."""
         executor = ThreadPoolExecutor(1)
-        self._closing.append(lambda: executor.shutdown(wait=False, cancel_futures=True))
+        # the batch at hand is finished, unless something failed: then it is done again
+        self._closing.append(
+            lambda: executor.shutdown(wait=self._error is None, cancel_futures=True)
+        )
 
         async def in_thread(work: Callable[[], T]) -> T:
             try:
@@ -207,18 +210,24 @@ def exit_code(error: BaseException | None) -> int:
     return DEPENDENCY_DOWN if isinstance(error, Unavailable | NewerRecord | Replaced) else BUG
 
 
-def work(role: str, settings: Settings) -> int:
-    """One worker process to its end; returns its exit code. Raises UsageError, Unavailable."""
+def work(role: str, settings: Settings) -> NoReturn:
+    """One worker process to its end, with its exit code. Raises UsageError, Unavailable."""
     set_up_logs()
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.set_threshold(50_000, 20, 20)  # rows are many and no part of a cycle: see local.run
     roles = [CLASSIFY, TRACK, ALERT] if role == ALL else [role]
     with open_database(settings) as dsn:
         code = Worker(roles, dsn, settings).run()
-        sys.stderr.flush()
         if code:
-            os._exit(code)  # threads of the clients may still be waiting for something
-        return code
+            _leave(code)
+    _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """Threads of the clients may still be waiting for something: one that is told to end while it
+    joins its group never comes back."""
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def keep_working(command: Sequence[str]) -> int:

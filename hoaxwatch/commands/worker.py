@@ -58,6 +58,6 @@ def worker(
         kafka=kafka,
     )
     if no_restart:
-        return service.work(role.value, settings)
+        service.work(role.value, settings)
     service.set_up_logs()
     return service.keep_working([sys.executable, "-m", "hoaxwatch", *sys.argv[1:], "--no-restart"])
