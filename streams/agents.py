@@ -11,18 +11,10 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import (
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Coroutine,
-    Iterator,
-    Mapping,
-    Sequence,
-)
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import faust
 import mode
@@ -136,53 +128,15 @@ def classify_app(
 
     @app.agent(posts, name=CLASSIFY)
     async def classify(stream: Any) -> None:
-        async with Behind() as behind:
-            async for events, coming in take(stream, settings.take_posts, settings.take_seconds):
-                taken, following = taken_of(events), taken_of(coming)
-                shards = await in_thread(partial(work, taken, following))
-                await behind.begin(tell(events, shards))
-                if not coming:
-                    await behind.end()
-
-    async def tell(events: Sequence[Any], shards: Sequence[int]) -> None:
-        await send_hints(app, settings, shards, n)
-        fail_point("classify.before_ack")
-        await commit(app, events)
+        async for events, coming in take(stream, settings.take_posts, settings.take_seconds):
+            taken, following = taken_of(events), taken_of(coming)
+            shards = await in_thread(partial(work, taken, following))
+            await send_hints(app, settings, shards, n)
+            fail_point("classify.before_ack")
+            await commit(app, events)
 
     watch_lag(app, metrics)
     return app
-
-
-class Behind:
-    """What goes on while the next batch is stored, one thing at a time: brokers take a tenth of a
-    batch's time to answer. What fails in it is raised by whoever waits for it."""
-
-    def __init__(self) -> None:
-        self._task: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Left early, what goes on is given up: it is done again where it was not done."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-
-    async def begin(self, work: Coroutine[Any, Any, None]) -> None:
-        """Begins it when the one before has ended."""
-        try:
-            await self.end()
-        except BaseException:
-            work.close()
-            raise
-        self._task = asyncio.create_task(work)
-
-    async def end(self) -> None:
-        """Returns when nothing goes on."""
-        if self._task is not None:
-            await self._task
-            self._task = None
 
 
 def track_app(

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
-
-from streams.agents import Behind, Slices, take, taken_of
+from streams.agents import Slices, take, taken_of
 from streams.workers import Taken
 
 
@@ -101,63 +99,3 @@ def test_the_next_batch_is_known_if_all_of_it_waits() -> None:
 def test_a_batch_that_is_not_full_waits_for_more() -> None:
     assert batches_of(Stream([1], late=[2]), 10, 0.5) == [[1, 2]]
     assert batches_of(Stream([1]), 10, 0.01) == [[1]]
-
-
-def test_what_is_left_behind_is_done_in_order() -> None:
-    told: list[str] = []
-
-    async def tell(name: str) -> None:
-        told.append(f"{name} begins")
-        await asyncio.sleep(0.01)
-        told.append(f"{name} ends")
-
-    async def work() -> None:
-        async with Behind() as behind:
-            for name in ("first", "second"):
-                await behind.begin(tell(name))
-                told.append(f"{name} is left")
-            await behind.end()
-            told.append("nothing goes on")
-
-    asyncio.run(work())
-    assert told == [
-        *("first is left", "first begins", "first ends"),
-        *("second is left", "second begins", "second ends", "nothing goes on"),
-    ]
-
-
-def test_what_fails_behind_is_raised_by_the_next() -> None:
-    told: list[str] = []
-
-    async def fail() -> None:
-        raise ConnectionError("the brokers are gone")
-
-    async def tell() -> None:
-        told.append("told")
-
-    async def work() -> None:
-        async with Behind() as behind:
-            await behind.begin(fail())
-            await behind.begin(tell())
-
-    with pytest.raises(ConnectionError, match="the brokers are gone"):
-        asyncio.run(work())
-    assert not told
-
-
-def test_what_is_behind_is_given_up_when_the_rest_fails() -> None:
-    told: list[str] = []
-
-    async def tell() -> None:
-        await asyncio.sleep(60)
-        told.append("told")
-
-    async def work() -> None:
-        async with Behind() as behind:
-            await behind.begin(tell())
-            await asyncio.sleep(0)
-            raise ValueError("a batch that cannot be stored")
-
-    with pytest.raises(ValueError, match="a batch"):
-        asyncio.run(work())
-    assert not told
