@@ -10,7 +10,7 @@ unexport PYTHONPATH
 
 RUN := .venv/bin/python -m
 # Tests run in so many processes, each with servers of its own; 0: in one, one after the other.
-JOBS ?= 2
+JOBS ?= 0
 
 .PHONY: help venv web demo test faults servers month lint bench clean
 
