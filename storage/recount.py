@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import psycopg
 
 from storage.counting import COUNTED, counts
+from storage.rows import ESCAPED
 
 #: First half of the lock of a shard. Two ticks on the same hashtags come one after the other: if
 #: they overlapped, an older count could be written over a newer one.
@@ -173,9 +174,6 @@ class ClusterLine(NamedTuple):
 #: What is the same in each line of an account, as COPY reads it: platform and id, the two counts.
 AccountLine = tuple[str, str]
 
-#: What COPY reads otherwise than it stands.
-_ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-
 
 def account_lines(
     accounts: Sequence[str], times_shared: Sequence[int], shares_made: Sequence[int]
@@ -194,7 +192,7 @@ def account_lines(
 
 @lru_cache(maxsize=5_000)  # the same accounts stand in many windows: a quarter of the time
 def _account_columns(account: str) -> str:
-    return account.translate(_ESCAPED).replace(":", "\t", 1)
+    return account.translate(ESCAPED).replace(":", "\t", 1)
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,8 @@ def rows_of(posts: Sequence[Post], received_at: datetime) -> PostRows:
 
 
 _SPECIAL = re.compile(r"[\\\t\n\r]")
-_ESCAPED = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+#: What COPY reads otherwise than it stands.
+ESCAPED = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
 def copy_text(lines: Iterable[Row]) -> bytes:
@@ -153,7 +154,7 @@ def _escaped(value: object) -> str:
         return r"\N"
     if isinstance(value, bytes):
         return r"\\x" + value.hex()
-    return str(value).translate(_ESCAPED)
+    return str(value).translate(ESCAPED)
 
 
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's

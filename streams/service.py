@@ -148,12 +148,18 @@ class Worker:
         return _Repeated(sender, self._in_thread(sender.close), ALERT_SECONDS)
 
     def _in_thread(self, close: Callable[[], None]) -> Callable[[Callable[[], T]], Any]:
-        """How a role has its work done: one thread, one call after the other."""
+        """How a role has its work done: one thread, one call after the other; and how it lets go
+        when the process ends well."""
         executor = ThreadPoolExecutor(1)
-        # the batch at hand is finished, unless something failed: then it is done again
-        self._closing.append(
-            lambda: executor.shutdown(wait=self._error is None, cancel_futures=True)
-        )
+
+        def end() -> None:
+            # the batch at hand is finished, unless something failed: then it is done again
+            is_well = self._error is None
+            executor.shutdown(wait=is_well, cancel_futures=True)
+            if is_well:
+                close()
+
+        self._closing.append(end)
 
         async def in_thread(work: Callable[[], T]) -> T:
             try:

@@ -507,12 +507,7 @@ def _wire_problem(record: Taken, reason: str) -> Problem:
 def _is_of_machine(error: BaseException) -> bool:
     """Whether an error says something about the machine, not about a record."""
     is_memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    return is_memory or _is_broken_device(error) or _is_late(error)
-
-
-def _is_late(error: BaseException) -> bool:
-    """The worker is told to end while it looks at a batch: there are no more threads for it."""
-    return isinstance(error, RuntimeError) and "cannot schedule new futures" in str(error)
+    return is_memory or _is_broken_device(error)
 
 
 def _is_broken_device(error: BaseException) -> bool:

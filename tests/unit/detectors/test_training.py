@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from detectors.bert import BertDetector
 from detectors.checkpoints import CannotTrain, Step
@@ -23,12 +21,7 @@ from tests.made_up_sets import sentence
 FAST = {"frozen": "1", "rank": "4", "epochs": "3", "learning_rate": "0.005"}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    usual = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(usual)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def posts(n: int = 160) -> list[LabelledPost]:
