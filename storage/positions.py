@@ -16,6 +16,8 @@ import psycopg
 
 from streams.errors import Replaced, Unavailable
 
+#: Of the connections of classifying workers: one that is there belongs to a worker that is alive.
+CLASSIFY_ROLE = "hoaxwatch classify"
 #: Of the connections of counting workers: only such a one may be ended by its successor.
 TRACK_ROLE = "hoaxwatch track"
 
@@ -164,9 +166,11 @@ def _lock_positions(
 
 
 def note_work(connection: psycopg.Connection, spans: Iterable[Span], holder: str) -> list[LeftOver]:
-    """Notes what this process works on from now; returns what others left over there, un-noted.
+    """Notes what this process works on from now; returns what dead ones left over there, un-noted.
 
-    One span per partition: from the first to the last of each.
+    One span per partition: from the first to the last of each. A note of another process is taken
+    over without suspicion while that process is alive (the partition was given to us meanwhile; it
+    was not killed by its records), and if it is about records before ours, which are done.
     """
     whole: dict[tuple[str, int], tuple[int, int]] = {}
     for span in spans:
@@ -176,11 +180,15 @@ def note_work(connection: psycopg.Connection, spans: Iterable[Span], holder: str
     with connection.transaction():
         noted = connection.execute(
             "INSERT INTO hoaxwatch.offsets_in_work AS w"
-            " SELECT topic, partition, first_offset, end_offset, 0, %s"
+            " SELECT topic, partition, first_offset, end_offset, 0, %s, pg_backend_pid()"
             " FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::bigint[])"
             " AS n (topic, partition, first_offset, end_offset)"
             " ON CONFLICT (topic, partition) DO UPDATE SET first_offset = excluded.first_offset,"
-            " end_offset = excluded.end_offset, lone_tries = 0 WHERE w.holder = excluded.holder"
+            " end_offset = excluded.end_offset, lone_tries = 0, holder = excluded.holder,"
+            " backend_pid = excluded.backend_pid"
+            " WHERE w.holder = excluded.holder OR w.end_offset <= excluded.first_offset"
+            " OR w.lone_tries = 0 AND EXISTS (SELECT FROM pg_stat_activity a"
+            " WHERE a.pid = w.backend_pid AND a.application_name = %s)"
             " RETURNING topic, partition",
             (
                 holder,
@@ -188,6 +196,7 @@ def note_work(connection: psycopg.Connection, spans: Iterable[Span], holder: str
                 [partition for _, partition in keys],
                 [whole[key][0] for key in keys],
                 [whole[key][1] for key in keys],
+                CLASSIFY_ROLE,
             ),
         ).fetchall()
         missing = set(keys) - {(topic, partition) for topic, partition in noted}
@@ -221,10 +230,11 @@ def note_lone_try(connection: psycopg.Connection, span: Span, holder: str) -> in
         # tried by this very process: it did not die of it, the database went away
         before = int(tries) - 1 if noted_by == holder and tries else int(tries)
         connection.execute(
-            "INSERT INTO hoaxwatch.offsets_in_work AS w VALUES (%s, %s, %s, %s, %s, %s)"
+            "INSERT INTO hoaxwatch.offsets_in_work AS w"
+            " VALUES (%s, %s, %s, %s, %s, %s, pg_backend_pid())"
             " ON CONFLICT (topic, partition) DO UPDATE SET first_offset = excluded.first_offset,"
             " end_offset = excluded.end_offset, lone_tries = excluded.lone_tries,"
-            " holder = excluded.holder",
+            " holder = excluded.holder, backend_pid = excluded.backend_pid",
             (*span, before + 1, holder),
         )
     return before

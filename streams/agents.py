@@ -219,12 +219,14 @@ def taken_of(events: Sequence[Any]) -> list[Taken]:
 async def commit(app: faust.App, events: Sequence[Any]) -> None:
     """Tells the brokers that these records, and all before them in their partitions, are done.
 
-    Partitions that were given to another worker meanwhile are left out; the brokers refuse a
-    member that they have replaced."""
+    Not of records that were taken before the partitions were given out anew: whoever has one now
+    took it up where it was committed. One that came back to us may be further by now, and what was
+    told of our old records would stand for good once no more come."""
     done: dict[Any, int] = {}
     for event in events:
         message = event.message
-        done[message.tp] = max(done.get(message.tp, 0), message.offset + 1)
+        if message.generation_id == app.consumer_generation_id:
+            done[message.tp] = max(done.get(message.tp, 0), message.offset + 1)
     consumer: Any = app.consumer
     await consumer._commit(done)
 

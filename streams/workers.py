@@ -167,11 +167,12 @@ class Classifier:
     Before work, the batch's offsets are noted; its last commit takes the note back. A note that was
     left by a process that is gone means that a record may have killed it: those are gone through
     one at a time, and the one that was tried alone three times without an end is quarantined.
-    So is noted what is only made ready for the next call.
+    So is noted what is only made ready for the next call. A note of a process that is alive, whose
+    partition was given to this one meanwhile, is taken over.
     """
 
     def __init__(self, dsn: str, settings: Settings, detector: Detector, metrics: Metrics) -> None:
-        self._database = _Database(dsn, "hoaxwatch classify", settings, metrics)
+        self._database = _Database(dsn, positions.CLASSIFY_ROLE, settings, metrics)
         self._ahead = _Ahead()
         self._dsn = dsn
         self._settings = settings
@@ -224,7 +225,9 @@ class Classifier:
         coming: list[Taken],
     ) -> list[int]:
         self._look_for_gaps(connection, records)
-        self._noted_ahead = [] if self._suspects else _spans(coming)
+        self._forget_suspects(records)
+        both = [*_spans(records), *_spans(coming)]
+        self._noted_ahead = [] if self._are_suspect(both) else _spans(coming)
         spans = [*_spans(records), *self._noted_ahead]
         left_over = positions.note_work(connection, spans, self._holder)
         for span, _ in left_over:
@@ -236,7 +239,7 @@ class Classifier:
             )
         alone = [r for r in records if self._is_suspect(r)] if self._suspects else []
         rest = [r for r in records if not self._is_suspect(r)] if alone else records
-        if not self._suspects:
+        if not self._are_suspect(both):
             self._ahead.begin(coming)
         if alone:
             # should one of them kill us, the rest is not to be suspected
@@ -270,6 +273,16 @@ class Classifier:
                     "nothing is acknowledged: the worker begins again where it was"
                 )
         self._begun |= {span[:2] for span in spans}
+
+    def _forget_suspects(self, records: Sequence[Taken]) -> None:
+        """Whoever had a partition meanwhile may be past what we suspected in it."""
+        begins = {span[:2]: span.first for span in reversed(_spans(records))}
+        self._suspects = {
+            key: span for key, span in self._suspects.items() if begins.get(key, 0) < span.end
+        }
+
+    def _are_suspect(self, spans: Sequence[Span]) -> bool:
+        return any(span[:2] in self._suspects for span in spans)
 
     def _is_suspect(self, record: Taken) -> bool:
         span = self._suspects.get(record.place[:2])

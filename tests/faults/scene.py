@@ -250,7 +250,13 @@ class Scene:
         said = [f"{log.name}: {log.read_text(errors='replace')[-1500:]}" for log in logs]
         with connect(self.dsn) as connection:
             outcomes = positions.read_outcomes(connection)
-        return f"not done in time: {self.n_sent} sent, {outcomes}\n" + "\n".join(said)
+            waiting = []
+            for table in ("stream_positions", "offsets_in_work", "dirty_buckets", "track_owner"):
+                some = connection.execute(f"SELECT * FROM hoaxwatch.{table} LIMIT 9").fetchall()
+                waiting.append(f"{table}: {some}")
+        lag = [f"{row.group} lags {row.lag}" for row in topics.read_lag(self.settings)]
+        sent = f"not done in time: {self.n_sent} sent, {outcomes}"
+        return "\n".join([sent, *waiting, *lag, *said])
 
     def check(
         self, posts: Sequence[Post], reference: str, n_quarantined: int = 0, n_skipped: int = 0

@@ -262,6 +262,26 @@ def test_what_a_dead_worker_noted_is_tried_alone_and_nothing_made_ready(database
     assert counts(database) == (len(POSTS), len(POSTS), 0, 0)
 
 
+def test_what_another_worker_is_past_is_suspected_no_more(database: str) -> None:
+    """The partition went to another one meanwhile, which took the note over: it was no dead one's,
+    and came back. Nothing is tried alone, and the next batch is made ready as ever."""
+    first, second = halves()
+    with connect(database) as connection:
+        positions.note_work(connection, [Span("posts", 0, 0, len(first))], "one that died")
+    detector = SmallDevice(len(POSTS), KeyError("none"))
+    work = classifier(database, detector)
+    work(first[:3])
+    other = classifier(database, MarkerDetector())
+    other(first)
+    work(second, first)
+    assert detector.sizes == [1, 1, 1, len(second)]
+    assert work._ahead.take(first) is not None
+    work.close()
+    other.close()
+    assert notes(database) == []
+    assert counts(database) == (len(POSTS), len(POSTS), 0, 0)
+
+
 def test_a_record_that_can_be_read_by_now_leaves_quarantine(database: str) -> None:
     """What came over the wire is tried again as such; what is no record stays."""
     now = datetime.now(UTC)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -61,6 +62,34 @@ def test_only_an_attempt_alone_that_had_no_end_counts(connection: Connection) ->
     with connection.transaction(), connection.cursor() as cursor:
         positions.clear_work(cursor, [span], "somebody else")
     assert len(positions.note_work(connection, [span], "six")) == 1
+
+
+def test_a_note_of_a_living_worker_is_taken_over(connection: Connection, database: str) -> None:
+    span = Span("t", 0, 3, 6)
+    with connect(database, role=positions.CLASSIFY_ROLE) as alive:
+        assert positions.note_work(alive, [span], "one") == []
+        assert positions.note_work(connection, [span], "two") == []
+        with connection.transaction(), connection.cursor() as cursor:
+            positions.clear_work(cursor, [span], "one")  # it is done too: no longer its to clear
+        assert positions.note_lone_try(alive, span, "three") == 0
+        # what is tried alone is suspected for a reason: it may yet kill
+        assert positions.note_work(connection, [span], "four") == [LeftOver(span, 1)]
+        with alive.transaction(), alive.cursor() as cursor:
+            positions.clear_work(cursor, [span], "three")
+        assert positions.note_work(alive, [span], "five") == []
+        pid = alive.info.backend_pid
+    asked = "SELECT FROM pg_stat_activity WHERE pid = %s"
+    while connection.execute(asked, (pid,)).fetchone():
+        time.sleep(0.05)
+    assert positions.note_work(connection, [span], "six") == [LeftOver(span, 0)]  # it died
+
+
+def test_a_note_about_records_that_are_done_is_taken_over(connection: Connection) -> None:
+    assert positions.note_work(connection, [Span("t", 0, 3, 6)], "one") == []
+    assert positions.note_work(connection, [Span("t", 0, 6, 9)], "two") == []
+    assert positions.note_work(connection, [Span("t", 0, 8, 9)], "three") == [
+        LeftOver(Span("t", 0, 6, 9), 0)
+    ]
 
 
 def test_shards_are_computed_alike_by_both(connection: Connection) -> None:

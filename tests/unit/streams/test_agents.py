@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-from streams.agents import Slices, take, taken_of
+from streams.agents import Slices, commit, take, taken_of
 from streams.workers import Taken
 
 
@@ -99,3 +99,18 @@ def test_the_next_batch_is_known_if_all_of_it_waits() -> None:
 def test_a_batch_that_is_not_full_waits_for_more() -> None:
     assert batches_of(Stream([1], late=[2]), 10, 0.5) == [[1, 2]]
     assert batches_of(Stream([1]), 10, 0.01) == [[1]]
+
+
+def test_only_what_was_taken_since_partitions_were_given_out_is_committed() -> None:
+    committed: list[dict[str, int]] = []
+
+    async def keep(offsets: dict[str, int]) -> None:
+        committed.append(offsets)
+
+    app: Any = SimpleNamespace(consumer_generation_id=3, consumer=SimpleNamespace(_commit=keep))
+    events = [
+        SimpleNamespace(message=SimpleNamespace(tp=tp, offset=offset, generation_id=generation))
+        for tp, offset, generation in [("a", 7, 3), ("a", 5, 3), ("b", 9, 2), ("c", 0, 3)]
+    ]
+    asyncio.run(commit(app, events))
+    assert committed == [{"a": 8, "c": 1}]
