@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 import psycopg
 
+from storage.copy_format import ESCAPED
 from storage.counting import COUNTED, counts
-from storage.rows import ESCAPED
 
 #: First half of the lock of a shard. Two ticks on the same hashtags come one after the other: if
 #: they overlapped, an older count could be written over a newer one.

@@ -7,28 +7,45 @@ rules as `writes` merges with what is stored: a version wins as a whole by the g
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from functools import cached_property, lru_cache
+from datetime import datetime
+from functools import cached_property
 from hashlib import blake2b
-from struct import pack
+from struct import error as StructError
 from threading import local
 from typing import NamedTuple
 
 import zstandard
 
 from graph.followed import Followed, is_followed
+from storage import copy_format as f
+from storage.copy_format import Moment, Observed, Row, copy_binary, copy_text, moment_of
 from streams.records import Author, Content, Post, SeenAs, content_hash, hashtag_key
 
-Row = tuple[object, ...]
-
-UNKNOWN_TIME = "-infinity"
 COUNTERS = ("likes", "shares", "replies", "quotes", "views")
 PROFILE_TEXTS = ("handle", "name")
 PROFILE_COUNTS = ("followers", "following", "n_posts", "verified")
+
+
+#: How the columns of a table are sent that goes in COPY's binary format; the others are all texts.
+BINARY: dict[str, tuple[f.Field, ...]] = {
+    "stage_posts": (
+        *(f.word, f.text, f.moment, f.text, f.text, f.word, f.text, f.text, f.text, f.word),
+        *(f.count, f.count, f.count, f.count, f.count),
+        *(f.small, f.moment, f.raw, f.words, f.text),
+    ),
+    "stage_content": (
+        *(f.word, f.text, f.text, f.word, f.texts, f.texts, f.small, f.moment, f.raw, f.raw),
+    ),
+    "stage_authors": (
+        *(f.word, f.text, f.said, f.said, f.count, f.count, f.count, f.count, f.moment),
+    ),
+    "stage_payloads": (f.word, f.text, f.raw, f.moment, f.raw, f.word),
+}
+#: Of a text with lone surrogates, and of a number that no bigint holds.
+UNWRITABLE = (UnicodeEncodeError, StructError)
 
 
 @dataclass(frozen=True)
@@ -46,24 +63,28 @@ class PostRows:
 
     @cached_property
     def copied(self) -> dict[str, bytes]:
-        """What COPY is sent for each staging table. Raises UnicodeEncodeError for lone surrogates.
+        """What COPY is sent for each staging table. Raises one of UNWRITABLE.
 
         Kept: whoever makes the rows in a thread ahead asks once (`make_copied`), and storing them
         only sends, which leaves the interpreter to others.
         """
+        lines = {
+            "stage_posts": self.posts,
+            "stage_content": self.contents,
+            "stage_authors": self.authors,
+            "stage_hashtags": self.hashtags,
+            "stage_links": self.links,
+            "stage_media": self.media,
+            "stage_payloads": self.payloads,
+        }
         return {
-            "stage_posts": copy_text(self.posts),
-            "stage_content": copy_text(self.contents),
-            "stage_authors": copy_text(self.authors),
-            "stage_hashtags": copy_text(self.hashtags),
-            "stage_links": copy_text(self.links),
-            "stage_media": copy_text(self.media),
-            "stage_payloads": copy_binary(self.payloads),
+            table: copy_binary(found, BINARY[table]) if table in BINARY else copy_text(found)
+            for table, found in lines.items()
         }
 
     def make_copied(self) -> None:
         """Makes `copied` now. What cannot be encoded is told to whoever stores it."""
-        with suppress(UnicodeEncodeError):
+        with suppress(*UNWRITABLE):
             self.copied  # noqa: B018
 
 
@@ -85,17 +106,12 @@ class Version:
 
     post: Post
     payload_hash: bytes
-    observed: str
+    observed: Moment
 
     @property
-    def rank(self) -> tuple[int, bool, str, bytes]:
+    def rank(self) -> tuple[int, Moment, bytes]:
         """Sorts as the database does: an unknown time comes before every time."""
-        return (
-            self.post.completeness,
-            self.observed != UNKNOWN_TIME,
-            self.observed,
-            self.payload_hash,
-        )
+        return self.post.completeness, self.observed, self.payload_hash
 
 
 def rows_of(posts: Sequence[Post], received_at: datetime) -> PostRows:
@@ -125,65 +141,6 @@ def rows_of(posts: Sequence[Post], received_at: datetime) -> PostRows:
     )
 
 
-_SPECIAL = re.compile(r"[\\\t\n\r]")
-#: What COPY reads otherwise than it stands.
-ESCAPED = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
-
-
-def copy_text(lines: Iterable[Row]) -> bytes:
-    r"""Rows as COPY reads them in its text format. Source: the manual of PostgreSQL, COPY.
-
-    >>> print(copy_text([("a\tb", None, 3, b"\xff")]))
-    b'a\\tb\t\\N\t3\t\\\\xff\n'
-    """
-    is_special = _SPECIAL.search
-    rows = [
-        "\t".join(
-            [
-                value if value.__class__ is str and not is_special(value) else _escaped(value)
-                for value in line
-            ]
-        )
-        for line in lines
-    ]
-    return "\n".join([*rows, ""]).encode()
-
-
-def _escaped(value: object) -> str:
-    if value is None:
-        return r"\N"
-    if isinstance(value, bytes):
-        return r"\\x" + value.hex()
-    return str(value).translate(ESCAPED)
-
-
-_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's
-_NO_FIELD = pack(">i", -1)
-
-
-def copy_binary(lines: Iterable[Row]) -> bytes:
-    r"""Rows of texts, bytes and times as COPY reads them in its binary format: as text, each byte
-    would be two digits.
-
-    >>> copy_binary([("a", None)])[19:]
-    b'\x00\x02\x00\x00\x00\x01a\xff\xff\xff\xff\xff\xff'
-    """
-    parts = [b"PGCOPY\n\xff\r\n\0", bytes(8)]
-    for line in lines:
-        parts.append(pack(">h", len(line)))
-        for value in line:
-            field = value if isinstance(value, bytes) else _binary(value)
-            parts += (_NO_FIELD,) if field is None else (pack(">i", len(field)), field)
-    parts.append(b"\xff\xff")
-    return b"".join(parts)
-
-
-def _binary(value: object) -> bytes | None:
-    if isinstance(value, datetime):
-        return pack(">q", (value - _EPOCH) // timedelta(microseconds=1))
-    return None if value is None else str(value).encode()
-
-
 def followed_rows(batch: PostRows, followed: Followed) -> list[Row]:
     """The rows of stage_hashtags for followed words and links of the contents of a batch."""
     links: dict[tuple[object, object], list[str]] = {}
@@ -197,6 +154,7 @@ def followed_rows(batch: PostRows, followed: Followed) -> list[Row]:
 
 
 def _payload_rows(groups: Iterable[Sequence[Version]], received_at: datetime) -> Iterator[Row]:
+    received = moment_of(received_at)
     for group in groups:
         sources: dict[bytes, str | None] = {}
         for version in group:
@@ -211,7 +169,7 @@ def _payload_rows(groups: Iterable[Sequence[Version]], received_at: datetime) ->
                     post.platform,
                     post.post_id,
                     version.payload_hash,
-                    received_at,
+                    received,
                     compress(post.raw),
                     sources.pop(version.payload_hash),
                 )
@@ -239,71 +197,10 @@ def hash16(data: bytes) -> bytes:
     return blake2b(data, digest_size=16).digest()
 
 
-def utc_text(moment: datetime | None) -> str:
-    """A time as ISO text of fixed width, so that text order is time order.
-
-    >>> utc_text(datetime(2023, 4, 24, tzinfo=UTC)), utc_text(None)
-    ('2023-04-24T00:00:00.000000+00:00', '-infinity')
-    """
-    if moment is None:
-        return UNKNOWN_TIME
-    m = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-    # half the time of `isoformat`, which asks the time zone anew for each
-    return (
-        f"{_day_text(m.toordinal())}{_TWO[m.hour]}:{_TWO[m.minute]}:{_TWO[m.second]}"
-        f".{m.microsecond:06}+00:00"
-    )
-
-
-_TWO = [f"{number:02}" for number in range(60)]
-
-
-@lru_cache(maxsize=1_000)
-def _day_text(ordinal: int) -> str:
-    return date.fromordinal(ordinal).isoformat() + "T"
-
-
 def version_of(post: Post) -> Version:
     """The post with its payload's hash (of its words where the source kept no raw record)."""
     data = post.raw or f"{post.post_id}\0{post.text}".encode(errors="surrogatepass")
-    return Version(post, hash16(data), utc_text(post.observed_at))
-
-
-def array_literal(values: Iterable[str]) -> str:
-    r"""Texts as a PostgreSQL array literal.
-
-    >>> print(array_literal(["a", 'say "b"', "c\\d"]))
-    {"a","say \"b\"","c\\d"}
-    """
-    quoted = [value.replace("\\", "\\\\").replace('"', '\\"') for value in values]
-    return '{"' + '","'.join(quoted) + '"}' if quoted else "{}"
-
-
-@lru_cache(maxsize=1_000)  # all posts of a file have the same
-def _names_literal(names: tuple[str, ...]) -> str:
-    return array_literal(filter(None, names))
-
-
-def observed_literal(observed: str, value: int | str | None) -> str | None:
-    r"""A value with the time it was seen, as a literal of the composite types; None stays None.
-
-    >>> observed_literal("-infinity", 3), observed_literal("-infinity", 'a"b')
-    ('("-infinity",3)', '("-infinity","a""b")')
-    """
-    return observed_literals(observed, [value])[0]
-
-
-def observed_literals(observed: str, values: Iterable[int | str | None]) -> list[str | None]:
-    """Several values that were seen at the same time: `observed_literal` of each."""
-    begin = f'("{observed}",'
-    return [
-        None
-        if value is None
-        else f"{begin}{value:d})"
-        if isinstance(value, int)
-        else begin + '"' + value.replace("\\", "\\\\").replace('"', '""') + '")'
-        for value in values
-    ]
+    return Version(post, hash16(data), moment_of(post.observed_at))
 
 
 def content_key(post: Post) -> tuple[str, str]:
@@ -356,8 +253,8 @@ def content_row(version: Version, content: Content) -> Row:
         content.root_id,
         content.text,
         content.lang,
-        array_literal(content.hashtags),
-        array_literal(content.links),
+        content.hashtags,
+        content.links,
         content.completeness,
         version.observed,
         version.payload_hash,
@@ -373,50 +270,46 @@ def by_post(versions: Iterable[Version]) -> list[list[Version]]:
     return [groups[key] for key in sorted(groups)]
 
 
-def _time_order(observed: str) -> str:
-    return "" if observed == UNKNOWN_TIME else observed
-
-
 def _latest(
-    versions: Sequence[tuple[str, Post]] | Sequence[tuple[str, Author]], name: str
-) -> tuple[str, int | str] | None:
+    versions: Sequence[tuple[Moment, Post]] | Sequence[tuple[Moment, Author]], name: str
+) -> Observed | None:
     """The greatest (observed, value) of a field over versions, ignoring unknown values."""
     seen = [
-        (_time_order(observed), value)
+        (observed, value)
         for observed, record in versions
         if (value := getattr(record, name)) is not None
     ]
-    if not seen:
-        return None
-    observed, value = max(seen)
-    return observed or UNKNOWN_TIME, value
+    return max(seen) if seen else None
+
+
+def _observed(observed: Moment, values: Sequence[int | str | None]) -> list[Observed | None]:
+    return [None if value is None else (observed, value) for value in values]
 
 
 def post_row(group: Sequence[Version]) -> Row:
     """A row of stage_posts from all versions of one post in the batch."""
     best = group[0] if len(group) == 1 else max(group, key=lambda version: version.rank)
     post = best.post
-    counters: Sequence[str | None]
+    counters: Sequence[Observed | None]
     provenance: tuple[str, ...]
     if len(group) == 1:
         author_id = post.author.author_id if post.author else None
         seen_as: str = post.seen_as
-        provenance = (post.provenance,)
-        counters = observed_literals(
+        provenance = (post.provenance,) if post.provenance else ()
+        counters = _observed(
             best.observed, (post.likes, post.shares, post.replies, post.quotes, post.views)
         )
     else:
         authors = [v.post.author.author_id for v in group if v.post.author]
         author_id = max(authors) if authors else None
         seen_as = min(v.post.seen_as for v in group)
-        provenance = tuple(sorted({v.post.provenance for v in group}))
+        provenance = tuple(sorted({v.post.provenance for v in group if v.post.provenance}))
         pairs = [(v.observed, v.post) for v in group]
-        latest = [_latest(pairs, name) for name in COUNTERS]
-        counters = [observed_literal(*pair) if pair else None for pair in latest]
+        counters = [_latest(pairs, name) for name in COUNTERS]
     return (
         post.platform,
         post.post_id,
-        utc_text(post.posted_at),
+        moment_of(post.posted_at),
         author_id,
         post.root_id,
         post.kind,
@@ -428,14 +321,14 @@ def post_row(group: Sequence[Version]) -> Row:
         post.completeness,
         best.observed,
         best.payload_hash,
-        _names_literal(provenance),
+        provenance,
         post.shared_via,
     )
 
 
 def author_rows(versions: Iterable[Version]) -> list[Row]:
     """Rows of stage_authors, each known account once, sorted by key."""
-    groups: dict[tuple[str, str], list[tuple[str, Author]]] = {}
+    groups: dict[tuple[str, str], list[tuple[Moment, Author]]] = {}
     for version in versions:
         author = version.post.author
         if author is not None:
@@ -445,13 +338,12 @@ def author_rows(versions: Iterable[Version]) -> list[Row]:
     return [_author_row(key, groups[key]) for key in sorted(groups)]
 
 
-def _author_row(key: tuple[str, str], group: Sequence[tuple[str, Author]]) -> Row:
+def _author_row(key: tuple[str, str], group: Sequence[tuple[Moment, Author]]) -> Row:
     if len(group) == 1:
         observed, a = group[0]
         profile = (a.handle, a.name, a.followers, a.following, a.n_posts, a.verified)
-        values = observed_literals(observed, profile)
+        values = _observed(observed, profile)
     else:
-        latest = [_latest(group, name) for name in (*PROFILE_TEXTS, *PROFILE_COUNTS)]
-        values = [observed_literal(*pair) if pair else None for pair in latest]
+        values = [_latest(group, name) for name in (*PROFILE_TEXTS, *PROFILE_COUNTS)]
     made = [author.created_at for _, author in group if author.created_at is not None]
-    return (*key, *values, utc_text(max(made)) if made else None)
+    return (*key, *values, moment_of(max(made)) if made else None)

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg.rows import dict_row
 
-from storage.rows import UNKNOWN_TIME
 from storage.writes import DELETION_LOCK, contents_from, storable
 from streams.records import Author, Content
 
@@ -45,12 +44,12 @@ class StoredPost(NamedTuple):
 
 
 # One index lookup per content: see `writes`.
-_STORED = f"""
+_STORED = """
 SELECT k.n, p.posted_at, p.author_id,
        (a.following).value, (a.n_posts).value, (a.verified).value, a.created_at,
-       (p.likes).value, nullif((p.likes).observed_at, '{UNKNOWN_TIME}'),
-       (p.shares).value, nullif((p.shares).observed_at, '{UNKNOWN_TIME}'),
-       (a.followers).value, nullif((a.followers).observed_at, '{UNKNOWN_TIME}'),
+       (p.likes).value, nullif((p.likes).observed_at, '-infinity'),
+       (p.shares).value, nullif((p.shares).observed_at, '-infinity'),
+       (a.followers).value, nullif((a.followers).observed_at, '-infinity'),
        m.urls, m.kinds, m.digests, v.input_hash, v.read_hash
 FROM unnest(%(platforms)s::text[], %(root_ids)s::text[]) WITH ORDINALITY AS k (platform, root_id, n)
 LEFT JOIN LATERAL (

@@ -19,14 +19,15 @@ import psycopg
 
 from graph.followed import Followed
 from storage import retelling, rows
-from storage.rows import PostRows, Row
+from storage.copy_format import Row, copy_text
+from storage.rows import BINARY, PostRows
 from streams.records import Content, Deletion, Post, Problem, Verdict
 
 #: What names one quarantined record: 10 hex digits of its key.
 QUARANTINE_ID = "left(md5(source || E'\\n' || position || E'\\n' || payload_hash::text), 10)"
 
 #: What PostgreSQL says when a value of one post cannot be stored, whatever its neighbours.
-BAD_VALUE = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded, UnicodeEncodeError)
+BAD_VALUE = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded, *rows.UNWRITABLE)
 
 #: What is known of a content goes with it. The content itself is the last.
 CONTENT_TABLES = (
@@ -276,8 +277,11 @@ WHERE (a.*) IS DISTINCT FROM (
     GREATEST(a.created_at, excluded.created_at))
 """
 
-# What is new to the database has no payload there. The same bytes may come from several sources:
-# the first in C order is kept, whichever comes first in time.
+# What is new to the database has no payload there.
+_ADD_PAYLOADS_OF_NEW = "INSERT INTO hoaxwatch.payloads SELECT * FROM stage_payloads"
+
+# The same bytes may come from several sources: the first in C order is kept, whichever comes first
+# in time.
 _ADD_PAYLOADS = """
 WITH known AS MATERIALIZED (
     SELECT s.platform, s.post_id, s.payload_hash, s.source, p.received_at, p.source AS held
@@ -390,7 +394,7 @@ def _copy(cursor: psycopg.Cursor[Any], table: str, lines: Iterable[Row]) -> None
 
 def _send(cursor: psycopg.Cursor[Any], table: str, data: bytes) -> None:
     """What `rows` has made for COPY: sending it needs no interpreter."""
-    form = " (FORMAT BINARY)" if table == "stage_payloads" else ""
+    form = " (FORMAT BINARY)" if table in BINARY else ""
     with cursor.copy(f"COPY {table} FROM STDIN{form}") as copy:
         copy.write(data)
 
@@ -405,7 +409,7 @@ def upsert_posts(cursor: psycopg.Cursor[Any], batch: PostRows) -> Counter[str]:
     followed = read_followed(cursor)
     copied = dict(batch.copied)
     if followed:
-        copied["stage_hashtags"] += rows.copy_text(rows.followed_rows(batch, followed))
+        copied["stage_hashtags"] += copy_text(rows.followed_rows(batch, followed))
     for table, data in copied.items():
         if data:
             _send(cursor, table, data)
@@ -423,7 +427,8 @@ def upsert_posts(cursor: psycopg.Cursor[Any], batch: PostRows) -> Counter[str]:
         merges += [_TOUCH_CHANGED_CONTENT, _MARK_TOUCHED, *_DROP_LINKS]
     if n_new_contents or n_changed:
         merges += _ADD_LINKS
-    merges += [_MARK_TOUCHED, _MERGE_AUTHORS, _ADD_PAYLOADS]
+    add_payloads = _ADD_PAYLOADS_OF_NEW if n_new == len(batch.posts) else _ADD_PAYLOADS
+    merges += [_MARK_TOUCHED, _MERGE_AUTHORS, add_payloads]
     # at once: for each answer this thread would wait until the one that reads files lets it go on
     cursor.execute("; ".join(merges).encode())
     return Counter(new=n_new, updated=n_updated, unchanged=batch.n_posts - n_new - n_updated)
@@ -489,7 +494,7 @@ def upsert_verdicts(
     stand any more is dropped: the content is pending again and somebody scores it. Of several about
     one content the last counts: batches that were halved may name it twice.
     """
-    now = rows.utc_text(scored_at)
+    now = scored_at.isoformat()
     last = {(verdict.platform, verdict.root_id): verdict for verdict in verdicts}
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", (DELETION_LOCK,))

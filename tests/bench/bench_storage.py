@@ -12,11 +12,13 @@ import shutil
 import statistics
 import sys
 import tempfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from storage import embedded, rows, writes
+from storage import copy_format, embedded, rows, writes
+from storage.copy_format import Row
 from storage.database import Connection, add_payload_partitions, connect, migrate
 from streams.formats.registry import read_file
 from streams.records import Post
@@ -58,6 +60,31 @@ def store_in_batches(connection: Connection, posts: list[Post]) -> None:
             writes.upsert_posts(cursor, rows.rows_of(posts[first : first + BATCH], NOW))
 
 
+def plain(row: Row, table: str) -> tuple[object, ...]:
+    """A row as a program would write it that knows nothing of COPY."""
+    return tuple(
+        None if value is None else _plain(value, field)
+        for value, field in zip(row, rows.BINARY[table], strict=True)
+    )
+
+
+def _plain(value: Any, field: copy_format.Field) -> object:
+    if field is copy_format.moment:
+        return _time(value)
+    if field in (copy_format.count, copy_format.said):
+        observed, seen = value
+        seen = int(seen) if isinstance(seen, bool) else seen
+        quoted = str(seen).replace("\\", "\\\\").replace('"', '\\"')
+        return f'("{_time(observed)}","{quoted}")'
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _time(value: copy_format.Moment) -> str:
+    if value == copy_format.UNKNOWN_TIME:
+        return "-infinity"
+    return (datetime(2000, 1, 1, tzinfo=UTC) + timedelta(microseconds=value)).isoformat()
+
+
 def store_row_by_row(connection: Connection, posts: list[Post]) -> None:
     """The same rows, one autocommitted upsert statement each, as a plain program would."""
 
@@ -71,9 +98,10 @@ def store_row_by_row(connection: Connection, posts: list[Post]) -> None:
     authors = {row[:2]: row for row in rows.author_rows(versions)}  # as they were seen last
     for (version,) in rows.by_post(versions):
         post = version.post
-        insert("posts", rows.post_row([version]), "(platform, post_id)")
+        row = plain(rows.post_row([version]), "stage_posts")
+        insert("posts", row, "(platform, post_id)")
         if post.author is not None:
-            row = authors[post.platform, post.author.author_id]
+            row = plain(authors[post.platform, post.author.author_id], "stage_authors")
             insert("authors", row, "(platform, author_id)")
         packed, source = rows.compress(post.raw), post.provenance or None
         payload = (post.platform, post.post_id, version.payload_hash, NOW, packed, source)
@@ -81,7 +109,8 @@ def store_row_by_row(connection: Connection, posts: list[Post]) -> None:
         if best[rows.content_key(post)].post is not post:
             continue
         content = rows.content_of(version, rows.hashtag_forms(post))
-        insert("content", rows.content_row(version, content), "(platform, root_id)")
+        row = plain(rows.content_row(version, content), "stage_content")
+        insert("content", row, "(platform, root_id)")
         for key, written in rows.hashtag_forms(post).items():
             insert("content_hashtags", (key, post.platform, post.root_id, written))
             hour = post.posted_at.replace(minute=0, second=0, microsecond=0)

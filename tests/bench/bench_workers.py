@@ -102,18 +102,17 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from aiokafka import AIOKafkaConsumer
 from storage.database import connect
-from storage.rows import rows_of
+from storage.rows import BINARY, rows_of
 from streams.records import decode_reading
 kafka, dsn, topic, group, *tables = sys.argv[1:]
 connection = connect(dsn)
 def store(values):
     r = rows_of([decode_reading(value) for value in values], datetime.now(UTC))
-    parts = r.posts, r.contents, r.authors, r.hashtags, r.links, r.media, r.payloads
     with connection.transaction(), connection.cursor() as cursor:
-        for table, lines in zip(tables, parts, strict=True):
-            with cursor.copy(f"COPY floor_{table} FROM STDIN") as copy:
-                for line in lines:
-                    copy.write_row(line)
+        for table, (like, data) in zip(tables, r.copied.items(), strict=True):
+            form = "(FORMAT BINARY)" if like in BINARY else ""
+            with cursor.copy(f"COPY floor_{table} FROM STDIN {form}") as copy:
+                copy.write(data)
 async def main():
     consumer = AIOKafkaConsumer(topic, bootstrap_servers=kafka, group_id=group,
                                 enable_auto_commit=False, auto_offset_reset="earliest")
