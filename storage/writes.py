@@ -352,22 +352,21 @@ def prepare(connection: psycopg.Connection) -> None:
     retelling.prepare(connection)
 
 
-#: Emptied by deleting rows, the files grow. From here on they are cut instead.
-_CUT_BYTES = 16 << 20
+#: A table that is emptied by deleting its rows grows, and whoever reads it passes over them. From
+#: here on its files are cut instead (measured: 1.5 ms a table, whatever is in it).
+_CUT_BYTES = 1 << 20
 
 
 def clear_staging(cursor: psycopg.Cursor[Any], tables: Sequence[str] = tuple(_STAGED)) -> None:
     """Makes room for another batch."""
-    size = _one(
-        cursor.execute(
-            "SELECT sum(pg_relation_size(name::regclass)) FROM unnest(%s::text[]) AS name",
-            (list(tables),),
-        )
-    )[0]
-    if size > _CUT_BYTES:
-        cursor.execute(f"TRUNCATE {', '.join(tables)}")
-    else:
-        cursor.execute("; ".join(f"DELETE FROM {table}" for table in tables))
+    sizes = cursor.execute(
+        "SELECT name, pg_table_size(name::regclass) FROM unnest(%s::text[]) AS name",
+        (list(tables),),
+    ).fetchall()
+    cut = [name for name, size in sizes if size > _CUT_BYTES]
+    orders = [f"DELETE FROM {name}" for name in tables if name not in cut]
+    orders += [f"TRUNCATE {', '.join(cut)}"] if cut else []
+    cursor.execute("; ".join(orders).encode())
 
 
 def commit_later(connection: psycopg.Connection) -> None:
