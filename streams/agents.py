@@ -128,8 +128,11 @@ def classify_app(
 
     @app.agent(posts, name=CLASSIFY)
     async def classify(stream: Any) -> None:
-        async for events, coming in take(stream, settings.take_posts, settings.take_seconds):
-            taken, following = taken_of(events), taken_of(coming)
+        coming: list[Any] = []
+        following: list[Taken] = []
+        async for events, after in take(stream, settings.take_posts, settings.take_seconds):
+            taken = following if events is coming else taken_of(events)
+            coming, following = after, taken_of(after)
             shards = await in_thread(partial(work, taken, following))
             await send_hints(app, settings, shards, n)
             fail_point("classify.before_ack")
@@ -181,7 +184,8 @@ async def take(
     stream: Any, n_records: int, seconds: float
 ) -> AsyncIterator[tuple[list[Any], list[Any]]]:
     """The stream's slices, some at a time: `n_records` and at most one slice more, or what came
-    within the seconds. With them those of the next time, if so many records wait already."""
+    within the seconds. With them those of the next time (the very list that comes then), if so many
+    records wait already."""
     queue = stream.channel.queue
     async for event in stream.events():
         begun = [event]

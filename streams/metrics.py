@@ -92,6 +92,11 @@ class Metrics:
         self.batch.observe(n_records)
         self.last_done_at = datetime.now(UTC)
 
+    def stored(self, waited_seconds: Iterable[float]) -> None:
+        """Notes how long after their arrival at the brokers records were stored."""
+        for seconds in waited_seconds:
+            self.stored_after.observe(max(0.0, seconds))
+
     def fetched(self, outcomes: Mapping[str, int], seconds: float) -> None:
         """Notes what became of the pictures of a batch."""
         for outcome, n in outcomes.items():

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
+from functools import partial
 from secrets import token_hex
 from typing import NamedTuple, TypeVar
 
@@ -144,6 +145,10 @@ class _Ahead:
             self._records = records
             self._batch = self._thread.submit(_batch_of, records) if records else None
 
+    def do(self, work: Callable[[], None]) -> None:
+        """Has this done too, before what is begun later."""
+        self._thread.submit(work)
+
     def wait(self) -> None:
         """Returns when nothing is being made: from then on no record can kill the process in it."""
         if self._batch is not None:
@@ -184,6 +189,7 @@ class Classifier:
         self._holder = token_hex(8)
         self._recorded: dict[tuple[str, int], int] = {}
         self._suspects: dict[tuple[str, int], Span] = {}
+        self._following: tuple[Sequence[Taken], list[Taken]] = (), []
         self._noted_ahead: list[Span] = []
         self._begun: set[tuple[str, int]] = set()
         self._n_bad_in_a_row = 0
@@ -194,12 +200,15 @@ class Classifier:
 
         following: the records of the next call, if they are here already.
         """
-        records, coming = _in_order(taken), _in_order(following)
+        followed, in_order = self._following
+        records = in_order if taken is followed else _in_order(taken)
+        coming = _in_order(following)
+        self._following = following, coming
         batch = self._ahead.take(records)
         shards = self._database.run(lambda c: self._work(c, records, batch, coming), self._start)
         now = datetime.now(UTC).timestamp()
-        for record in records:
-            self._metrics.stored_after.observe(max(0.0, now - record.written_at))
+        waited = [now - record.written_at for record in records]
+        self._ahead.do(partial(self._metrics.stored, waited))
         self._metrics.done(len(records))
         return shards
 
