@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import faust
 import mode
 
+from streams.errors import Unavailable
 from streams.faults import fail_point
 from streams.metrics import Metrics
 from streams.settings import Settings
@@ -30,6 +31,7 @@ from streams.topics import (
     RECORD_LIMIT_BYTES,
     TRACK,
     addresses,
+    count_partitions,
     group_name,
     sasl_login,
     topic_name,
@@ -41,7 +43,10 @@ T = TypeVar("T")
 #: Runs a function in the role's one thread; a failure ends the process.
 InThread = Callable[[Callable[[], T]], Awaitable[T]]
 
+#: How often a worker looks how far its client is; and after so many looks in a row at which it
+#: brought nothing of what waits, it is given up.
 LAG_SECONDS = 10.0
+STALLED_LOOKS = 18
 
 #: So many records one fetch gives at most, and so many fetches wait for the work thread: with fewer
 #: than three batches of them the next is often not whole when one begins.
@@ -125,6 +130,7 @@ def classify_app(
     n: partitions of topic activity."""
     app = new_app(settings, CLASSIFY)
     posts = slices_of(app, topic_name(settings, POSTS))
+    in_thread = watch(app, settings, POSTS, in_thread, metrics)
 
     @app.agent(posts, name=CLASSIFY)
     async def classify(stream: Any) -> None:
@@ -138,7 +144,6 @@ def classify_app(
             fail_point("classify.before_ack")
             await commit(app, events)
 
-    watch_lag(app, metrics)
     return app
 
 
@@ -149,6 +154,7 @@ def track_app(
     what no hint told of."""
     app = new_app(settings, TRACK)
     activity = slices_of(app, topic_name(settings, ACTIVITY))
+    in_thread = watch(app, settings, ACTIVITY, in_thread, metrics)
 
     @app.agent(activity, name=TRACK)
     async def track(stream: Any) -> None:
@@ -171,7 +177,6 @@ def track_app(
         work.assigned = frozenset(tp.partition for tp in assigned if tp.topic == name)
         app.add_future(in_thread(work))
 
-    watch_lag(app, metrics)
     return app
 
 
@@ -246,14 +251,73 @@ async def send_hints(app: faust.App, settings: Settings, shards: Sequence[int], 
     await asyncio.gather(*sent)
 
 
-def watch_lag(app: faust.App, metrics: Metrics) -> None:
-    """Keeps the gauge of how many records wait in this worker's partitions."""
+class Pulse:
+    """Whether the client still brings what waits for this worker."""
+
+    def __init__(self) -> None:
+        #: Calls of the role's thread that are not over.
+        self.n_at_work = 0
+        self._at: Mapping[Any, int] = {}
+        self._n_still = 0
+
+    def is_stalled(self, at: Mapping[Any, int], behind: int, *, is_settled: bool) -> bool:
+        """True each time that nothing has moved for STALLED_LOOKS looks, though records wait and
+        nothing is at work, or that partitions were being given out all the while.
+
+        at: the next offset of each partition. behind: records that wait in them.
+        """
+        moves = at != self._at or bool(self.n_at_work) or not behind
+        self._at = at
+        self._n_still = 0 if is_settled and moves else self._n_still % STALLED_LOOKS + 1
+        return self._n_still == STALLED_LOOKS
+
+
+def watch(
+    app: faust.App, settings: Settings, topic: str, in_thread: InThread[Any], metrics: Metrics
+) -> InThread[Any]:
+    """Keeps the gauge of how many records wait in this worker's partitions. A client that brings
+    none of them any more, though the brokers answer, ends the process, which begins again.
+
+    Returns in_thread, to be used from now on."""
+    pulse = Pulse()
+
+    async def counted(work: Callable[[], Any]) -> Any:
+        pulse.n_at_work += 1
+        try:
+            return await in_thread(work)
+        finally:
+            pulse.n_at_work -= 1
 
     @app.timer(interval=LAG_SECONDS, name="lag")  # type: ignore[untyped-decorator]
     async def lag() -> None:
-        consumer: Any = app.consumer
+        is_settled = not app.rebalancing
+        at: dict[Any, int] = {}
         behind = 0
-        for tp in consumer.assignment():
-            end, at = consumer.highwater(tp), await consumer.position(tp)
-            behind += max(0, (end or 0) - (at or 0))
+        try:
+            at, behind = await asyncio.wait_for(_positions(app.consumer), LAG_SECONDS)
+        except TimeoutError:
+            is_settled = False
         metrics.lag.set(behind)
+        if pulse.is_stalled(at, behind, is_settled=is_settled):
+            await in_thread(partial(give_up, settings, topic))
+
+    return counted
+
+
+async def _positions(consumer: Any) -> tuple[dict[Any, int], int]:
+    """The next offset of each of this worker's partitions; records that wait in them."""
+    at = {tp: await consumer.position(tp) or 0 for tp in consumer.assignment()}
+    return at, sum(max(0, (consumer.highwater(tp) or 0) - offset) for tp, offset in at.items())
+
+
+def give_up(settings: Settings, topic: str) -> None:
+    """Raises Unavailable, unless it is the brokers that are away: then the client waits for them,
+    which is right."""
+    try:
+        count_partitions(settings, topic)
+    except Unavailable:
+        return
+    raise Unavailable(
+        f"for {STALLED_LOOKS * LAG_SECONDS:.0f} s the client brought nothing of topic "
+        f"{topic_name(settings, topic)}, though the brokers answer; the worker begins again"
+    )

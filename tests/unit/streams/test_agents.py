@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-from streams.agents import Slices, commit, take, taken_of
+import pytest
+
+from streams import agents
+from streams.agents import STALLED_LOOKS, Pulse, Slices, commit, take, taken_of
+from streams.errors import Unavailable
+from streams.metrics import Metrics
+from streams.settings import read_settings
 from streams.workers import Taken
 
 
@@ -114,3 +120,89 @@ def test_only_what_was_taken_since_partitions_were_given_out_is_committed() -> N
     ]
     asyncio.run(commit(app, events))
     assert committed == [{"a": 8, "c": 1}]
+
+
+def looks_until_stalled(
+    pulse: Pulse, *, behind: int = 5, is_settled: bool = True, moves: bool = False
+) -> int | None:
+    """At which look it is stalled; None if not within twice the looks that it takes."""
+    for look in range(1, 2 * STALLED_LOOKS):
+        if pulse.is_stalled({"a": look if moves else 1}, behind, is_settled=is_settled):
+            return look
+    return None
+
+
+def test_a_client_that_brings_nothing_is_stalled() -> None:
+    pulse = Pulse()
+    assert looks_until_stalled(pulse) == STALLED_LOOKS + 1  # the first look sees a new place
+    assert looks_until_stalled(pulse) == STALLED_LOOKS  # and again, if it was let go on
+    assert looks_until_stalled(Pulse(), is_settled=False, moves=True) == STALLED_LOOKS
+
+
+def test_a_client_that_has_nothing_to_bring_is_well() -> None:
+    assert looks_until_stalled(Pulse(), moves=True) is None
+    assert looks_until_stalled(Pulse(), behind=0) is None
+    busy = Pulse()
+    busy.n_at_work = 1
+    assert looks_until_stalled(busy) is None
+
+
+class Client:
+    """A client of Faust's, as far as anybody looks: records wait, and it stays where it is."""
+
+    def __init__(self, *, hangs: bool = False) -> None:
+        self.rebalancing = False
+        self.consumer = self
+        self.hangs = hangs
+
+    def timer(self, **_: Any) -> Any:
+        """Keeps what is to be called now and then."""
+        return lambda look: setattr(self, "look", look)
+
+    def assignment(self) -> set[str]:
+        """What it has."""
+        return {"a"}
+
+    def highwater(self, _: str) -> int:
+        """How far it could be."""
+        return 9
+
+    async def position(self, _: str) -> int:
+        """Where it is, if it says so."""
+        if self.hangs:
+            await asyncio.sleep(60)
+        return 4
+
+
+def watched(client: Any, n_looks: int) -> float:
+    """What the gauge says after so many looks. Raises what the worker would end with."""
+
+    async def at_once(work: Any) -> Any:
+        return work()
+
+    async def looks() -> None:
+        for _ in range(n_looks):
+            await client.look()
+
+    metrics = Metrics("classify")
+    agents.watch(client, read_settings(), "posts", at_once, metrics)
+    asyncio.run(looks())
+    return next(iter(metrics.lag.collect())).samples[0].value
+
+
+def test_a_worker_whose_client_is_stalled_begins_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agents, "count_partitions", lambda *_: 3)
+    assert watched(Client(), STALLED_LOOKS) == 5
+    with pytest.raises(Unavailable, match="180 s the client brought nothing of topic posts"):
+        watched(Client(), STALLED_LOOKS + 1)
+    monkeypatch.setattr(agents, "LAG_SECONDS", 0.001)
+    with pytest.raises(Unavailable, match="brought nothing"):
+        watched(Client(hangs=True), STALLED_LOOKS)
+
+
+def test_a_worker_waits_for_brokers_that_are_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any) -> int:
+        raise Unavailable("no broker answers")
+
+    monkeypatch.setattr(agents, "count_partitions", away)
+    assert watched(Client(), 3 * STALLED_LOOKS) == 5
