@@ -8,6 +8,7 @@ question mark change with each answer of a platform, the name does not.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -16,6 +17,8 @@ from detectors.image.decode import LIMITS
 from streams.errors import UsageError
 
 _LONGEST_NAME = 255
+#: Hashes of so many files are kept, some 30 MB.
+REMEMBERED = 100_000
 
 
 class PictureFolders:
@@ -27,7 +30,7 @@ class PictureFolders:
         if media is not None and not media.is_dir():
             raise UsageError(f"--media {media} is no folder; give the one that holds the pictures")
         self.folders = [f for f in (media, fetched) if f is not None and f.is_dir()]
-        self._digests: dict[tuple[Path, int, int], bytes] = {}
+        self._digest = lru_cache(maxsize=REMEMBERED)(_digest)
 
     def find_picture(self, url: str, digest: bytes | None = None) -> Path | None:
         """The file of a picture; None: it is not here. digest: its sha256, if it is known."""
@@ -52,15 +55,14 @@ class PictureFolders:
         too large to be read, that of its size. b"" if it is gone."""
         try:
             state = path.stat()
-            key = path, state.st_size, state.st_mtime_ns
-            if key not in self._digests:
-                if state.st_size > LIMITS.max_bytes:
-                    self._digests[key] = sha256(f"{state.st_size} bytes".encode()).digest()
-                else:
-                    self._digests[key] = sha256(path.read_bytes()).digest()
-            return self._digests[key]
+            return self._digest(path, state.st_size, state.st_mtime_ns)
         except OSError:
             return b""
+
+
+def _digest(path: Path, n_bytes: int, changed_at_ns: int) -> bytes:
+    words = f"{n_bytes} bytes".encode() if n_bytes > LIMITS.max_bytes else path.read_bytes()
+    return sha256(words).digest()
 
 
 def file_name(url: str) -> str | None:
