@@ -78,7 +78,17 @@ class Communities:
     @property
     def params_hash(self) -> str:
         """See `params_hash`."""
-        return params_hash(self.algorithm, self.parameters, self.seed, self.version)
+        return self._told[1]
+
+    @property
+    def parameters_text(self) -> str:
+        """The parameters as JSON, sorted by name."""
+        return self._told[0]
+
+    @property
+    def _told(self) -> tuple[str, str]:
+        told = tuple(self.parameters.items())
+        return _parameters_told(self.algorithm, told, self.seed, self.version)
 
 
 def louvain(network: UserNetwork, *, seed: int, resolution: float = 1.0) -> Communities:
@@ -326,6 +336,15 @@ def params_hash(algorithm: str, parameters: Mapping[str, Any], seed: int, versio
     """
     told = json.dumps([algorithm, dict(parameters), seed, version], sort_keys=True)
     return blake2b(told.encode(), digest_size=6).hexdigest()
+
+
+@lru_cache(maxsize=64)  # all windows of a run have the same: two times 20 us for each clustering
+def _parameters_told(
+    algorithm: str, parameters: tuple[tuple[str, Any], ...], seed: int, version: str
+) -> tuple[str, str]:
+    """The parameters as JSON, and the hash."""
+    named = dict(parameters)
+    return json.dumps(named, sort_keys=True), params_hash(algorithm, named, seed, version)
 
 
 def _count(membership: NDArray[np.int64]) -> int:

@@ -6,7 +6,6 @@ counting.
 
 from __future__ import annotations
 
-import json
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -239,7 +238,7 @@ def _window_rows(key: Window, clustered: _Clustered, policy_id: int) -> WindowRo
                 *key,
                 found.algorithm,
                 params_hash,
-                json.dumps(found.parameters, sort_keys=True),
+                found.parameters_text,
                 found.seed,
                 found.version,
                 found.quality_name,
