@@ -26,11 +26,14 @@ UNKNOWN_TIME: Moment = -(2**63)
 
 #: What COPY reads otherwise than it stands.
 ESCAPED = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+#: The same as bytes, in this order: the backslash comes first, for the others bring new ones.
 _ESCAPES = [(chr(special).encode(), written.encode()) for special, written in ESCAPED.items()]
 _OURS = bytes.maketrans(b"\x1f\x1e", b"\t\n")
 
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _TIMESTAMPTZ, _BIGINT, _TEXT = 1184, 20, 25  # numbers of types, the same on every server
+# a field begins with its length in bytes; a composite goes on with the number of its parts, each
+# with type and length, an array with dimensions, a flag, type, number and first place
 _NULL = Struct(">i").pack(-1)
 _length = Struct(">i").pack
 _moment = Struct(">iq").pack

@@ -413,13 +413,13 @@ def _add_statistics(dsn: str) -> None:
 
 @contextmanager
 def _rare_collections() -> Iterator[None]:
-    """Inside, Python looks for reference cycles once in 200,000 new containers instead of 700.
+    """Inside, Python looks for reference cycles once in 50,000 new containers instead of 700.
 
     Rows are tuples by the hundred thousand and none is part of a cycle (measured: a tenth of the
     time of a run).
     """
     usual = gc.get_threshold()
-    gc.set_threshold(200_000, 20, 20)
+    gc.set_threshold(50_000, 20, 20)
     try:
         yield
     finally:

@@ -136,11 +136,21 @@ def test_a_database_that_goes_away_while_a_worker_sets_up(database: str) -> None
     assert counts(database) == (len(POSTS), len(POSTS), 0, 0)
 
 
-def test_a_post_that_cannot_be_stored_is_found_among_the_others(database: str) -> None:
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"hashtags": (random.Random(1).randbytes(4000).hex(),)},  # longer than an index entry
+        {"likes": 2**63},
+        {"text": "a\0b"},
+    ],
+    ids=["hashtag", "number", "nul"],
+)
+def test_a_post_that_cannot_be_stored_is_found_among_the_others(
+    database: str, fields: dict[str, Any]
+) -> None:
     """And each record of the batch is counted once, however often the batch was halved."""
-    noise = random.Random(1).randbytes(4000).hex()  # longer than an index entry may be
     records = taken()
-    bad = msgspec.structs.replace(POSTS[17], hashtags=(noise,))
+    bad = msgspec.structs.replace(POSTS[17], **fields)
     records[17] = records[17]._replace(value=encode_reading(bad))
     work = classifier(database, MarkerDetector())
     work(records)
