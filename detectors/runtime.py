@@ -111,17 +111,16 @@ class _Map(NamedTuple):
 
 
 class _QuantisedMap(NamedTuple):
-    """The same with integers: weight int8 (n_in, n_out), scale and bias float32 (n_out,).
+    """The same with integers: scale and bias float32 (n_out,).
 
-    column_sums: of the integers, times their scale, float32 (n_out,). packed: the weight as oneDNN
-    wants it, if its product is exact here.
+    weight: the integers as `multiply_packed` wants them, or as `multiply_floats` does. column_sums:
+    of the integers, times their scale, float32 (n_out,).
     """
 
     weight: Tensor
     scale: Tensor
     bias: Tensor
     column_sums: Tensor
-    packed: Tensor | None
 
 
 class _QuantisedRows(NamedTuple):
@@ -345,7 +344,7 @@ class Fp32Engine(_CpuEngine):
 
 class Int8Engine(_CpuEngine):
     """int8: see the module. About four times as fast as fp32 where the CPU has instructions for
-    it (AVX-512 VNNI, AVX-VNNI, ARM dot products)."""
+    it (AVX-512 VNNI); elsewhere about as fast, and the same bits, by products of floats."""
 
     name = "int8"
     # A matrix of tokens x tokens float32 that begins at a multiple of 64 bytes is followed by one
@@ -364,8 +363,8 @@ class Int8Engine(_CpuEngine):
         scale = weight.abs().amax(1).clamp_(min=_LEAST) / 127
         integers = torch.round(weight / scale[:, None]).to(torch.int8).t().contiguous()
         sums = integers.sum(0, dtype=torch.int32).float() * scale
-        packed = pack(integers) if self._packs else None
-        return _QuantisedMap(integers, scale, bias, sums, packed)
+        weight = pack(integers) if self._packs else integers.float()
+        return _QuantisedMap(weight, scale, bias, sums)
 
     def _read(self, x: Tensor, stride: int, floor: float | None = None) -> object:
         return self.quantised(x, stride, floor)
@@ -414,12 +413,9 @@ class Int8Engine(_CpuEngine):
     def _products(self, integers: Tensor, linear: _QuantisedMap) -> Tensor:
         """Exact sums of integers, times the scale of their channel: float32, the same bits in both
         ways."""
-        if linear.packed is not None:
-            return multiply_packed(integers, linear.packed, linear.scale)
-        shape = len(integers), len(linear.scale)
-        sums = self._buffers.get("sums", *shape, dtype=torch.int32)
-        torch._int_mm(integers, linear.weight, out=sums)
-        return self._buffers.get("products", *shape).copy_(sums).mul_(linear.scale)
+        if self._packs:
+            return multiply_packed(integers, linear.weight, linear.scale)
+        return multiply_floats(integers, linear.weight).mul_(linear.scale)
 
 
 def pack(weight: Tensor) -> Tensor:
@@ -441,14 +437,40 @@ def multiply_packed(rows: Tensor, packed: Tensor, scale: Tensor) -> Tensor:
 
 @cache
 def packed_is_exact() -> bool:
-    """Whether oneDNN's product of packed integers is there and gives the sums of `_int_mm`."""
-    ours, other = _greatest()
+    """Whether oneDNN's product of packed integers is there and exact: some CPUs add at 16 bits."""
+    ours = torch.full((48, 400), 127, dtype=torch.int8)
+    ours[1::2] = -127
+    other = torch.full((400, 32), 127, dtype=torch.int8)
+    other[:, 1::3] = -127
     scale = torch.linspace(0.1, 1, other.shape[1])
     try:
         found = multiply_packed(ours, pack(other), scale)
     except (AttributeError, NotImplementedError, RuntimeError):
         return False
-    return torch.equal(found, _exact_product(ours, other).float() * scale)
+    exact = torch.from_numpy(ours.numpy().astype(np.int64) @ other.numpy().astype(np.int64))
+    return torch.equal(found, exact.float() * scale)
+
+
+#: So many products of two 8-bit integers add up to at most 2^24, up to where float32 has every
+#: integer.
+_EXACT_TERMS = 2**24 // 128**2
+
+
+def multiply_floats(rows: Tensor, weight: Tensor) -> Tensor:
+    """rows int8 (n, n_in) times integers as float32 (n_in, n_out): exact sums of integers, rounded
+    to float32 once: (n, n_out).
+
+    A sum of _EXACT_TERMS products is exact in whatever order the product of matrices adds.
+    """
+    cuts = range(0, len(weight), _EXACT_TERMS)
+    parts = [slice(at, at + _EXACT_TERMS) for at in cuts]
+    found = torch.mm(rows[:, parts[0]].float(), weight[parts[0]])
+    if len(parts) == 1:
+        return found
+    sums = found.to(torch.int32)
+    for part in parts[1:]:
+        sums += torch.mm(rows[:, part].float(), weight[part], out=found).to(torch.int32)
+    return found.copy_(sums)
 
 
 def levelled(model: Model) -> tuple[Model, PerMap]:
@@ -540,39 +562,13 @@ ENGINES: dict[str, Callable[[Model], Engine]] = {
 }
 
 
-def _greatest() -> tuple[Tensor, Tensor]:
-    """Integers whose products are the greatest, which some CPUs saturate at 16 bits."""
-    ours = torch.full((48, 400), 127, dtype=torch.int8)
-    ours[1::2] = -127
-    other = torch.full((400, 32), 127, dtype=torch.int8)
-    other[:, 1::3] = -127
-    return ours, other
-
-
-def _exact_product(ours: Tensor, other: Tensor) -> Tensor:
-    return torch.from_numpy(ours.numpy().astype(np.int64) @ other.numpy().astype(np.int64))
-
-
-def int8_problem() -> str | None:
-    """Why products of 8-bit integers cannot be had here, if so."""
-    ours, other = _greatest()
-    try:
-        found = torch._int_mm(ours, other)
-    except (AttributeError, NotImplementedError, RuntimeError) as error:
-        return f"PyTorch {torch.__version__} cannot multiply them ({str(error).splitlines()[0]})"
-    exact = torch.equal(found.long(), _exact_product(ours, other))
-    return None if exact else "this CPU does not add them exactly"
-
-
 def engine_name(wanted: str = "auto") -> str:
-    """The engine that is meant; auto: a GPU if there is one, else int8 if exact here, else fp32.
+    """The engine that is meant; auto: a GPU if there is one, else int8.
 
     Raises EngineUnavailable.
     """
     if wanted == "auto":
-        if torch.cuda.is_available():
-            return "cuda-bf16"
-        return "fp32" if int8_problem() else "int8"
+        return "cuda-bf16" if torch.cuda.is_available() else "int8"
     if wanted not in ENGINES:
         raise EngineUnavailable(
             f"no engine is called {wanted!r}; there are: auto, {', '.join(ENGINES)}"
@@ -581,9 +577,6 @@ def engine_name(wanted: str = "auto") -> str:
         raise EngineUnavailable(
             "engine 'cuda-bf16' needs an NVIDIA GPU that PyTorch sees: take auto"
         )
-    problem = int8_problem() if wanted == "int8" else None
-    if problem:
-        raise EngineUnavailable(f"engine 'int8' does not work: {problem}; take auto or fp32")
     return wanted
 
 

@@ -39,7 +39,7 @@ from detectors.encoder import cls_states, embed, linear_name, read_encoder
 from detectors.evaluation import confusion, macro_f1, mcc
 from detectors.labels import LABELS, POSITIVE_CLASS
 from detectors.registry import UnknownOption, load_detector
-from detectors.runtime import ENGINES, int8_problem
+from detectors.runtime import ENGINES
 from detectors.text.normalise import PREPROCESSING
 from detectors.tfidf import write_linear
 from detectors.train_tfidf import MAX_CALM_SHARE, positives, read_examples
@@ -48,8 +48,6 @@ from detectors.wide import WIDE
 from streams.records import Content, Verdict, content_hash
 from tests.encoders import save_tiny
 
-#: What the machine at hand can run of them.
-CPU_ENGINES = ("fp32",) if int8_problem() else ("fp32", "int8")
 N_REAL = 1000
 
 
@@ -532,7 +530,7 @@ for start in range(0, len(texts), 300):
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)  # two minutes of a core, which others may want as well
-@pytest.mark.parametrize("engine", CPU_ENGINES)
+@pytest.mark.parametrize("engine", ("fp32", "int8"))
 def test_a_thousand_real_posts_have_the_same_bits_alone_shuffled_and_after_a_crash(
     engine: str, real_posts: list[Content], tmp_path: Path
 ) -> None:
@@ -581,7 +579,6 @@ def test_labels(data: Path) -> tuple[np.ndarray, list[Content]]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.skipif(len(CPU_ENGINES) < 2, reason=f"needs an accelerator for int8: {int8_problem()}")
 def test_int8_gives_the_labels_of_fp32_on_real_posts(
     test_labels: tuple[np.ndarray, list[Content]], real_posts: list[Content]
 ) -> None:
@@ -606,7 +603,6 @@ OTHER_PROCESSOR = 0.015
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.skipif(len(CPU_ENGINES) < 2, reason=f"needs an accelerator for int8: {int8_problem()}")
 def test_shipped_metrics_are_those_of_the_real_data(data: Path) -> None:
     shipped = json.loads((SHIPPED_WEIGHTS / "metrics.json").read_text(encoding="utf-8"))
     detector = BertDetector(engine="int8")

@@ -23,10 +23,10 @@ from detectors.runtime import (
     Int8Engine,
     Model,
     Runner,
-    _QuantisedMap,
     engine_name,
     fill,
     levelled,
+    multiply_floats,
 )
 
 SHAPE = Shape(
@@ -90,8 +90,6 @@ POSTS = invented_posts(120)
 @pytest.fixture(scope="module", params=[Fp32Engine, Int8Engine, FusedInt8Engine])
 def engine(request: pytest.FixtureRequest) -> Engine:
     made: Callable[[Model], Engine] = request.param
-    if made is not Fp32Engine and runtime.int8_problem():
-        pytest.skip(f"needs an accelerator for int8: {runtime.int8_problem()}")
     return made(MODEL)
 
 
@@ -205,34 +203,36 @@ def test_levelled_weights_compute_the_same_and_int8_loses_less_with_them() -> No
     assert error < 0.7 * unlevelled
 
 
-def test_auto_is_int8_where_sums_are_exact_and_else_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    exact = torch._int_mm
-    if runtime.int8_problem() is None:
-        assert engine_name("auto") == "int8"
-
-    def saturating(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        return exact(a, b).clamp(-32768, 32767)
-
-    monkeypatch.setattr(torch, "_int_mm", saturating)
-    assert engine_name("auto") == "fp32"
-    with pytest.raises(EngineUnavailable, match=r"'int8' does not work: .*exactly; take auto"):
-        engine_name("int8")
-
-    monkeypatch.delattr(torch, "_int_mm")
-    assert engine_name("auto") == "fp32"
-    with pytest.raises(EngineUnavailable, match="cannot multiply"):
-        engine_name("int8")
+@pytest.mark.parametrize("n_in", [7, 1024, 1025, 3072])
+def test_products_of_floats_are_exact_sums_of_integers(n_in: int) -> None:
+    rng = np.random.default_rng(n_in)
+    rows, weight = rng.integers(-128, 128, (9, n_in)), rng.integers(-127, 128, (n_in, 5))
+    rows[0], weight[:, 0] = -128, -127  # the greatest sum
+    rows[1], weight[:, 1] = 127, 127
+    found = multiply_floats(
+        torch.from_numpy(rows.astype(np.int8)),
+        torch.from_numpy(weight.astype(np.float32)),
+    )
+    assert np.array_equal(found.numpy(), (rows @ weight).astype(np.float32))
 
 
 @pytest.mark.skipif(not runtime.packed_is_exact(), reason="needs exact products of oneDNN")
-def test_packed_weights_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    packed = Int8Engine(MODEL)
+@pytest.mark.parametrize("kind", [Int8Engine, FusedInt8Engine])
+def test_packed_weights_give_the_same_bits(
+    kind: type[Int8Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = run(kind(MODEL), POSTS)
     monkeypatch.setattr(runtime, "packed_is_exact", lambda: False)
-    plain = Int8Engine(MODEL)
-    ups = [engine._layers[0].up for engine in (packed, plain)]
-    assert [up.packed is None for up in ups if isinstance(up, _QuantisedMap)] == [False, True]
-    assert np.array_equal(run(packed, POSTS), run(plain, POSTS))
+    monkeypatch.setattr(runtime, "multiply_packed", None)
+    assert np.array_equal(run(kind(MODEL), POSTS), expected)
+
+
+@pytest.mark.parametrize("kind", [Int8Engine, FusedInt8Engine])
+def test_products_of_floats_compute_the_reference(
+    kind: type[Int8Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "packed_is_exact", lambda: False)
+    assert run(kind(MODEL), POSTS) == pytest.approx(reference(MODEL, POSTS), abs=0.25)
 
 
 def test_packed_products_that_saturate_or_are_not_there_are_not_taken(
@@ -257,6 +257,11 @@ def test_engines_that_are_not_there_are_told(monkeypatch: pytest.MonkeyPatch) ->
         engine_name("cuda-bf16")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert engine_name("auto") == engine_name("cuda-bf16") == "cuda-bf16"
+
+
+def test_auto_is_int8_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert engine_name("auto") == engine_name("int8") == "int8"
 
 
 def test_an_error_in_a_thread_is_raised_where_it_is_waited_for() -> None:
