@@ -1,7 +1,8 @@
 """The int8 engine with all that is between two products of matrices done in one loop over rows.
 
-The products are those of `detectors.runtime.Int8Engine`, and so is what is computed, but not to the
-last bit: GELU and the exponential function are polynomials, and sums run in another order.
+The products are those of `detectors.runtime.Int8Engine`, by a loop of our own where PyTorch has no
+fast and exact one. So is what is computed, but not to the last bit: GELU and the exponential
+function are polynomials, and sums run in another order.
 """
 
 from __future__ import annotations
@@ -41,6 +42,20 @@ class FusedInt8Engine(Int8Engine):
         )
         self._even = torch.ones(shape.hidden)
         self._epsilon = np.float32(shape.epsilon)
+
+    def _laid_out(self, integers: Tensor) -> Tensor:
+        if not kernels.MULTIPLIES:
+            return super()._laid_out(integers)
+        return torch.from_numpy(kernels.lay_out(integers.numpy()))
+
+    def _multiplied(self, integers: Tensor, linear: _QuantisedMap) -> Tensor:
+        if not kernels.MULTIPLIES:
+            return super()._multiplied(integers, linear)
+        products = torch.empty(len(integers), len(linear.scale))
+        kernels.multiply(
+            integers.numpy(), linear.weight.numpy(), linear.scale.numpy(), products.numpy()
+        )
+        return products
 
     def logits(self, ids: Tensor, counts: Tensor) -> Tensor:
         """See Engine."""

@@ -35,6 +35,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
+from numpy.typing import NDArray
 
 LANES = 16
 
@@ -263,6 +264,91 @@ def _store_rounded(context: Any, array: Any, at: Any, x: Any) -> Any:
     return types.void(array, types.int64, _vector), emit
 
 
+# Products of integers
+
+PAIRS = 2 * LANES
+_PAIRS = ir.VectorType(ir.IntType(16), PAIRS)
+#: Whether `multiply` can be had: an x86 CPU with its instruction of AVX2.
+MULTIPLIES = bool(llvmlite.binding.get_host_cpu_features().get("avx2"))
+
+
+class _SumsType(types.Type):
+    """LANES int32."""
+
+
+class _PairsType(types.Type):
+    """LANES pairs of int16."""
+
+
+_sums: Any = _SumsType(name="int32x16")
+_pairs: Any = _PairsType(name="int16x32")
+
+
+@register_model(_SumsType)
+class _SumsModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, _INTS)  # type: ignore[no-untyped-call]
+
+
+@register_model(_PairsType)
+class _PairsModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, _PAIRS)  # type: ignore[no-untyped-call]
+
+
+@_intrinsic
+def _load_pairs(context: Any, array: Any, at: Any) -> Any:
+    """The LANES pairs that begin there, counted in numbers."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _address(context, builder, signature.args[0], *args)
+        return builder.load(builder.bitcast(place, _PAIRS.as_pointer()), align=2)
+
+    return _pairs(array, types.int64), emit
+
+
+@_intrinsic
+def _load_pair(context: Any, array: Any, at: Any) -> Any:
+    """The pair that begins there, LANES times."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _address(context, builder, signature.args[0], *args)
+        pair = builder.load(builder.bitcast(place, ir.IntType(32).as_pointer()), align=2)
+        none = ir.Constant(_INTS, None)
+        single = builder.insert_element(none, pair, ir.IntType(32)(0))
+        every = builder.shuffle_vector(single, none, ir.Constant(_INTS, [0] * LANES))
+        return builder.bitcast(every, _PAIRS)
+
+    return _pairs(array, types.int64), emit
+
+
+def _add_products_of_pairs(builder: Any, args: list[Any]) -> Any:
+    sums, ours, others = args
+    half = ir.VectorType(ir.IntType(16), LANES)
+    result = ir.VectorType(ir.IntType(32), LANES // 2)
+    called = _cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(result, [half, half]), "llvm.x86.avx2.pmadd.wd"
+    )
+
+    def cut(x: Any, first: int) -> Any:
+        places = ir.Constant(_INTS, list(range(first, first + LANES)))
+        return builder.shuffle_vector(x, ir.Constant(_PAIRS, None), places)
+
+    low, high = (builder.call(called, [cut(ours, i), cut(others, i)]) for i in (0, LANES))
+    together = builder.shuffle_vector(low, high, ir.Constant(_INTS, list(range(LANES))))
+    return builder.add(sums, together)
+
+
+#: To each sum the products of a pair with the other.
+_add_pairs = _operation(_sums, (_sums, _pairs, _pairs), _add_products_of_pairs)
+_to_floats = _operation(_vector, (_sums,), lambda b, a: b.sitofp(a[0], _VECTOR))
+
+
+@_intrinsic
+def _no_sums(context: Any) -> Any:
+    return _sums(), lambda context, builder, signature, args: ir.Constant(_INTS, None)
+
+
 @_inlined
 def _gelu(x: Any) -> Any:
     x = _larger(x, _splat(_NEGATIVE_FAR))
@@ -422,6 +508,59 @@ def _softmax(columns: Any, count: Any) -> Any:
 
 
 # The loops
+
+#: `multiply` computes so many rows together, and lays so many out at once.
+_TOGETHER, _LAID_OUT = 6, 96
+
+
+def lay_out(integers: NDArray[np.int8]) -> NDArray[np.int16]:
+    """Weights (n_in, n_out) as `multiply` reads them: LANES channels side by side, of each two
+    inputs. n_in is even, n_out a multiple of LANES."""
+    n_in, n_out = integers.shape
+    apart = integers.astype(np.int16).reshape(n_in // 2, 2, n_out // LANES, LANES)
+    return np.ascontiguousarray(apart.transpose(2, 0, 3, 1))
+
+
+@_compiled
+def multiply(integers: Any, weight: Any, scale: Any, products: Any) -> Any:
+    """Sums of products of 8-bit integers, exact, each times its channel's scale.
+
+    integers: int8 (n, n_in). weight: of `lay_out`. scale: float32 (n_out,). products: float32
+    (n, n_out), out. Two products of 16-bit integers and their sum are one instruction.
+    """
+    n, n_in = integers.shape
+    n_out = scale.shape[0]
+    rows = np.zeros(_LAID_OUT * n_in, np.int16)
+    for first in range(0, n, _LAID_OUT):
+        n_rows = min(_LAID_OUT, n - first)
+        for i in range(n_rows):
+            for k in range(n_in):
+                rows[i * n_in + k] = integers[first + i, k]
+        for j in range(0, n_out, LANES):
+            channels, panel = _load(scale, j), j * n_in
+            for i in range(0, n_rows, _TOGETHER):
+                at = i * n_in
+                x0 = x1 = x2 = x3 = x4 = x5 = _no_sums()
+                for k in range(0, n_in, 2):
+                    w = _load_pairs(weight, panel + k * LANES)
+                    x0 = _add_pairs(x0, _load_pair(rows, at + k), w)
+                    x1 = _add_pairs(x1, _load_pair(rows, at + n_in + k), w)
+                    x2 = _add_pairs(x2, _load_pair(rows, at + 2 * n_in + k), w)
+                    x3 = _add_pairs(x3, _load_pair(rows, at + 3 * n_in + k), w)
+                    x4 = _add_pairs(x4, _load_pair(rows, at + 4 * n_in + k), w)
+                    x5 = _add_pairs(x5, _load_pair(rows, at + 5 * n_in + k), w)
+                out, left = (first + i) * n_out + j, n_rows - i
+                _store(products, out, _mul(_to_floats(x0), channels))
+                if left > 1:
+                    _store(products, out + n_out, _mul(_to_floats(x1), channels))
+                if left > 2:
+                    _store(products, out + 2 * n_out, _mul(_to_floats(x2), channels))
+                if left > 3:
+                    _store(products, out + 3 * n_out, _mul(_to_floats(x3), channels))
+                if left > 4:
+                    _store(products, out + 4 * n_out, _mul(_to_floats(x4), channels))
+                if left > 5:
+                    _store(products, out + 5 * n_out, _mul(_to_floats(x5), channels))
 
 
 @_compiled

@@ -113,8 +113,8 @@ class _Map(NamedTuple):
 class _QuantisedMap(NamedTuple):
     """The same with integers: scale and bias float32 (n_out,).
 
-    weight: the integers as `multiply_packed` wants them, or as `multiply_floats` does. column_sums:
-    of the integers, times their scale, float32 (n_out,).
+    weight: the integers, laid out as the engine multiplies them. column_sums: of the integers,
+    times their scale, float32 (n_out,).
     """
 
     weight: Tensor
@@ -363,8 +363,16 @@ class Int8Engine(_CpuEngine):
         scale = weight.abs().amax(1).clamp_(min=_LEAST) / 127
         integers = torch.round(weight / scale[:, None]).to(torch.int8).t().contiguous()
         sums = integers.sum(0, dtype=torch.int32).float() * scale
-        weight = pack(integers) if self._packs else integers.float()
+        weight = pack(integers) if self._packs else self._laid_out(integers)
         return _QuantisedMap(weight, scale, bias, sums)
+
+    def _laid_out(self, integers: Tensor) -> Tensor:
+        """int8 (n_in, n_out) as `_multiplied` wants them."""
+        return integers.float()
+
+    def _multiplied(self, integers: Tensor, linear: _QuantisedMap) -> Tensor:
+        """What `multiply_packed` gives where it is exact."""
+        return multiply_floats(integers, linear.weight).mul_(linear.scale)
 
     def _read(self, x: Tensor, stride: int, floor: float | None = None) -> object:
         return self.quantised(x, stride, floor)
@@ -411,11 +419,11 @@ class Int8Engine(_CpuEngine):
         return torch.addcmul(linear.bias, found, rows.scale, out=out)
 
     def _products(self, integers: Tensor, linear: _QuantisedMap) -> Tensor:
-        """Exact sums of integers, times the scale of their channel: float32, the same bits in both
-        ways."""
+        """Exact sums of integers, times the scale of their channel: float32, the same bits in every
+        way."""
         if self._packs:
             return multiply_packed(integers, linear.weight, linear.scale)
-        return multiply_floats(integers, linear.weight).mul_(linear.scale)
+        return self._multiplied(integers, linear)
 
 
 def pack(weight: Tensor) -> Tensor:

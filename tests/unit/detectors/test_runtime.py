@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from detectors import runtime
+from detectors import kernels, runtime
 from detectors.batching import Batch, padded
 from detectors.encoder import LINEARS, Encoder, Shape, cls_states, embed, linear_name
 from detectors.fused import FusedInt8Engine
@@ -216,23 +216,17 @@ def test_products_of_floats_are_exact_sums_of_integers(n_in: int) -> None:
     assert np.array_equal(found.numpy(), (rows @ weight).astype(np.float32))
 
 
-@pytest.mark.skipif(not runtime.packed_is_exact(), reason="needs exact products of oneDNN")
-@pytest.mark.parametrize("kind", [Int8Engine, FusedInt8Engine])
-def test_packed_weights_give_the_same_bits(
-    kind: type[Int8Engine], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    expected = run(kind(MODEL), POSTS)
+def test_every_way_to_multiply_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = Int8Engine, FusedInt8Engine
+    found = [run(kind(MODEL), POSTS) for kind in kinds]  # packed where that is exact
     monkeypatch.setattr(runtime, "packed_is_exact", lambda: False)
     monkeypatch.setattr(runtime, "multiply_packed", None)
-    assert np.array_equal(run(kind(MODEL), POSTS), expected)
-
-
-@pytest.mark.parametrize("kind", [Int8Engine, FusedInt8Engine])
-def test_products_of_floats_compute_the_reference(
-    kind: type[Int8Engine], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(runtime, "packed_is_exact", lambda: False)
-    assert run(kind(MODEL), POSTS) == pytest.approx(reference(MODEL, POSTS), abs=0.25)
+    loop = [run(kind(MODEL), POSTS) for kind in kinds]  # fused: by a loop where that can be had
+    monkeypatch.setattr(kernels, "MULTIPLIES", False)
+    of_floats = [run(kind(MODEL), POSTS) for kind in kinds]
+    assert np.array_equal(found, loop) and np.array_equal(found, of_floats)
+    for own in found:
+        assert own == pytest.approx(reference(MODEL, POSTS), abs=0.25)
 
 
 def test_packed_products_that_saturate_or_are_not_there_are_not_taken(
