@@ -12,7 +12,7 @@ RUN := .venv/bin/python -m
 # Tests run in so many processes, each with servers of its own; 0: in one, one after the other.
 JOBS ?= 0
 
-.PHONY: help venv web demo test faults servers month lint bench clean
+.PHONY: help venv web demo test faults models servers month lint bench clean
 
 help: ## list these targets
 	@echo "hoaxwatch; Python 3.11 to 3.13 is needed (PYTHON=... names one), everything else is installed into .venv"
@@ -33,6 +33,9 @@ test: venv ## all tests this machine can run, and which were skipped and why (AR
 
 faults: venv ## the fault tests in their long form (half an hour; ARGS=-k database)
 	@HOAXWATCH_TEST_LONG=1 $(RUN) pytest -ra tests/faults $(ARGS)
+
+models: venv ## the shipped detector on a thousand real posts and all test texts, in every engine (a quarter of an hour)
+	@HOAXWATCH_TEST_LONG=1 $(RUN) pytest -ra tests/unit/detectors/test_bert.py $(ARGS)
 
 servers: venv ## tests of the database, the long ones too, on every PostgreSQL that is here (half an hour)
 	@HOAXWATCH_TEST_SERVERS=all $(RUN) pytest -ra tests/integration $(ARGS)

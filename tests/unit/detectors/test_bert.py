@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import json
 import math
+import os
 import random
 import subprocess
 import sys
@@ -48,7 +49,9 @@ from detectors.wide import WIDE
 from streams.records import Content, Verdict, content_hash
 from tests.encoders import save_tiny
 
-N_REAL = 1000
+#: `make models` has them all; they take minutes of a core.
+IS_LONG = bool(os.environ.get("HOAXWATCH_TEST_LONG"))
+N_REAL = 1000 if IS_LONG else 200
 
 
 def adapter(head_bias: Sequence[float] = (-1.0, 0.5)) -> dict[str, torch.Tensor]:
@@ -517,8 +520,9 @@ from streams.records import Content
 
 texts, engine, until = json.loads(Path(sys.argv[1]).read_text()), sys.argv[2], int(sys.argv[3])
 detector = BertDetector(engine=engine, n_threads=2)
-for start in range(0, len(texts), 300):
-    part = texts[start:start + 300]
+step = 3 * len(texts) // 10
+for start in range(0, len(texts), step):
+    part = texts[start:start + step]
     contents = [Content(platform="x", root_id=i, text=t, lang="en") for i, t in part]
     for v in detector.score(contents):
         bits = v.score.hex() if v.score is not None else str(v.reason)
@@ -531,7 +535,7 @@ for start in range(0, len(texts), 300):
 @pytest.mark.slow
 @pytest.mark.timeout(3600)  # two minutes of a core, which others may want as well
 @pytest.mark.parametrize("engine", ("fp32", "int8"))
-def test_a_thousand_real_posts_have_the_same_bits_alone_shuffled_and_after_a_crash(
+def test_real_posts_have_the_same_bits_alone_shuffled_and_after_a_crash(
     engine: str, real_posts: list[Content], tmp_path: Path
 ) -> None:
     def fresh() -> BertDetector:
@@ -546,7 +550,7 @@ def test_a_thousand_real_posts_have_the_same_bits_alone_shuffled_and_after_a_cra
 
     for seed in range(3):
         shuffled = random.Random(seed).sample(real_posts, N_REAL)
-        detector, size = fresh(), (N_REAL, 137, 400)[seed]
+        detector, size = fresh(), (N_REAL, N_REAL // 7, 2 * N_REAL // 5)[seed]
         found: dict[str, str] = {}
         for start in range(0, N_REAL, size):
             found |= bits(detector.score(shuffled[start : start + size]))
@@ -555,12 +559,13 @@ def test_a_thousand_real_posts_have_the_same_bits_alone_shuffled_and_after_a_cra
     path = tmp_path / "texts.json"
     path.write_text(json.dumps([[post.root_id, post.text] for post in real_posts]))
     killed = subprocess.run(
-        [sys.executable, "-c", CRASHING, str(path), engine, "300"],
+        [sys.executable, "-c", CRASHING, str(path), engine, str(3 * N_REAL // 10)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert killed.returncode == -9, killed.stderr
     before = dict(json.loads(line) for line in killed.stdout.splitlines())
-    assert before == {k: v for k, v in alone.items() if k in before} and len(before) == 600
+    assert before == {k: v for k, v in alone.items() if k in before}
+    assert len(before) == 6 * N_REAL // 10
     after = run_python(CRASHING, str(path), engine, "9999")
     assert dict(json.loads(line) for line in after.splitlines()) == alone
 
@@ -583,6 +588,8 @@ def test_int8_gives_the_labels_of_fp32_on_real_posts(
     test_labels: tuple[np.ndarray, list[Content]], real_posts: list[Content]
 ) -> None:
     positive, contents = test_labels
+    if not IS_LONG:
+        positive, contents = positive[::6], contents[::6]
     exact, quantised = (BertDetector(engine=engine) for engine in ("fp32", "int8"))
 
     def flags(detector: BertDetector, asked: list[Content]) -> np.ndarray:
@@ -592,7 +599,7 @@ def test_int8_gives_the_labels_of_fp32_on_real_posts(
     of_exact, of_quantised = flags(exact, contents), flags(quantised, contents)
     assert np.mean(of_exact == of_quantised) >= 0.995
     f1 = [macro_f1(confusion(positive, found)) for found in (of_exact, of_quantised)]
-    assert f1[0] - f1[1] <= 0.003
+    assert f1[0] - f1[1] <= (0.003 if IS_LONG else 0.005)
     assert np.mean(flags(exact, real_posts) == flags(quantised, real_posts)) >= 0.995
 
 
