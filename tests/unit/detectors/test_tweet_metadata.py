@@ -114,7 +114,8 @@ def test_padding_changes_nothing() -> None:
     padded = torch.cat([states, torch.full((1, 9, 4), 7.0)], dim=1)
     there = torch.arange(15)[None] < 6
     alone = network(states, there[:, :6], torch.zeros(1, 0))
-    assert torch.equal(network(padded, there, torch.zeros(1, 0)), alone)
+    # to the last bit on some processors only: posts are scored one by one
+    assert torch.allclose(network(padded, there, torch.zeros(1, 0)), alone, atol=1e-6)
 
 
 def test_figures_go_through_a_batch_norm() -> None:
