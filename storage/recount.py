@@ -287,9 +287,9 @@ def read_window_shares(
     since = [hours[0] - length for hours in taken.values()]
     until = [hours[-1] + length + timedelta(hours=1) for hours in taken.values()]
     with connection.transaction(), connection.cursor("window_shares") as cursor:
-        cursor.itersize = _FETCHED
-        cursor.execute(_WINDOW_SHARES, (list(taken), since, until, min_shares))
-        yield from map(WindowShare._make, cursor)
+        cursor.execute(_WINDOW_SHARES, (list(taken), since, until, min_shares), binary=True)
+        while rows := cursor.fetchmany(_FETCHED):
+            yield from map(WindowShare._make, rows)
 
 
 def hashtags_with_windows(cursor: psycopg.Cursor[Any]) -> set[str]:

@@ -339,11 +339,11 @@ def author_rows(versions: Iterable[Version]) -> list[Row]:
 
 
 def _author_row(key: tuple[str, str], group: Sequence[tuple[Moment, Author]]) -> Row:
-    if len(group) == 1:
+    if group.count(group[0]) == len(group):  # most accounts are the same in all posts of a batch
         observed, a = group[0]
         profile = (a.handle, a.name, a.followers, a.following, a.n_posts, a.verified)
         values = _observed(observed, profile)
     else:
         values = [_latest(group, name) for name in (*PROFILE_TEXTS, *PROFILE_COUNTS)]
-    made = [author.created_at for _, author in group if author.created_at is not None]
+    made = {author.created_at for _, author in group if author.created_at is not None}
     return (*key, *values, moment_of(max(made)) if made else None)
