@@ -34,7 +34,7 @@ test: venv ## all tests this machine can run, and which were skipped and why (AR
 faults: venv ## the fault tests in their long form (half an hour; ARGS=-k database)
 	@HOAXWATCH_TEST_LONG=1 $(RUN) pytest -ra tests/faults $(ARGS)
 
-models: venv ## the shipped detector on a thousand real posts and all test texts, in every engine (a quarter of an hour)
+models: venv ## the shipped detector on a thousand real posts and all test texts, in fp32 and int8 (a quarter of an hour)
 	@HOAXWATCH_TEST_LONG=1 $(RUN) pytest -ra tests/unit/detectors/test_bert.py $(ARGS)
 
 servers: venv ## tests of the database, the long ones too, on every PostgreSQL that is here (half an hour)

@@ -14,6 +14,7 @@ from torch import Tensor
 from detectors import kernels
 from detectors.batching import Grid
 from detectors.encoder import Shape
+from detectors.int8_products import Way, packed_is_exact, way_of_torch
 from detectors.runtime import Int8Engine, Model, _Layer, _QuantisedMap
 
 
@@ -24,14 +25,33 @@ def fits(shape: Shape) -> bool:
     return all(width % lanes == 0 for width in widths)
 
 
+def _lay_out(integers: Tensor) -> Tensor:
+    return torch.from_numpy(kernels.lay_out(integers.numpy()))
+
+
+def _multiply(rows: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
+    products = torch.empty(len(rows), len(scale))
+    kernels.multiply(rows.numpy(), weight.numpy(), scale.numpy(), products.numpy())
+    return products
+
+
+#: By `kernels.multiply`, where `kernels.MULTIPLIES`.
+LOOP = Way(_lay_out, _multiply)
+
+
+def fastest_way() -> Way:
+    """How integers are multiplied fastest here."""
+    return LOOP if kernels.MULTIPLIES and not packed_is_exact() else way_of_torch()
+
+
 class FusedInt8Engine(Int8Engine):
     """int8, see the module; wants an encoder that `fits`."""
 
     name = "int8-fused"
     grid = Grid(tokens=2, rows=1, max_rows=256, max_tokens=1024)
 
-    def __init__(self, model: Model) -> None:
-        super().__init__(model)
+    def __init__(self, model: Model, way: Way | None = None) -> None:
+        super().__init__(model, way or fastest_way())
         w, shape = self._model.encoder.weights, self._shape
         positions = w["embeddings.position_embeddings.weight"][shape.first_position :]
         self._words = w["embeddings.word_embeddings.weight"].contiguous()
@@ -42,20 +62,6 @@ class FusedInt8Engine(Int8Engine):
         )
         self._even = torch.ones(shape.hidden)
         self._epsilon = np.float32(shape.epsilon)
-
-    def _laid_out(self, integers: Tensor) -> Tensor:
-        if not kernels.MULTIPLIES:
-            return super()._laid_out(integers)
-        return torch.from_numpy(kernels.lay_out(integers.numpy()))
-
-    def _multiplied(self, integers: Tensor, linear: _QuantisedMap) -> Tensor:
-        if not kernels.MULTIPLIES:
-            return super()._multiplied(integers, linear)
-        products = torch.empty(len(integers), len(linear.scale))
-        kernels.multiply(
-            integers.numpy(), linear.weight.numpy(), linear.scale.numpy(), products.numpy()
-        )
-        return products
 
     def logits(self, ids: Tensor, counts: Tensor) -> Tensor:
         """See Engine."""

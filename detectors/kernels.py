@@ -1,5 +1,6 @@
 """Loops of the int8 engine over rows, compiled by numba: each reads a product of matrices once and
-leaves what the next product reads, where PyTorch goes through memory for every step.
+leaves what the next product reads, where PyTorch goes through memory for every step. And the
+product itself (`multiply`), for CPUs on which PyTorch has no fast one.
 
 They are written in vectors of 16 float32, which LLVM cuts into what the CPU has. So the order of
 every sum is in the open, and a row is computed alike wherever it stands.
@@ -99,20 +100,28 @@ def _intrinsic(function: Callable[..., Any]) -> Any:
 # Vectors
 
 
-class _VectorType(types.Type):
-    """LANES float32."""
+def _passed_as(name: str, built: Any) -> Any:
+    """A type of numba's that LLVM knows as `built`."""
+
+    class Kind(types.Type):
+        pass
+
+    @register_model(Kind)
+    class Model(models.PrimitiveModel):
+        def __init__(self, manager: Any, kind: Any) -> None:
+            super().__init__(manager, kind, built)  # type: ignore[no-untyped-call]
+
+    return Kind(name=name)
 
 
-_vector: Any = _VectorType(name="float32x16")
 _VECTOR = ir.VectorType(ir.FloatType(), LANES)
 _INTS = ir.VectorType(ir.IntType(32), LANES)
 _BYTES = ir.VectorType(ir.IntType(8), LANES)
-
-
-@register_model(_VectorType)
-class _VectorModel(models.PrimitiveModel):
-    def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, _VECTOR)  # type: ignore[no-untyped-call]
+_PAIRS = ir.VectorType(ir.IntType(16), 2 * LANES)
+#: LANES float32, LANES int32, LANES pairs of int16.
+_vector = _passed_as("float32x16", _VECTOR)
+_sums = _passed_as("int32x16", _INTS)
+_pairs = _passed_as("int16x32", _PAIRS)
 
 
 def _all(kind: Any, value: Any) -> Any:
@@ -179,11 +188,10 @@ _add_up = _operation(
 )
 
 
-def _splatted(builder: Any, value: Any) -> Any:
-    single = builder.insert_element(ir.Constant(_VECTOR, None), value, ir.IntType(32)(0))
-    return builder.shuffle_vector(
-        single, ir.Constant(_VECTOR, None), ir.Constant(_INTS, [0] * LANES)
-    )
+def _splatted(builder: Any, value: Any, kind: Any = _VECTOR) -> Any:
+    none = ir.Constant(kind, None)
+    single = builder.insert_element(none, value, ir.IntType(32)(0))
+    return builder.shuffle_vector(single, none, ir.Constant(_INTS, [0] * LANES))
 
 
 #: A number in every lane.
@@ -218,26 +226,28 @@ def _address(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
     return builder.gep(made.data, [at])
 
 
-@_intrinsic
-def _load(context: Any, array: Any, at: Any) -> Any:
-    """The vector that begins there, counted in elements of the whole array."""
+def _loading(kind: Any, read: Callable[[Any, Any], Any]) -> Any:
+    """A function of an array and a place, counted in elements of the whole array, that numba
+    compiles to what `read(builder, pointer)` builds."""
 
-    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = _address(context, builder, signature.args[0], *args)
-        return builder.load(builder.bitcast(place, _VECTOR.as_pointer()), align=4)
+    def load(context: Any, array: Any, at: Any) -> Any:
+        def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return read(builder, _address(context, builder, signature.args[0], *args))
 
-    return _vector(array, types.int64), emit
+        return kind(array, types.int64), emit
+
+    return _intrinsic(load)
 
 
-@_intrinsic
-def _load_one(context: Any, array: Any, at: Any) -> Any:
-    """The number there in every lane."""
+def _there(builder: Any, place: Any, kind: Any, align: int) -> Any:
+    """What lies at a place, read as another kind; align: bytes of an array's element."""
+    return builder.load(builder.bitcast(place, kind.as_pointer()), align=align)
 
-    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = _address(context, builder, signature.args[0], *args)
-        return _splatted(builder, builder.load(place))
 
-    return _vector(array, types.int64), emit
+#: The vector that begins there.
+_load = _loading(_vector, lambda b, place: _there(b, place, _VECTOR, 4))
+#: The number there in every lane.
+_load_one = _loading(_vector, lambda b, place: _splatted(b, b.load(place)))
 
 
 @_intrinsic
@@ -266,60 +276,16 @@ def _store_rounded(context: Any, array: Any, at: Any, x: Any) -> Any:
 
 # Products of integers
 
-PAIRS = 2 * LANES
-_PAIRS = ir.VectorType(ir.IntType(16), PAIRS)
 #: Whether `multiply` can be had: an x86 CPU with its instruction of AVX2.
 MULTIPLIES = bool(llvmlite.binding.get_host_cpu_features().get("avx2"))
 
-
-class _SumsType(types.Type):
-    """LANES int32."""
-
-
-class _PairsType(types.Type):
-    """LANES pairs of int16."""
-
-
-_sums: Any = _SumsType(name="int32x16")
-_pairs: Any = _PairsType(name="int16x32")
-
-
-@register_model(_SumsType)
-class _SumsModel(models.PrimitiveModel):
-    def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, _INTS)  # type: ignore[no-untyped-call]
-
-
-@register_model(_PairsType)
-class _PairsModel(models.PrimitiveModel):
-    def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, _PAIRS)  # type: ignore[no-untyped-call]
-
-
-@_intrinsic
-def _load_pairs(context: Any, array: Any, at: Any) -> Any:
-    """The LANES pairs that begin there, counted in numbers."""
-
-    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = _address(context, builder, signature.args[0], *args)
-        return builder.load(builder.bitcast(place, _PAIRS.as_pointer()), align=2)
-
-    return _pairs(array, types.int64), emit
-
-
-@_intrinsic
-def _load_pair(context: Any, array: Any, at: Any) -> Any:
-    """The pair that begins there, LANES times."""
-
-    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = _address(context, builder, signature.args[0], *args)
-        pair = builder.load(builder.bitcast(place, ir.IntType(32).as_pointer()), align=2)
-        none = ir.Constant(_INTS, None)
-        single = builder.insert_element(none, pair, ir.IntType(32)(0))
-        every = builder.shuffle_vector(single, none, ir.Constant(_INTS, [0] * LANES))
-        return builder.bitcast(every, _PAIRS)
-
-    return _pairs(array, types.int64), emit
+#: The LANES pairs that begin there.
+_load_pairs = _loading(_pairs, lambda b, place: _there(b, place, _PAIRS, 2))
+#: The pair that begins there, LANES times.
+_load_pair = _loading(
+    _pairs,
+    lambda b, place: b.bitcast(_splatted(b, _there(b, place, ir.IntType(32), 2), _INTS), _PAIRS),
+)
 
 
 def _add_products_of_pairs(builder: Any, args: list[Any]) -> Any:

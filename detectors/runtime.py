@@ -25,7 +25,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cache
 from math import sqrt
 from threading import local
 from types import MappingProxyType
@@ -39,6 +38,7 @@ from torch import Tensor
 from detectors.batching import Batch, Grid, plan_batches
 from detectors.detector import DetectorUnusable
 from detectors.encoder import Encoder, cls_states, embed, linear_name
+from detectors.int8_products import Way, way_of_torch
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,6 @@ _LEAST = 1e-20
 _ROUNDS = 12582912.0
 #: What rounding leaves is at most one half; so many steps of it make one.
 REST = 254
-_NO_OFFSET = torch.zeros(1, dtype=torch.int64)
 #: GELU is never less than this.
 _GELU_FLOOR = -0.17
 
@@ -113,8 +112,8 @@ class _Map(NamedTuple):
 class _QuantisedMap(NamedTuple):
     """The same with integers: scale and bias float32 (n_out,).
 
-    weight: the integers, laid out as the engine multiplies them. column_sums: of the integers,
-    times their scale, float32 (n_out,).
+    weight: the integers, as the engine's `Way` laid them out. column_sums: of the integers, times
+    their scale, float32 (n_out,).
     """
 
     weight: Tensor
@@ -351,8 +350,9 @@ class Int8Engine(_CpuEngine):
     # that does too when tokens is a multiple of 4: so attention computes every row alike.
     grid = Grid(tokens=4, rows=1, max_rows=128, max_tokens=1024)
 
-    def __init__(self, model: Model) -> None:
-        self._packs = packed_is_exact()
+    def __init__(self, model: Model, way: Way | None = None) -> None:
+        """way: how integers are multiplied; default: as PyTorch does it fastest."""
+        self._way = way or way_of_torch()
         super().__init__(*levelled(model))
         # for each channel, though all are the same: PyTorch's loops over a row are faster so
         self._rounding = torch.full(
@@ -363,16 +363,7 @@ class Int8Engine(_CpuEngine):
         scale = weight.abs().amax(1).clamp_(min=_LEAST) / 127
         integers = torch.round(weight / scale[:, None]).to(torch.int8).t().contiguous()
         sums = integers.sum(0, dtype=torch.int32).float() * scale
-        weight = pack(integers) if self._packs else self._laid_out(integers)
-        return _QuantisedMap(weight, scale, bias, sums)
-
-    def _laid_out(self, integers: Tensor) -> Tensor:
-        """int8 (n_in, n_out) as `_multiplied` wants them."""
-        return integers.float()
-
-    def _multiplied(self, integers: Tensor, linear: _QuantisedMap) -> Tensor:
-        """What `multiply_packed` gives where it is exact."""
-        return multiply_floats(integers, linear.weight).mul_(linear.scale)
+        return _QuantisedMap(self._way.lay_out(integers), scale, bias, sums)
 
     def _read(self, x: Tensor, stride: int, floor: float | None = None) -> object:
         return self.quantised(x, stride, floor)
@@ -419,66 +410,8 @@ class Int8Engine(_CpuEngine):
         return torch.addcmul(linear.bias, found, rows.scale, out=out)
 
     def _products(self, integers: Tensor, linear: _QuantisedMap) -> Tensor:
-        """Exact sums of integers, times the scale of their channel: float32, the same bits in every
-        way."""
-        if self._packs:
-            return multiply_packed(integers, linear.weight, linear.scale)
-        return self._multiplied(integers, linear)
-
-
-def pack(weight: Tensor) -> Tensor:
-    """Integers (n_in, n_out) laid out once as oneDNN multiplies them, and not at each product."""
-    packed: Tensor = torch.ops.onednn.qlinear_prepack(weight.t().contiguous(), None)
-    return packed
-
-
-def multiply_packed(rows: Tensor, packed: Tensor, scale: Tensor) -> Tensor:
-    """rows int8 (n, n_in) times packed integers, each channel times its scale: float32 (n, n_out).
-
-    What torch.compile makes of quantised linear maps; PyTorch has no other name for it.
-    """
-    found: Tensor = torch.ops.onednn.qlinear_pointwise(
-        rows, 1.0, 0, packed, scale, _NO_OFFSET, None, 1.0, 0, torch.float32, "none", [], ""
-    )
-    return found
-
-
-@cache
-def packed_is_exact() -> bool:
-    """Whether oneDNN's product of packed integers is there and exact: some CPUs add at 16 bits."""
-    ours = torch.full((48, 400), 127, dtype=torch.int8)
-    ours[1::2] = -127
-    other = torch.full((400, 32), 127, dtype=torch.int8)
-    other[:, 1::3] = -127
-    scale = torch.linspace(0.1, 1, other.shape[1])
-    try:
-        found = multiply_packed(ours, pack(other), scale)
-    except (AttributeError, NotImplementedError, RuntimeError):
-        return False
-    exact = torch.from_numpy(ours.numpy().astype(np.int64) @ other.numpy().astype(np.int64))
-    return torch.equal(found, exact.float() * scale)
-
-
-#: So many products of two 8-bit integers add up to at most 2^24, up to where float32 has every
-#: integer.
-_EXACT_TERMS = 2**24 // 128**2
-
-
-def multiply_floats(rows: Tensor, weight: Tensor) -> Tensor:
-    """rows int8 (n, n_in) times integers as float32 (n_in, n_out): exact sums of integers, rounded
-    to float32 once: (n, n_out).
-
-    A sum of _EXACT_TERMS products is exact in whatever order the product of matrices adds.
-    """
-    cuts = range(0, len(weight), _EXACT_TERMS)
-    parts = [slice(at, at + _EXACT_TERMS) for at in cuts]
-    found = torch.mm(rows[:, parts[0]].float(), weight[parts[0]])
-    if len(parts) == 1:
-        return found
-    sums = found.to(torch.int32)
-    for part in parts[1:]:
-        sums += torch.mm(rows[:, part].float(), weight[part], out=found).to(torch.int32)
-    return found.copy_(sums)
+        """Exact sums of integers, times the scale of their channel: new float32 (rows, n_out)."""
+        return self._way.multiply(integers, linear.weight, linear.scale)
 
 
 def levelled(model: Model) -> tuple[Model, PerMap]:

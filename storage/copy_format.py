@@ -85,12 +85,13 @@ def copy_binary(lines: Sequence[Row], fields: Sequence[Field]) -> bytes:
     b'\x00\x02\x00\x00\x00\x01a\xff\xff\xff\xff\xff\xff'
     """
     head = [len(fields).to_bytes(2, "big")] * len(lines)
+    columns = list(zip(*lines, strict=True)) or [()] * len(fields)
     # column by column, which takes a quarter less than row by row
-    columns = [
+    written = [
         [_NULL if value is None else write(value) for value in column]
-        for write, column in zip(fields, zip(*lines, strict=True), strict=bool(lines))
+        for write, column in zip(fields, columns, strict=True)
     ]
-    parts = chain.from_iterable(zip(head, *columns, strict=True))
+    parts = chain.from_iterable(zip(head, *written, strict=True))
     return b"".join((b"PGCOPY\n\xff\r\n\0", bytes(8), *parts, b"\xff\xff"))
 
 

@@ -13,9 +13,9 @@ comes (one by one), on a part of the texts, since it is slow. It does not notice
 rate is that of the profile. Seconds are those of the processor, of which one core is used: others
 on the machine take none of them.
 
-The ceiling is the time of the products alone on the very shapes that the detector multiplied: of
-the fastest that there is, and beside it of `torch._int_mm`, which lays weights out at each call
-(where the CPU has no instruction for these, both are our own loop).
+The ceiling is the time of the products alone on the very shapes that the detector multiplied, in
+its own way, and beside it of `torch._int_mm`, which lays weights out at each call (null where the
+CPU has no instruction for it).
 Peers: dynamic int8 of PyTorch and of ONNX Runtime on sorted batches of the same tokens, without
 tokenising; their scores depend on the neighbours in a batch, so they are no engines of ours.
 
@@ -49,20 +49,12 @@ from transformers import (
     pipeline,
 )
 
-from detectors import kernels
 from detectors.batching import Grid, plan_batches
 from detectors.bert import SHIPPED_WEIGHTS, BertDetector, merge, read_adapter, read_config
 from detectors.encoder import LINEARS, Shape, linear_name, read_encoder
-from detectors.runtime import (
-    Int8Engine,
-    Model,
-    Runner,
-    fill,
-    int8_engine,
-    multiply_packed,
-    pack,
-    packed_is_exact,
-)
+from detectors.fused import fastest_way
+from detectors.int8_products import PACKED
+from detectors.runtime import Int8Engine, Model, Runner, fill, int8_engine
 from streams.records import Content
 from tests.bench.measure import print_result, processor_seconds_of, spread
 
@@ -208,40 +200,39 @@ def shapes_multiplied() -> Iterator[Counter[tuple[int, int, int]]]:
 
 
 class Ceiling(NamedTuple):
-    """Processor seconds of the products alone: of `_int_mm`, and of the fastest way of each."""
+    """Processor seconds of the products alone: the detector's way, and `_int_mm`; None where the
+    CPU has no instruction for it, and it takes a hundred times as long."""
 
-    int_mm: float
-    fastest: float
+    own: float
+    int_mm: float | None
 
 
 def ceiling_seconds(shapes: Counter[tuple[int, int, int]]) -> Ceiling:
-    """How long the products alone take: each shape alone, the best of five, times its number.
-
-    Where the CPU has no instruction for `_int_mm` (it takes a hundred times as long), the only
-    ceiling is that of our own loop.
-    """
-    plain = fastest = 0.0
+    """How long the products alone take: each shape alone, the best of five, times its number."""
+    way = fastest_way()
+    own = int_mm = 0.0
     for (rows, n_in, n_out), n_times in shapes.items():
         ours = torch.randint(-127, 128, (rows, n_in), dtype=torch.int8)
         other = torch.randint(-127, 128, (n_in, n_out), dtype=torch.int8)
-        ways: list[Callable[[], object]] = []
-        if packed_is_exact():
-            out = torch.empty(rows, n_out, dtype=torch.int32)
-            ways.append(partial(torch._int_mm, ours, other, out=out))
-            ways.append(partial(multiply_packed, ours, pack(other), torch.ones(n_out)))
-        else:
-            laid_out, scale = kernels.lay_out(other.numpy()), np.ones(n_out, np.float32)
-            products = np.empty((rows, n_out), np.float32)
-            ways.append(partial(kernels.multiply, ours.numpy(), laid_out, scale, products))
-        best = [min(processor_seconds_of(multiply) for _ in range(5)) for multiply in ways]
-        plain += best[0] * n_times
-        fastest += min(best) * n_times
-    return Ceiling(plain, fastest)
+        out = torch.empty(rows, n_out, dtype=torch.int32)
+        own += n_times * best_of_five(
+            partial(way.multiply, ours, way.lay_out(other), torch.ones(n_out))
+        )
+        if way == PACKED:
+            int_mm += n_times * best_of_five(partial(torch._int_mm, ours, other, out=out))
+    return Ceiling(own, int_mm or None)
 
 
-def shares(ceilings: Sequence[float], own: Sequence[float]) -> dict[str, float]:
-    """Which share of our time the products alone would take."""
-    found = [ceiling / seconds for ceiling, seconds in zip(ceilings, own, strict=True)]
+def best_of_five(work: Callable[[], object]) -> float:
+    """The least processor seconds of five calls."""
+    return min(processor_seconds_of(work) for _ in range(5))
+
+
+def shares(ceilings: Sequence[float | None], own: Sequence[float]) -> dict[str, float] | None:
+    """Which share of our time the products alone would take; None if that was not measured."""
+    found = [ceiling / seconds for ceiling, seconds in zip(ceilings, own, strict=True) if ceiling]
+    if not found:
+        return None
     return {
         "median": round(statistics.median(found), 3),
         "least": round(min(found), 3),
@@ -397,7 +388,7 @@ def measure(
         "times_as_it_comes": times("ours", "as_it_comes"),
         "times_padded_with_repeats": times("with_repeats", "padded"),
         "times_as_it_comes_with_repeats": times("with_repeats", "as_it_comes"),
-        "share_of_ceiling": shares([found.fastest for found in ceilings], seconds["ours"]),
+        "share_of_ceiling": shares([found.own for found in ceilings], seconds["ours"]),
         "share_of_int_mm": shares([found.int_mm for found in ceilings], seconds["ours"]),
         "same_label_as_pipeline": agree(detector, classify, texts[:N_AS_IT_COMES]),
         "peers": peers(peer, texts, repeats, seconds["ours"]),

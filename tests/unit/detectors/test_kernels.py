@@ -60,20 +60,6 @@ def test_they_have_the_numbers_of_the_engine() -> None:
     assert np.float32(runtime._LEAST) == kernels._LEAST
 
 
-@pytest.mark.skipif(not kernels.MULTIPLIES, reason="needs an instruction of AVX2")
-@pytest.mark.parametrize("n", [1, 5, 6, 95, 96, 97, 200])
-@pytest.mark.parametrize(("n_in", "n_out"), [(32, 16), (64, 192), (3072, 48)])
-def test_multiply_adds_integers_exactly(n: int, n_in: int, n_out: int) -> None:
-    integers = rng.integers(-128, 128, (n, n_in)).astype(np.int8)
-    weight = rng.integers(-127, 128, (n_in, n_out)).astype(np.int8)
-    integers[0], weight[:, 1], weight[:, 2] = -128, -127, 127  # the greatest sums
-    scale, products = normal(n_out), np.full((n + 1, n_out), np.nan, np.float32)
-    kernels.multiply(integers, kernels.lay_out(weight), scale, products[:n])
-    exact = (integers.astype(np.int64) @ weight.astype(np.int64)).astype(np.float32)
-    assert np.array_equal(products[:n], exact * scale)
-    assert np.isnan(products[n]).all()  # nothing is written below
-
-
 def test_embed_is_a_layer_norm_of_the_sum() -> None:
     words, positions = normal(50, HIDDEN), normal(9, HIDDEN)
     gain, shift = normal(HIDDEN), normal(HIDDEN)

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from detectors import kernels, runtime
 from detectors.batching import Batch, padded
 from detectors.encoder import LINEARS, Encoder, Shape, cls_states, embed, linear_name
 from detectors.fused import FusedInt8Engine
@@ -26,8 +25,8 @@ from detectors.runtime import (
     engine_name,
     fill,
     levelled,
-    multiply_floats,
 )
+from tests.unit.detectors.test_int8_products import WAYS
 
 SHAPE = Shape(
     n_layers=3, hidden=64, n_heads=4, intermediate=128, n_positions=160, first_position=0,
@@ -203,44 +202,13 @@ def test_levelled_weights_compute_the_same_and_int8_loses_less_with_them() -> No
     assert error < 0.7 * unlevelled
 
 
-@pytest.mark.parametrize("n_in", [7, 1024, 1025, 3072])
-def test_products_of_floats_are_exact_sums_of_integers(n_in: int) -> None:
-    rng = np.random.default_rng(n_in)
-    rows, weight = rng.integers(-128, 128, (9, n_in)), rng.integers(-127, 128, (n_in, 5))
-    rows[0], weight[:, 0] = -128, -127  # the greatest sum
-    rows[1], weight[:, 1] = 127, 127
-    found = multiply_floats(
-        torch.from_numpy(rows.astype(np.int8)),
-        torch.from_numpy(weight.astype(np.float32)),
-    )
-    assert np.array_equal(found.numpy(), (rows @ weight).astype(np.float32))
-
-
-def test_every_way_to_multiply_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    kinds = Int8Engine, FusedInt8Engine
-    found = [run(kind(MODEL), POSTS) for kind in kinds]  # packed where that is exact
-    monkeypatch.setattr(runtime, "packed_is_exact", lambda: False)
-    monkeypatch.setattr(runtime, "multiply_packed", None)
-    loop = [run(kind(MODEL), POSTS) for kind in kinds]  # fused: by a loop where that can be had
-    monkeypatch.setattr(kernels, "MULTIPLIES", False)
-    of_floats = [run(kind(MODEL), POSTS) for kind in kinds]
-    assert np.array_equal(found, loop) and np.array_equal(found, of_floats)
-    for own in found:
-        assert own == pytest.approx(reference(MODEL, POSTS), abs=0.25)
-
-
-def test_packed_products_that_saturate_or_are_not_there_are_not_taken(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def saturating(rows: torch.Tensor, packed: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-        return torch.full((len(rows), len(scale)), 32767.0) * scale
-
-    def missing(rows: torch.Tensor, packed: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-        raise AttributeError("qlinear_pointwise")
-
-    for broken in (saturating, missing):
-        monkeypatch.setattr(runtime, "multiply_packed", broken)
-        assert not runtime.packed_is_exact.__wrapped__()
+@pytest.mark.parametrize("kind", [Int8Engine, FusedInt8Engine])
+def test_every_way_to_multiply_gives_the_same_bits(kind: type[Int8Engine]) -> None:
+    found = {name: run(kind(MODEL, way), POSTS) for name, way in WAYS.items()}
+    assert found["floats"] == pytest.approx(reference(MODEL, POSTS), abs=0.25)
+    for own in found.values():
+        assert np.array_equal(own, found["floats"])
+    assert np.array_equal(run(kind(MODEL), POSTS), found["floats"])
 
 
 def test_engines_that_are_not_there_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
