@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from graph.keys import UNKNOWN, first_rows, index_integers, index_keys, pick
+from graph.leaves import Core, merge_leaves
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -57,6 +58,11 @@ class UserNetwork:
     def undirected(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Low end, high end and weight of the links with both directions summed: `collapse`."""
         return collapse(self.source, self.target, self.weight, self.n_users)
+
+    @cached_property
+    def core(self) -> Core:
+        """`undirected` without its leaves: `merge_leaves`."""
+        return merge_leaves(*self.undirected, self.n_users)
 
     @cached_property
     def graph(self) -> igraph.Graph:
