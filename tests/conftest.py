@@ -39,6 +39,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
+from xdist.scheduler import LoadFileScheduling
 
 from storage import embedded
 from storage.database import add_payload_partitions, connect, migrate
@@ -56,6 +57,10 @@ SERVERS_VARIABLE = "HOAXWATCH_TEST_SERVERS"
 SERVERS = ("given",) if os.environ.get(DSN_VARIABLE) else ("embedded18", "debian15")
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 OWNER = "hoaxwatch"
+
+#: Tests of workers that are killed and of sessions that run out: in one process, one after the
+#: other, however many there are, and first, since they take longest.
+WITH_DEATHS = ("tests/faults/", "tests/integration/test_over_kafka.py")
 
 #: Under CI every skip is a failure but these: what a machine may lack for good reason.
 MAY_BE_SKIPPED_IN_CI = (
@@ -121,13 +126,27 @@ def pytest_report_header() -> list[str]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out the other servers of tests marked `first_server`, unless all are asked for."""
+    """Leaves out the other servers of tests marked `first_server`, unless all are asked for, and
+    puts the longest files first."""
+    items.sort(key=lambda item: not item.nodeid.startswith(WITH_DEATHS))
     if os.environ.get(SERVERS_VARIABLE) == "all":
         return
     left = [item for item in items if _needs_another_server(item)]
     if left:
         config.hook.pytest_deselected(items=left)
         items[:] = [item for item in items if item not in set(left)]
+
+
+class Scheduling(LoadFileScheduling):
+    """`--dist loadfile`, but for files that share a process."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "deaths" if nodeid.startswith(WITH_DEATHS) else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    """How tests are dealt out to several processes (`make test JOBS=2`)."""
+    return Scheduling(config, log)
 
 
 def _needs_another_server(item: pytest.Item) -> bool:
