@@ -9,8 +9,8 @@ unexport PYTHONHOME
 unexport PYTHONPATH
 
 RUN := .venv/bin/python -m
-# Tests run in so many processes, each with servers of its own; 0: in one, one after the other.
-JOBS ?= 0
+# Tests run in so many processes, each with servers of its own; 0: in this one, for a debugger.
+JOBS ?= 2
 
 .PHONY: help venv web demo test faults models servers month lint bench clean
 
@@ -29,10 +29,10 @@ demo: venv ## run the whole pipeline on made-up posts, print the result, write r
 	@.venv/bin/hoaxwatch demo $(ARGS)
 
 test: venv ## all tests this machine can run, and which were skipped and why (ARGS=tests/unit)
-	@$(RUN) pytest -ra -n $(JOBS) --dist loadfile $(ARGS)
+	@$(RUN) pytest -ra -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 faults: venv ## the fault tests in their long form (half an hour; ARGS=-k database)
-	@HOAXWATCH_TEST_LONG=1 $(RUN) pytest -ra tests/faults $(ARGS)
+	@HOAXWATCH_TEST_LONG=1 $(RUN) pytest -ra tests/faults tests/integration/test_over_kafka.py $(ARGS)
 
 models: venv ## the shipped detector on a thousand real posts and all test texts, in fp32 and int8 (a quarter of an hour)
 	@HOAXWATCH_TEST_LONG=1 $(RUN) pytest -ra tests/unit/detectors/test_bert.py $(ARGS)

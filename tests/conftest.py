@@ -39,7 +39,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
-from xdist.scheduler import LoadFileScheduling
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from storage import embedded
 from storage.database import add_payload_partitions, connect, migrate
@@ -137,15 +137,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in set(left)]
 
 
-class Scheduling(LoadFileScheduling):
+class Scheduling(LoadFileScheduling):  # type: ignore[misc]
     """`--dist loadfile`, but for files that share a process."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "deaths" if nodeid.startswith(WITH_DEATHS) else super()._split_scope(nodeid)
+        return "deaths" if nodeid.startswith(WITH_DEATHS) else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
-    """How tests are dealt out to several processes (`make test JOBS=2`)."""
+    """How tests are dealt out to several processes."""
     return Scheduling(config, log)
 
 

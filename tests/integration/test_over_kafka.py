@@ -66,6 +66,14 @@ def tweets_2023(request: pytest.FixtureRequest, folder: Path) -> list[Path]:
 #: Files, and how many records and posts they hold where that is known. Others are a line more.
 INPUTS: dict[Inputs, tuple[int, int] | None] = {simulated: None, tweets_2023: (30157, 27537)}
 
+CASES = [
+    pytest.param(inputs, n_workers, id=f"{inputs.__name__}-{n_workers}")
+    for inputs in INPUTS
+    for n_workers in (1, 3)
+    # three workers on real tweets take minutes of two cores
+    if (inputs, n_workers) != (tweets_2023, 3) or os.environ.get("HOAXWATCH_TEST_LONG")
+]
+
 
 def without_brokers(server: Server, paths: Sequence[Path]) -> dict[str, list[Any]]:
     """The tables of one local run, which reads each file twice and not in order."""
@@ -91,8 +99,7 @@ def over_brokers(scene: Scene, readings: Sequence[Reading], n_workers: int) -> d
     return read_tables(scene.dsn)
 
 
-@pytest.mark.parametrize("n_workers", [1, 3])
-@pytest.mark.parametrize("inputs", INPUTS, ids=lambda inputs: inputs.__name__)
+@pytest.mark.parametrize(("inputs", "n_workers"), CASES)
 def test_the_tables_are_the_same(
     scene: Scene,
     one_server: Server,

@@ -147,6 +147,7 @@ def test_a_second_run_changes_nothing(first_run: Any, tweets: list[Path]) -> Non
     assert_same(read_tables(dsn), before)
 
 
+@pytest.mark.first_server
 def test_reverse_order_and_doubled_files_give_the_same_tables(
     server: Server, first_run: Any, tweets: list[Path]
 ) -> None:
@@ -157,6 +158,7 @@ def test_reverse_order_and_doubled_files_give_the_same_tables(
             assert_same(read_tables(dsn), expected)
 
 
+@pytest.mark.first_server
 def test_killed_runs_give_the_same_tables(
     server: Server, first_run: Any, tweets: list[Path]
 ) -> None:

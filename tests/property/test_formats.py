@@ -27,7 +27,7 @@ from streams.records import Deletion, NotAPost, Post, Problem, Reading, Record
 #: The first draw builds hypothesis's tables of Unicode, which takes seconds.
 SLOW = settings(
     deadline=None,
-    max_examples=60,
+    max_examples=40,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 
