@@ -32,6 +32,9 @@ __all__ = ["DEFAULT_ENCODER", "EncoderUnavailable", "MeanPooled", "SentenceEncod
 
 Vectors = NDArray[np.float32]
 
+#: Of the default's weights as transformers reads them, as other encoders' digests are: it names
+#: vectors that are stored.
+DEFAULT_DIGEST = "7aabbfe8c597"
 #: Of a text, its first and last mark included; the model was trained on no more.
 MAX_TOKENS = 256
 
@@ -59,7 +62,7 @@ class MeanPooled:
         """name: the embedded default, a folder, or a model in the hub's local cache. Nothing is
         downloaded. Raises EncoderUnavailable."""
         self._parts = _embedded() if name == DEFAULT_ENCODER else _from_transformers(name)
-        self.name = f"{name}@{self._parts.sha256[:12]}"
+        self.name = f"{name}@{self._parts.digest}"
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """See SentenceEncoder. A text without words gets the vector of an empty one.
@@ -105,7 +108,7 @@ class _Parts(NamedTuple):
     """tokenize: texts -> token ids of each; states: token ids and where there are tokens, both
     (texts, tokens), -> the last layer's states (texts, tokens, width)."""
 
-    sha256: str
+    digest: str
     width: int
     tokenize: Callable[[list[str]], list[list[int]]]
     states: Callable[[Tensor, Tensor], Tensor]
@@ -116,7 +119,7 @@ def _embedded() -> _Parts:
     """The default without transformers, whose import takes longer than some thousand posts."""
     encoder = read_encoder()
     return _Parts(
-        encoder.sha256,
+        DEFAULT_DIGEST,
         encoder.shape.hidden,
         partial(encoder.tokenize, max_tokens=MAX_TOKENS),
         partial(_states, encoder),
@@ -155,4 +158,4 @@ def _from_transformers(name: str) -> _Parts:
         found: Tensor = model(input_ids=table, attention_mask=mask).last_hidden_state
         return found
 
-    return _Parts(digest.hexdigest(), model.config.hidden_size, tokenize, states)
+    return _Parts(digest.hexdigest()[:12], model.config.hidden_size, tokenize, states)
