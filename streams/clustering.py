@@ -44,10 +44,6 @@ class TrackOptions:
 #: Windows are handed over and stored so many accounts at a time.
 ACCOUNTS_AT_ONCE = 2_500
 
-#: One trial of Infomap ends 0.11 % above the best of ten on 20,000 planted shares (median of ten
-#: seeds, `bench_graph`), two 0.098 %; the second costs a run less than one percent.
-INFOMAP_TRIALS = 2
-
 
 def windows_of(hashtag: str, hours: Sequence[datetime], options: TrackOptions) -> list[Window]:
     """The windows of a hashtag that overlap these hours, but for those that stay as they are."""
@@ -157,7 +153,7 @@ def _cluster(shares: Sequence[WindowShare], options: TrackOptions) -> _Clustered
     clusterings = []
     for found in (
         louvain(network, seed=options.seed),
-        infomap(network, seed=options.seed, n_trials=INFOMAP_TRIALS, directed=False),
+        infomap(network, seed=options.seed, directed=False),
     ):
         key = found.membership.tobytes()
         if key not in told:  # in two of three windows both find the same

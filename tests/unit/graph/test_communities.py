@@ -214,7 +214,7 @@ def test_codelength_of_one_community_by_hand() -> None:
 
 def test_more_trials_are_never_worse() -> None:
     network = noise()
-    one, ten = infomap(network, seed=1), infomap(network, seed=1, n_trials=10)
+    one, ten = infomap(network, seed=1, n_trials=1), infomap(network, seed=1, n_trials=10)
     assert one.quality is not None
     assert ten.quality is not None
     assert ten.quality <= one.quality
@@ -237,7 +237,7 @@ def test_how_it_was_found_is_told(find: Finder) -> None:
 
 
 def test_every_infomap_flag_is_told() -> None:
-    told = {**INFOMAP_FLAGS, "flow_model": "directed", "n_trials": 1}
+    told = {**INFOMAP_FLAGS, "flow_model": "directed", "n_trials": 2}
     assert infomap(two_cliques(), seed=1).parameters == told
 
 
