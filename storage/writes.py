@@ -475,7 +475,7 @@ def read_pending_of_batch(
 
 # Whoever brings another policy into force waits until this transaction ends, or it for them.
 _COUNTS = """
-SELECT FROM hoaxwatch.verdict_policy WHERE active AND detector = %s AND version = %s FOR SHARE
+SELECT 1 FROM hoaxwatch.verdict_policy WHERE active AND detector = %s AND version = %s FOR SHARE
 """
 
 

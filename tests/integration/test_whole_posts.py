@@ -314,3 +314,33 @@ def _n_words(database: str) -> int:
 
 def _poster() -> Any:
     return poster("THE WATER IS POISONED")
+
+
+def test_a_judge_beside_marks_what_it_changes_once_it_counts(database: str) -> None:
+    """Another process may bring it into force while it judges beside those that count."""
+    judge = Marker()
+    with connect(database) as connection:
+        writes.prepare(connection)
+        steps.record(connection, steps.prepare([post(1), post(2)], DAY), judge, "key")
+
+        def marked_by_verdict_on(number: str) -> int:
+            connection.execute("DELETE FROM hoaxwatch.dirty_buckets")
+            hashes = connection.execute(
+                "SELECT input_hash FROM hoaxwatch.content WHERE root_id = %s", (number,)
+            ).fetchall()
+            verdict = Verdict(
+                platform="instagram",
+                root_id=number,
+                detector=judge.name,
+                version=judge.version,
+                input_hash=hashes[0][0],
+                state="scored",
+                score=0.9,
+            )
+            assert steps.judge(connection, [verdict], DAY, beside=True)["scored"] == 1
+            marks = connection.execute("SELECT DISTINCT hashtag FROM hoaxwatch.dirty_buckets")
+            return len(marks.fetchall())
+
+        assert marked_by_verdict_on("1") == 0
+        writes.activate_policy(connection, judge.name, judge.version, 0.5, 0.0, DAY)
+        assert marked_by_verdict_on("2") == 1
