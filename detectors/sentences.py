@@ -61,8 +61,8 @@ class MeanPooled:
     def __init__(self, name: str = DEFAULT_ENCODER) -> None:
         """name: the embedded default, a folder, or a model in the hub's local cache. Nothing is
         downloaded. Raises EncoderUnavailable."""
-        self._parts = _embedded() if name == DEFAULT_ENCODER else _from_transformers(name)
-        self.name = f"{name}@{self._parts.digest}"
+        self._model = _embedded() if name == DEFAULT_ENCODER else _from_transformers(name)
+        self.name = f"{name}@{self._model.digest}"
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """See SentenceEncoder. A text without words gets the vector of an empty one.
@@ -75,11 +75,11 @@ class MeanPooled:
 
         # a lone surrogate cannot be written as UTF-8, which the tokenizer wants
         readable = [text.encode(errors="replace").decode() for text in texts]
-        ids = self._parts.tokenize(readable) if readable else []
+        ids = self._model.tokenize(readable) if readable else []
         by_length: dict[int, list[int]] = {}
         for i, own in enumerate(ids):
             by_length.setdefault(-(-len(own) // _TOKENS) * _TOKENS, []).append(i)
-        found = np.zeros((len(ids), self._parts.width), dtype=np.float32)
+        found = np.zeros((len(ids), self._model.width), dtype=np.float32)
         for length, members in sorted(by_length.items()):
             for first in range(0, len(members), _ROWS):
                 chosen = members[first : first + _ROWS]
@@ -96,7 +96,7 @@ class MeanPooled:
         import torch
 
         with torch.inference_mode():
-            states = self._parts.states(table, mask)
+            states = self._model.states(table, mask)
             weight = mask.unsqueeze(-1).to(states.dtype)
             mean = (states * weight).sum(dim=1) / weight.sum(dim=1)
             scaled = torch.nn.functional.normalize(mean, dim=1)
@@ -104,9 +104,12 @@ class MeanPooled:
         return vectors
 
 
-class _Parts(NamedTuple):
-    """tokenize: texts -> token ids of each; states: token ids and where there are tokens, both
-    (texts, tokens), -> the last layer's states (texts, tokens, width)."""
+class _Model(NamedTuple):
+    """What encodes. digest: 12 hex digits of its weights; width: of a state.
+
+    tokenize: texts -> token ids of each. states: token ids and where there are tokens, both
+    (texts, tokens) -> the last layer's states, (texts, tokens, width).
+    """
 
     digest: str
     width: int
@@ -115,10 +118,15 @@ class _Parts(NamedTuple):
 
 
 @cache
-def _embedded() -> _Parts:
-    """The default without transformers, whose import takes longer than some thousand posts."""
+def _embedded() -> _Model:
+    """The default without transformers, whose import takes seconds."""
+    from tokenizers import Tokenizer
+
     encoder = read_encoder()
-    return _Parts(
+    # one of its own: a detector that scores in another thread sets its own greatest length in it
+    own = Tokenizer.from_str(encoder.tokenizer.to_str())
+    encoder = encoder._replace(tokenizer=own)
+    return _Model(
         DEFAULT_DIGEST,
         encoder.shape.hidden,
         partial(encoder.tokenize, max_tokens=MAX_TOKENS),
@@ -131,7 +139,8 @@ def _states(encoder: Encoder, table: Tensor, mask: Tensor) -> Tensor:
 
 
 @cache
-def _from_transformers(name: str) -> _Parts:
+def _from_transformers(name: str) -> _Model:
+    """Any other encoder, also of families that `read_encoder` does not know, from local files."""
     from transformers import AutoModel, AutoTokenizer
     from transformers.utils import logging
 
@@ -158,4 +167,4 @@ def _from_transformers(name: str) -> _Parts:
         found: Tensor = model(input_ids=table, attention_mask=mask).last_hidden_state
         return found
 
-    return _Parts(digest.hexdigest()[:12], model.config.hidden_size, tokenize, states)
+    return _Model(digest.hexdigest()[:12], model.config.hidden_size, tokenize, states)

@@ -149,15 +149,15 @@ def _cluster(shares: Sequence[WindowShare], options: TrackOptions) -> _Clustered
     )
     likely_false = np.array([bool(s.likely_false) for s in links])
     coordinated = _coordinated(links, number)
-    told: dict[bytes, tuple[Sequence[ClusterSpread], Stars]] = {}
+    described: dict[bytes, tuple[Sequence[ClusterSpread], Stars]] = {}
     clusterings = []
     for found in (
         louvain(network, seed=options.seed),
         infomap(network, seed=options.seed, directed=False),
     ):
         key = found.membership.tobytes()
-        if key not in told:  # in two of three windows both find the same
-            told[key] = (
+        if key not in described:  # in two of three windows both find the same
+            described[key] = (
                 describe_clusters(
                     found.membership[sharer],
                     content,
@@ -167,7 +167,7 @@ def _cluster(shares: Sequence[WindowShare], options: TrackOptions) -> _Clustered
                 ),
                 find_stars(network, found.membership),
             )
-        spreads, stars = told[key]
+        spreads, stars = described[key]
         trust = _trust(network, found, stars, coordinated, options)
         clusterings.append((found, found.params_hash, spreads, trust))
     return _Clustered(

@@ -144,9 +144,9 @@ class Scheduling(LoadFileScheduling):  # type: ignore[misc]
         return "deaths" if nodeid.startswith(WITH_DEATHS) else nodeid.partition("::")[0]
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
-    """How tests are dealt out to several processes."""
-    return Scheduling(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling | None:
+    """How tests are dealt out to several processes by `--dist loadfile`; None: as xdist does."""
+    return Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 def _needs_another_server(item: pytest.Item) -> bool:

@@ -3,11 +3,10 @@
     python -m tests.bench.bench_graph [N_SHARES] [N_NODES ...]
 
 `infomap`: codelength (bits per step) of what hoaxwatch stores against the best of ten trials of the
-package itself on the same links; over ten seeds, since one decides little. Bar: at most 0.1 %
-longer. `layouts`: seconds to lay out planted
-networks of so many accounts, beside igraph's Fruchterman-Reingold on a grid; the share of near
-neighbours in the picture that are of the same planted community says what it shows. Louvain is in
-`bench_communities`.
+package itself on the same links: median of ten seeds, since one decides little. Bar: at most 0.1 %
+longer. `layouts`: seconds to lay out planted networks of so many accounts, beside igraph's
+Fruchterman-Reingold on a grid; the share of near neighbours in the picture that are of the same
+planted community says what it shows. Louvain is in `bench_communities`.
 """
 
 from __future__ import annotations

@@ -70,6 +70,13 @@ def test_the_default_needs_no_transformers() -> None:
     subprocess.run([sys.executable, "-c", program], cwd=root, check=True)
 
 
+def test_a_detector_in_another_thread_keeps_its_greatest_length(encoder: MeanPooled) -> None:
+    of_detector = read_encoder().tokenizer
+    of_detector.enable_truncation(7)
+    assert encoder.encode(TEXTS[:1]).shape == (1, 384)
+    assert (of_detector.truncation or {})["max_length"] == 7
+
+
 def test_name_names_the_weights(encoder: MeanPooled) -> None:
     assert encoder.name.startswith("all-MiniLM-L6-v2@")
     assert MeanPooled().name == encoder.name
