@@ -7,15 +7,20 @@ function are polynomials, and sums run in another order.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from detectors import kernels
-from detectors.batching import Grid
+from detectors.batching import Mixed
 from detectors.encoder import Shape
 from detectors.int8_products import Way, packed_is_exact, way_of_torch
 from detectors.runtime import Int8Engine, Model, _Layer, _QuantisedMap
+
+Floats = NDArray[np.float32]
 
 
 def fits(shape: Shape) -> bool:
@@ -44,98 +49,174 @@ def fastest_way() -> Way:
     return LOOP if kernels.MULTIPLIES and not packed_is_exact() else way_of_torch()
 
 
+class _Linear(NamedTuple):
+    """A map for the product, and what the loops read of it."""
+
+    quantised: _QuantisedMap
+    bias: Floats
+    column_sums: Floats
+
+
+class _Norm(NamedTuple):
+    """How a half of a layer ends: level of what it read, gain and shift of its norm."""
+
+    level: Floats
+    gain: Floats
+    shift: Floats
+
+
+class _Loops(NamedTuple):
+    """A layer. asking: the last layer's queries, which are apart. reading: its keys and values;
+    other layers' queries, keys and values."""
+
+    asking: _Linear | None
+    reading: _Linear
+    attended: _Linear
+    up: _Linear
+    down: _Linear
+    first_norm: _Norm
+    second_norm: _Norm
+
+
+class _Room(NamedTuple):
+    """What a batch's loops write, and read again: see `detectors.kernels`. wide: integers and their
+    scale and offset between the two maps of the second half. middle: the states there. none:
+    zeros."""
+
+    starts: NDArray[np.int64]
+    states: Floats
+    integers: Tensor
+    scale: Floats
+    middle: Floats
+    wide: Tensor
+    wide_scale: Floats
+    wide_offset: Floats
+    none: Floats
+
+
 class FusedInt8Engine(Int8Engine):
     """int8, see the module; wants an encoder that `fits`."""
 
     name = "int8-fused"
-    grid = Grid(tokens=2, rows=1, max_rows=256, max_tokens=1024)
+    grid = Mixed(tokens=1024)
 
     def __init__(self, model: Model, way: Way | None = None) -> None:
         super().__init__(model, way or fastest_way())
         w, shape = self._model.encoder.weights, self._shape
         positions = w["embeddings.position_embeddings.weight"][shape.first_position :]
-        self._words = w["embeddings.word_embeddings.weight"].contiguous()
-        self._positions = positions + w["embeddings.token_type_embeddings.weight"][0]
-        self._embedding_norm = (
-            w["embeddings.LayerNorm.weight"].contiguous(),
-            w["embeddings.LayerNorm.bias"].contiguous(),
+        self._words = w["embeddings.word_embeddings.weight"].contiguous().numpy()
+        self._positions = (positions + w["embeddings.token_type_embeddings.weight"][0]).numpy()
+        self._embedding_norm = self._norm_of(
+            (w["embeddings.LayerNorm.weight"], w["embeddings.LayerNorm.bias"]), None
         )
-        self._even = torch.ones(shape.hidden)
         self._epsilon = np.float32(shape.epsilon)
+        self._loops = [self._loops_of(layer) for layer in self._layers]
+
+    def _norm_of(self, norm: tuple[Tensor, Tensor], level: Tensor | None) -> _Norm:
+        even = torch.ones(self._shape.hidden) if level is None else level
+        return _Norm(*(tensor.contiguous().numpy() for tensor in (even, *norm)))
+
+    def _loops_of(self, layer: _Layer) -> _Loops:
+        first_level, second_level = layer.levels
+        is_last = layer.query_key_value is None
+        return _Loops(
+            asking=_linear(layer.query) if is_last else None,
+            reading=_linear(layer.key_value if is_last else layer.query_key_value),
+            attended=_linear(layer.attended),
+            up=_linear(layer.up),
+            down=_linear(layer.down),
+            first_norm=self._norm_of(layer.first_norm, first_level),
+            second_norm=self._norm_of(layer.second_norm, second_level),
+        )
 
     def logits(self, ids: Tensor, counts: Tensor) -> Tensor:
-        """See Engine."""
-        posts, tokens = ids.shape
-        n, hidden = posts * tokens, self._shape.hidden
-        get = self._buffers.get
+        """See Engine. Padding is not computed."""
+        posts, n_heads = len(ids), self._shape.n_heads
         with torch.inference_mode():
-            states = get("states", n, hidden)
-            integers = get("integers", n + posts, hidden, dtype=torch.int8)
-            scale = get("scale", n)
+            starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts.numpy())])
+            room = self._room("all", starts)
             kernels.embed(
-                ids.numpy(), self._words.numpy(), self._positions.numpy(),
-                self._embedding_norm[0].numpy(), self._embedding_norm[1].numpy(), self._epsilon,
-                states.numpy(), integers.numpy(), scale.numpy(),
+                ids.numpy(), starts, self._words, self._positions, self._embedding_norm.gain,
+                self._embedding_norm.shift, self._epsilon, room.states, room.integers.numpy(),
+                room.scale,
             )  # fmt: skip
-            for layer in self._layers[:-1]:
-                linear = _map(layer.query_key_value)
-                products, bias = self._products(integers, linear).numpy(), linear.bias.numpy()
-                kernels.attend(
-                    products, scale.numpy(), bias, products, scale.numpy(), bias, counts.numpy(),
-                    self._shape.n_heads, tokens, integers.numpy(), scale.numpy(),
-                )  # fmt: skip
-                self._rest_of_layer(layer, states, posts, tokens)
-            last = self._layers[-1]
-            query, key_value = _map(last.query), _map(last.key_value)
+            for layer in self._loops[:-1]:
+                products = self._product(room.integers, layer.reading)
+                asking = products, room.scale, layer.reading.bias, starts
+                kernels.attend(*asking, *asking, n_heads, room.integers.numpy(), room.scale)
+                self._rest_of_layer(layer, room)
+            last = self._loops[-1]
+            assert last.asking is not None
             # a first token's row, and what rounding had left of it
-            first = torch.cat([integers[:n:tokens], integers[n:]])
-            first_scale = scale[::tokens].contiguous()
+            firsts = starts[:-1]
+            first = self._room("first", np.arange(posts + 1))
+            first.states[:] = room.states[firsts]
+            asking_rows = torch.cat([room.integers[firsts], room.integers[starts[-1] :]])
             kernels.attend(
-                self._products(first, query).numpy(), first_scale.numpy(), query.bias.numpy(),
-                self._products(integers, key_value).numpy(), scale.numpy(),
-                key_value.bias.numpy(), counts.numpy(), self._shape.n_heads, 1,
-                get("integers", 2 * posts, hidden, dtype=torch.int8).numpy(),
-                get("scale", posts).numpy(),
+                self._product(asking_rows, last.asking), room.scale[firsts], last.asking.bias,
+                first.starts, self._product(room.integers, last.reading), room.scale,
+                last.reading.bias, starts, n_heads, first.integers.numpy(), first.scale,
             )  # fmt: skip
-            first_states = states[::tokens].contiguous()
-            self._rest_of_layer(last, first_states, posts, 1)
+            self._rest_of_layer(last, first)
             # (posts, 1, hidden) * (2, hidden), summed row by row: no matrix product
-            product = first_states[:, None] * self._model.head_weight
+            product = torch.from_numpy(first.states)[:, None] * self._model.head_weight
             return product.sum(-1) + self._model.head_bias
 
-    def _rest_of_layer(self, layer: _Layer, states: Tensor, posts: int, tokens: int) -> None:
-        """What follows attention, from the buffers `integers` and `scale` into them and `states`,
-        which is what the layer read."""
-        n, hidden = states.shape
-        get = self._buffers.get
-        integers = get("integers", n + posts, hidden, dtype=torch.int8)
-        wide = get("wide_integers", n + posts, self._shape.intermediate, dtype=torch.int8)
-        middle = get("middle", n, hidden)
-        scale, wide_scale, offset = get("scale", n), get("wide_scale", n), get("offset", n)
-        attended, up, down = _map(layer.attended), _map(layer.up), _map(layer.down)
+    def _room(self, name: str, starts: NDArray[np.int64]) -> _Room:
+        n, posts = int(starts[-1]), len(starts) - 1
+        hidden, intermediate = self._shape.hidden, self._shape.intermediate
+
+        def floats(what: str, *shape: int) -> Floats:
+            return self._buffers.get(f"{name} {what}", *shape).numpy()
+
+        def integers(what: str, width: int) -> Tensor:
+            return self._buffers.get(f"{name} {what}", n + posts, width, dtype=torch.int8)
+
+        room = _Room(
+            starts=starts,
+            states=floats("states", n, hidden),
+            integers=integers("integers", hidden),
+            scale=floats("scale", n),
+            middle=floats("middle", n, hidden),
+            wide=integers("wide", intermediate),
+            wide_scale=floats("wide scale", n),
+            wide_offset=floats("wide offset", n),
+            none=floats("none", n),
+        )
+        room.none[:] = 0
+        return room
+
+    def _product(self, rows: Tensor, linear: _Linear) -> Floats:
+        return self._products(rows, linear.quantised).numpy()
+
+    def _rest_of_layer(self, layer: _Loops, room: _Room) -> None:
+        """What follows attention, from the room's integers and scale into them and its states,
+        which are what the layer read."""
 
         def finish(
-            linear: _QuantisedMap, products: Tensor, scale_in: Tensor, before: Tensor,
-            level: Tensor | None, norm: tuple[Tensor, Tensor], out: Tensor,
+            linear: _Linear, rows: Tensor, scale: Floats, offset: Floats, before: Floats,
+            norm: _Norm, states: Floats,
         ) -> None:  # fmt: skip
             kernels.add_and_norm(
-                products.numpy(), scale_in.numpy(), offset.numpy(), linear.column_sums.numpy(),
-                linear.bias.numpy(), before.numpy(),
-                (self._even if level is None else level).numpy(), norm[0].numpy(), norm[1].numpy(),
-                self._epsilon, tokens, out.numpy(), integers.numpy(), scale.numpy(),
+                self._product(rows, linear), scale, offset, linear.column_sums, linear.bias,
+                before, *norm, self._epsilon, room.starts, states, room.integers.numpy(),
+                room.scale,
             )  # fmt: skip
 
-        offset.zero_()
-        products = self._products(integers, attended)
-        finish(attended, products, scale, states, layer.levels[0], layer.first_norm, middle)
-        kernels.widen(
-            self._products(integers, up).numpy(), scale.numpy(), up.bias.numpy(), tokens,
-            wide.numpy(), wide_scale.numpy(), offset.numpy(),
+        finish(
+            layer.attended, room.integers, room.scale, room.none, room.states, layer.first_norm,
+            room.middle,
         )  # fmt: skip
-        products = self._products(wide, down)
-        finish(down, products, wide_scale, middle, layer.levels[1], layer.second_norm, states)
+        kernels.widen(
+            self._product(room.integers, layer.up), room.scale, layer.up.bias, room.starts,
+            room.wide.numpy(), room.wide_scale, room.wide_offset,
+        )  # fmt: skip
+        finish(
+            layer.down, room.wide, room.wide_scale, room.wide_offset, room.middle,
+            layer.second_norm, room.states,
+        )  # fmt: skip
 
 
-def _map(linear: object) -> _QuantisedMap:
+def _linear(linear: object) -> _Linear:
     assert isinstance(linear, _QuantisedMap)
-    return linear
+    return _Linear(linear, linear.bias.contiguous().numpy(), linear.column_sums.numpy())

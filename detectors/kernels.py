@@ -8,15 +8,16 @@ every sum is in the open, and a row is computed alike wherever it stands.
 What is compiled is kept in `__pycache__`, or where that is read-only in the user's cache folder
 (numba's NUMBA_CACHE_DIR names another); only the first use waits some seconds for it.
 
-Arguments of that name are the same everywhere (n tokens, of which one every `stride` is the first
-of a post):
+Posts of whatever lengths lie end to end. Arguments of that name are the same everywhere (n tokens
+of all posts):
 
-    products   float32 (n + n // stride, n_out): sums of integers, each times its channel's scale;
-               below all rows those of what rounding left of the first tokens' rows, of which 254
-               make one. They are added to the others in place.
+    starts     int64 (posts + 1,): where each post begins, and at the end n
+    products   float32 (n + posts, n_out): sums of integers, each times its channel's scale; below
+               all rows those of what rounding left of the posts' first rows, of which 254 make
+               one. They are added to the others in place.
     scale, offset   float32 (n,): the products are those of x = (integers + offset) * scale
     bias       float32 (n_out,)
-    integers   int8 (n + n // stride, n_in), out: what the next products are made of
+    integers   int8 (n + posts, n_in), out: what the next products are made of
     scale_out, offset_out   float32 (n,), out: theirs
 
 All widths are multiples of LANES, that of states of twice as many: `detectors.fused.fits` sees to
@@ -354,14 +355,20 @@ def _exp(x: Any) -> Any:
 
 
 @_inlined
-def _add_rests(products: Any, i: Any, n: Any, stride: Any) -> Any:
-    """To a first token's products those of what rounding had left of its row."""
-    if i % stride == 0:
-        width = products.shape[1]
-        own, rest = i * width, (n + i // stride) * width
+def _add_rests(products: Any, starts: Any) -> Any:
+    """To the products of posts' first rows those of what rounding had left of the rows."""
+    n_posts, width = starts.shape[0] - 1, products.shape[1]
+    for post in range(n_posts):
+        own, rest = starts[post] * width, (starts[n_posts] + post) * width
         for j in range(0, width, LANES):
             x = _fma(_load(products, rest + j), _splat(_OF_REST), _load(products, own + j))
             _store(products, own + j, x)
+
+
+@_inlined
+def _row_of_rest(starts: Any, post: Any, i: Any) -> Any:
+    """Where what rounding leaves of row i goes; 0 for all but the first of a post: nowhere."""
+    return starts[starts.shape[0] - 1] + post if i == starts[post] else 0
 
 
 @_inlined
@@ -375,18 +382,17 @@ def _reach(rows: Any, at: Any, width: Any) -> Any:
 
 @_inlined
 def _quantise(
-    rows: Any, at: Any, width: Any, reach: Any, i: Any, n: Any, stride: Any, integers: Any,
-    scale_out: Any,
+    rows: Any, at: Any, width: Any, reach: Any, i: Any, rest: Any, integers: Any, scale_out: Any
 ) -> Any:  # fmt: skip
-    """See `detectors.runtime.Int8Engine.quantised`, without a floor. The row begins at `at`."""
+    """See `detectors.runtime.Int8Engine.quantised`, without a floor. The row begins at `at`. rest:
+    see `_row_of_rest`."""
     steps = _splat(_MOST / reach)
     scale_out[i] = reach / _MOST
     for j in range(0, width, LANES):
         _store_rounded(integers, i * width + j, _mul(_load(rows, at + j), steps))
-    if i % stride == 0:
-        rest = (n + i // stride) * width
+    if rest:
         for j in range(0, width, LANES):
-            _store_left(integers, rest + j, _mul(_load(rows, at + j), steps))
+            _store_left(integers, rest * width + j, _mul(_load(rows, at + j), steps))
 
 
 @_inlined
@@ -399,8 +405,8 @@ def _store_left(integers: Any, at: Any, x: Any) -> Any:
 
 @_inlined
 def _norm_and_quantise(
-    row: Any, sums: Any, gain: Any, shift: Any, epsilon: Any, i: Any, n: Any, stride: Any,
-    states: Any, integers: Any, scale_out: Any,
+    row: Any, sums: Any, gain: Any, shift: Any, epsilon: Any, i: Any, rest: Any, states: Any,
+    integers: Any, scale_out: Any,
 ) -> Any:  # fmt: skip
     """Layer norm, in place and into row i of states, and its integers. sums: the row's, lane by
     lane."""
@@ -420,7 +426,7 @@ def _norm_and_quantise(
         reaches = _larger(reaches, _magnitude(x))
         _store(row, j, x)
         _store(states, i * width + j, x)
-    _quantise(row, 0, width, _largest(reaches), i, n, stride, integers, scale_out)
+    _quantise(row, 0, width, _largest(reaches), i, rest, integers, scale_out)
 
 
 @_inlined
@@ -531,62 +537,64 @@ def multiply(integers: Any, weight: Any, scale: Any, products: Any) -> Any:
 
 @_compiled
 def embed(
-    ids: Any, words: Any, positions: Any, gain: Any, shift: Any, epsilon: Any, states: Any,
-    integers: Any, scale_out: Any,
+    ids: Any, starts: Any, words: Any, positions: Any, gain: Any, shift: Any, epsilon: Any,
+    states: Any, integers: Any, scale_out: Any,
 ) -> Any:  # fmt: skip
-    """What enters the first layer. ids: int64 (posts, tokens). words: float32 (n_words, hidden).
-    positions: float32 (at least tokens, hidden). gain, shift: of the layer norm. states: float32
-    (n, hidden), out."""
-    n_posts, n_tokens = ids.shape
-    n, width = states.shape
+    """What enters the first layer. ids: int64 (posts, at least the tokens of each). words: float32
+    (n_words, hidden). positions: float32 (at least the tokens of any post, hidden). gain, shift: of
+    the layer norm. states: float32 (n, hidden), out."""
+    width = states.shape[1]
     row = np.empty(width, np.float32)
-    for post in range(n_posts):
-        for token in range(n_tokens):
-            word, i = ids[post, token] * width, post * n_tokens + token
-            sums = _splat(_ZERO)
+    for post in range(starts.shape[0] - 1):
+        for i in range(starts[post], starts[post + 1]):
+            token = i - starts[post]
+            word, sums = ids[post, token] * width, _splat(_ZERO)
             for j in range(0, width, LANES):
                 x = _add(_load(words, word + j), _load(positions, token * width + j))
                 sums = _add(sums, x)
                 _store(row, j, x)
+            rest = _row_of_rest(starts, post, i)
             _norm_and_quantise(
-                row, sums, gain, shift, epsilon, i, n, n_tokens, states, integers, scale_out
+                row, sums, gain, shift, epsilon, i, rest, states, integers, scale_out
             )
 
 
 @_compiled
 def attend(
-    asking: Any, asking_scale: Any, asking_bias: Any, products: Any, scale: Any, bias: Any,
-    counts: Any, n_heads: Any, n_asking: Any, integers: Any, scale_out: Any,
+    asking: Any, asking_scale: Any, asking_bias: Any, asking_starts: Any, products: Any,
+    scale: Any, bias: Any, starts: Any, n_heads: Any, integers: Any, scale_out: Any,
 ) -> Any:  # fmt: skip
     """softmax(query key^T) value, the heads of a token side by side.
 
-    asking: products whose first channels are the queries of each post's first n_asking tokens; the
-    same array as products if all tokens ask. products: their last channels are keys and values.
-    counts: int64 (posts,), tokens of each. integers, scale_out: of posts x n_asking rows.
+    asking: products whose first channels are the queries of tokens; the same array as products if
+    all tokens ask. products: their last channels are keys and values. Each has its starts.
+    integers, scale_out: of the tokens that ask.
     """
-    n_posts = counts.shape[0]
-    n, n_tokens, n_rows = scale.shape[0], scale.shape[0] // n_posts, n_posts * n_asking
-    hidden = integers.shape[1]
+    n_posts, hidden = starts.shape[0] - 1, integers.shape[1]
     width, all_width, asking_width = hidden // n_heads, products.shape[1], asking.shape[1]
     first_key, first_value = all_width - 2 * hidden, all_width - hidden
-    n_columns = (n_asking + LANES - 1) // LANES * LANES
-    query = np.zeros(width * n_columns, np.float32)  # (width, n_columns)
-    key = np.zeros((n_tokens + 7) // 8 * 8 * width, np.float32)
-    value = np.empty(n_tokens * width, np.float32)
-    weights = np.empty((n_tokens + 7) // 8 * 8 * LANES, np.float32)  # (tokens, asking)
-    one = np.empty(LANES, np.float32)
-    found = np.empty(n_columns * hidden, np.float32)
-    for i in range(n):
-        _add_rests(products, i, n, n_tokens)
-    if n_asking < n_tokens:
-        for i in range(n_rows):
-            _add_rests(asking, i, n_rows, n_asking)
+    most = most_asking = 0
     for post in range(n_posts):
-        count = counts[post]
+        most = max(most, starts[post + 1] - starts[post])
+        most_asking = max(most_asking, asking_starts[post + 1] - asking_starts[post])
+    most_columns = (most_asking + LANES - 1) // LANES * LANES
+    query = np.zeros(width * most_columns, np.float32)  # (width, n_columns)
+    key = np.zeros((most + 7) // 8 * 8 * width, np.float32)
+    value = np.empty(most * width, np.float32)
+    weights = np.empty((most + 7) // 8 * 8 * LANES, np.float32)  # (tokens, asking)
+    one = np.empty(LANES, np.float32)
+    found = np.empty(most_columns * hidden, np.float32)
+    _add_rests(products, starts)
+    if asking_width < all_width:  # they are apart
+        _add_rests(asking, asking_starts)
+    for post in range(n_posts):
+        start, first_asking = starts[post], asking_starts[post]
+        count, n_asking = starts[post + 1] - start, asking_starts[post + 1] - first_asking
+        n_columns = (n_asking + LANES - 1) // LANES * LANES
         for head in range(n_heads):
             channel = head * width
             for token in range(n_asking):
-                i = post * n_asking + token
+                i = first_asking + token
                 s = _splat(asking_scale[i])
                 for j in range(0, width, LANES):
                     x = _load(asking, i * asking_width + channel + j)
@@ -594,8 +602,7 @@ def attend(
                     for lane in range(LANES):
                         query[(j + lane) * n_columns + token] = one[lane]
             for token in range(count):
-                i = post * n_tokens + token
-                s, row = _splat(scale[i]), i * all_width
+                s, row = _splat(scale[start + token]), (start + token) * all_width
                 for j in range(0, width, LANES):
                     at = first_key + channel + j
                     x = _fma(_load(products, row + at), s, _load(bias, at))
@@ -624,60 +631,64 @@ def attend(
                         )
                         _store_eight(for_each, found, at, hidden)
         for token in range(n_asking):
-            i, at = post * n_asking + token, token * hidden
-            reach = _reach(found, at, hidden)
-            _quantise(found, at, hidden, reach, i, n_rows, n_asking, integers, scale_out)
+            i, at = first_asking + token, token * hidden
+            rest = _row_of_rest(asking_starts, post, i)
+            _quantise(found, at, hidden, _reach(found, at, hidden), i, rest, integers, scale_out)
 
 
 @_compiled
 def add_and_norm(
     products: Any, scale: Any, offset: Any, sums: Any, bias: Any, before: Any, level: Any,
-    gain: Any, shift: Any, epsilon: Any, stride: Any, states: Any, integers: Any, scale_out: Any,
+    gain: Any, shift: Any, epsilon: Any, starts: Any, states: Any, integers: Any, scale_out: Any,
 ) -> Any:  # fmt: skip
     """The end of either half of a layer: a map's result and what the half read, normed.
 
     sums: float32 (hidden,), what an offset of 1 adds to the products. before: float32 (n, hidden),
     what the half read, which was divided by level (hidden,). states: float32 (n, hidden), out.
     """
-    n, width = states.shape
+    width = states.shape[1]
     row = np.empty(width, np.float32)
-    for i in range(n):
-        _add_rests(products, i, n, stride)
-        s, o, total = _splat(scale[i]), _splat(offset[i]), _splat(_ZERO)
-        for j in range(0, width, LANES):
-            x = _fma(o, _load(sums, j), _load(products, i * width + j))
-            x = _fma(x, s, _load(bias, j))
-            x = _fma(_load(before, i * width + j), _load(level, j), x)
-            total = _add(total, x)
-            _store(row, j, x)
-        _norm_and_quantise(
-            row, total, gain, shift, epsilon, i, n, stride, states, integers, scale_out
-        )
+    _add_rests(products, starts)
+    for post in range(starts.shape[0] - 1):
+        for i in range(starts[post], starts[post + 1]):
+            s, o, total = _splat(scale[i]), _splat(offset[i]), _splat(_ZERO)
+            for j in range(0, width, LANES):
+                x = _fma(o, _load(sums, j), _load(products, i * width + j))
+                x = _fma(x, s, _load(bias, j))
+                x = _fma(_load(before, i * width + j), _load(level, j), x)
+                total = _add(total, x)
+                _store(row, j, x)
+            rest = _row_of_rest(starts, post, i)
+            _norm_and_quantise(
+                row, total, gain, shift, epsilon, i, rest, states, integers, scale_out
+            )
 
 
 @_compiled
 def widen(
-    products: Any, scale: Any, bias: Any, stride: Any, integers: Any, scale_out: Any,
+    products: Any, scale: Any, bias: Any, starts: Any, integers: Any, scale_out: Any,
     offset_out: Any,
 ) -> Any:  # fmt: skip
     """GELU, from its floor to the row's greatest: see `detectors.runtime.Int8Engine.quantised`."""
-    n, width = scale.shape[0], products.shape[1]
+    width = products.shape[1]
     row = np.empty(width, np.float32)
-    for i in range(n):
-        _add_rests(products, i, n, stride)
-        s, tops = _splat(scale[i]), _splat(_GELU_FLOOR)
-        for j in range(0, width, LANES):
-            x = _gelu(_fma(_load(products, i * width + j), s, _load(bias, j)))
-            _store(row, j, x)
-            tops = _larger(tops, x)
-        reach = max(_largest(tops) - _GELU_FLOOR, _LEAST)
-        step = _ALL / reach
-        zero = _f(128) - np.rint(step * -_GELU_FLOOR)
-        scale_out[i], offset_out[i] = reach / _ALL, zero
-        steps, zeros = _splat(step), _splat(-zero)
-        for j in range(0, width, LANES):
-            _store_rounded(integers, i * width + j, _fma(_load(row, j), steps, zeros))
-        if i % stride == 0:
-            rest = (n + i // stride) * width
+    _add_rests(products, starts)
+    for post in range(starts.shape[0] - 1):
+        for i in range(starts[post], starts[post + 1]):
+            s, tops = _splat(scale[i]), _splat(_GELU_FLOOR)
             for j in range(0, width, LANES):
-                _store_left(integers, rest + j, _fma(_load(row, j), steps, zeros))
+                x = _gelu(_fma(_load(products, i * width + j), s, _load(bias, j)))
+                _store(row, j, x)
+                tops = _larger(tops, x)
+            reach = max(_largest(tops) - _GELU_FLOOR, _LEAST)
+            step = _ALL / reach
+            zero = _f(128) - np.rint(step * -_GELU_FLOOR)
+            scale_out[i], offset_out[i] = reach / _ALL, zero
+            steps, zeros = _splat(step), _splat(-zero)
+            for j in range(0, width, LANES):
+                _store_rounded(integers, i * width + j, _fma(_load(row, j), steps, zeros))
+            rest = _row_of_rest(starts, post, i)
+            if rest:
+                for j in range(0, width, LANES):
+                    left = _fma(_load(row, j), steps, zeros)
+                    _store_left(integers, rest * width + j, left)

@@ -25,7 +25,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from math import sqrt
+from math import prod, sqrt
 from threading import local
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
@@ -35,7 +35,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from detectors.batching import Batch, Grid, plan_batches
+from detectors.batching import Batch, Grid, Mixed, plan_batches
 from detectors.detector import DetectorUnusable
 from detectors.encoder import Encoder, cls_states, embed, linear_name
 from detectors.int8_products import Way, way_of_torch
@@ -79,7 +79,7 @@ class Engine(Protocol):
         """As in `--engine NAME`; part of a detector's version."""
 
     @property
-    def grid(self) -> Grid:
+    def grid(self) -> Grid | Mixed:
         """The shapes it wants."""
 
     def logits(self, ids: Tensor, counts: Tensor) -> Tensor:
@@ -144,7 +144,7 @@ class _Buffers(local):
 
     def get(self, name: str, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """A tensor of that shape whose values are whatever was there."""
-        size = int(np.prod(shape))
+        size = prod(shape)
         held = self._held.get((name, dtype))
         if held is None or held.numel() < size:
             held = self._held[name, dtype] = torch.empty(size, dtype=dtype)
@@ -175,7 +175,7 @@ class _CpuEngine:
     """
 
     name: str
-    grid: Grid
+    grid: Grid | Mixed
 
     def __init__(self, model: Model, levels: PerMap = MappingProxyType({})) -> None:
         """levels: what `levelled` has divided the model's states by."""
@@ -348,7 +348,7 @@ class Int8Engine(_CpuEngine):
     name = "int8"
     # A matrix of tokens x tokens float32 that begins at a multiple of 64 bytes is followed by one
     # that does too when tokens is a multiple of 4: so attention computes every row alike.
-    grid = Grid(tokens=4, rows=1, max_rows=128, max_tokens=1024)
+    grid: Grid | Mixed = Grid(tokens=4, rows=1, max_rows=128, max_tokens=1024)
 
     def __init__(self, model: Model, way: Way | None = None) -> None:
         """way: how integers are multiplied; default: as PyTorch does it fastest."""
@@ -548,7 +548,7 @@ class Runner:
 
     def start(self, ids: Sequence[Sequence[int]]) -> Running:
         """Has the posts computed; returns at once. ids: the tokens of each post."""
-        batches = plan_batches([len(own) for own in ids], self._engine.grid)
+        batches = plan_batches([len(own) for own in ids], self._engine.grid, self._n_threads)
         return Running(
             len(ids), [(batch, self._pool.submit(self._compute, batch, ids)) for batch in batches]
         )

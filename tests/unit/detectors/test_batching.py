@@ -5,7 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.batching import Grid, padded, plan_batches
+from detectors.batching import LEAST_TOKENS, Grid, Mixed, padded, plan_batches
 
 GRIDS = st.builds(
     lambda tokens, rows, n_multiples, max_tokens: Grid(
@@ -47,3 +47,29 @@ def test_sorting_leaves_little_padding() -> None:
     grid = Grid(tokens=16, rows=16, max_rows=16, max_tokens=1)
     n_computed = sum(batch.n_rows * batch.n_tokens for batch in plan_batches(counts, grid))
     assert n_computed < 1.25 * sum(counts)
+
+
+@given(
+    st.lists(st.integers(1, 200), min_size=1, max_size=300),
+    st.sampled_from([1, 100, 256, 1024]),
+    st.integers(1, 5),
+)
+def test_mixed_batches_are_even_and_give_each_worker_some(
+    counts: list[int], tokens: int, n_workers: int
+) -> None:
+    batches = plan_batches(counts, Mixed(tokens), n_workers)
+    assert sorted(i for batch in batches for i in batch.indices) == list(range(len(counts)))
+    sizes, longest = [sum(counts[i] for i in batch.indices) for batch in batches], max(counts)
+    for batch, size in zip(batches, sizes, strict=True):
+        assert batch.n_rows == len(batch.indices) > 0
+        assert batch.n_tokens == max(counts[i] for i in batch.indices)
+        assert size < tokens + longest
+    assert [batch.n_tokens for batch in batches] == sorted(
+        (batch.n_tokens for batch in batches), reverse=True
+    )
+    if tokens == 1024:
+        assert max(sizes) - min(sizes) < 2 * longest
+        if sum(counts) >= 300 * n_workers:
+            assert len(batches) % n_workers == 0
+        elif sum(counts) < LEAST_TOKENS:
+            assert len(batches) == 1
