@@ -135,7 +135,8 @@ class _Trust:
 
 def _cluster(shares: Sequence[WindowShare], options: TrackOptions) -> _Clustered | None:
     """None if the network has fewer users than are clustered."""
-    if len(shares) * 2 < options.cluster_min_users:
+    accounts = {s.shared for s in shares} | {s.sharer for s in shares}
+    if len(accounts) < options.cluster_min_users:  # most windows: no network is made of them
         return None
     network = build_user_network([s.shared for s in shares], [s.sharer for s in shares])
     if network.n_users < options.cluster_min_users:

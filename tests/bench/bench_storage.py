@@ -12,6 +12,7 @@ import shutil
 import statistics
 import sys
 import tempfile
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,9 @@ from typing import Any
 from storage import copy_format, embedded, rows, writes
 from storage.copy_format import Row
 from storage.database import Connection, add_payload_partitions, connect, migrate
+from streams.channel import beside
 from streams.formats.registry import read_file
+from streams.local import rare_collections
 from streams.records import Post
 from tests.bench.measure import print_result, seconds_of, spread
 from tests.samples import write_samples
@@ -53,11 +56,19 @@ def fresh(server: embedded.EmbeddedServer, name: str) -> str:
 
 
 def store_in_batches(connection: Connection, posts: list[Post]) -> None:
-    """What the pipeline does."""
+    """What the pipeline does: a thread makes rows ahead, another stores them."""
+
+    def ahead() -> Iterator[rows.PostRows]:
+        for first in range(0, len(posts), BATCH):
+            made = rows.rows_of(posts[first : first + BATCH], NOW)
+            made.make_copied()
+            yield made
+
     writes.prepare(connection)
-    for first in range(0, len(posts), BATCH):
-        with connection.transaction(), connection.cursor() as cursor:
-            writes.upsert_posts(cursor, rows.rows_of(posts[first : first + BATCH], NOW))
+    with rare_collections(), beside(ahead(), size=1) as batches:
+        for batch in batches:
+            with connection.transaction(), connection.cursor() as cursor:
+                writes.upsert_posts(cursor, batch)
 
 
 def plain(row: Row, table: str) -> tuple[object, ...]:
