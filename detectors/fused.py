@@ -2,7 +2,8 @@
 
 The products are those of `detectors.runtime.Int8Engine`, by a loop of our own where PyTorch has no
 fast and exact one. So is what is computed, but not to the last bit: GELU and the exponential
-function are polynomials, and sums run in another order.
+function are polynomials, and sums run in another order. Posts of all lengths lie end to end, and
+padding is not computed.
 """
 
 from __future__ import annotations
@@ -78,10 +79,10 @@ class _Loops(NamedTuple):
     second_norm: _Norm
 
 
-class _Room(NamedTuple):
+class _Workspace(NamedTuple):
     """What a batch's loops write, and read again: see `detectors.kernels`. wide: integers and their
-    scale and offset between the two maps of the second half. middle: the states there. none:
-    zeros."""
+    scale and offset between the two maps of the second half. middle: the states there.
+    no_offset: zeros."""
 
     starts: NDArray[np.int64]
     states: Floats
@@ -91,7 +92,7 @@ class _Room(NamedTuple):
     wide: Tensor
     wide_scale: Floats
     wide_offset: Floats
-    none: Floats
+    no_offset: Floats
 
 
 class FusedInt8Engine(Int8Engine):
@@ -134,27 +135,27 @@ class FusedInt8Engine(Int8Engine):
         posts, n_heads = len(ids), self._shape.n_heads
         with torch.inference_mode():
             starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts.numpy())])
-            room = self._room("all", starts)
+            space = self._workspace("all", starts)
             kernels.embed(
                 ids.numpy(), starts, self._words, self._positions, self._embedding_norm.gain,
-                self._embedding_norm.shift, self._epsilon, room.states, room.integers.numpy(),
-                room.scale,
+                self._embedding_norm.shift, self._epsilon, space.states, space.integers.numpy(),
+                space.scale,
             )  # fmt: skip
             for layer in self._loops[:-1]:
-                products = self._product(room.integers, layer.reading)
-                asking = products, room.scale, layer.reading.bias, starts
-                kernels.attend(*asking, *asking, n_heads, room.integers.numpy(), room.scale)
-                self._rest_of_layer(layer, room)
+                products = self._product(space.integers, layer.reading)
+                asking = products, space.scale, layer.reading.bias, starts
+                kernels.attend(*asking, *asking, n_heads, space.integers.numpy(), space.scale)
+                self._rest_of_layer(layer, space)
             last = self._loops[-1]
             assert last.asking is not None
             # a first token's row, and what rounding had left of it
             firsts = starts[:-1]
-            first = self._room("first", np.arange(posts + 1))
-            first.states[:] = room.states[firsts]
-            asking_rows = torch.cat([room.integers[firsts], room.integers[starts[-1] :]])
+            first = self._workspace("first", np.arange(posts + 1))
+            first.states[:] = space.states[firsts]
+            asking_rows = torch.cat([space.integers[firsts], space.integers[starts[-1] :]])
             kernels.attend(
-                self._product(asking_rows, last.asking), room.scale[firsts], last.asking.bias,
-                first.starts, self._product(room.integers, last.reading), room.scale,
+                self._product(asking_rows, last.asking), space.scale[firsts], last.asking.bias,
+                first.starts, self._product(space.integers, last.reading), space.scale,
                 last.reading.bias, starts, n_heads, first.integers.numpy(), first.scale,
             )  # fmt: skip
             self._rest_of_layer(last, first)
@@ -162,7 +163,7 @@ class FusedInt8Engine(Int8Engine):
             product = torch.from_numpy(first.states)[:, None] * self._model.head_weight
             return product.sum(-1) + self._model.head_bias
 
-    def _room(self, name: str, starts: NDArray[np.int64]) -> _Room:
+    def _workspace(self, name: str, starts: NDArray[np.int64]) -> _Workspace:
         n, posts = int(starts[-1]), len(starts) - 1
         hidden, intermediate = self._shape.hidden, self._shape.intermediate
 
@@ -172,7 +173,7 @@ class FusedInt8Engine(Int8Engine):
         def integers(what: str, width: int) -> Tensor:
             return self._buffers.get(f"{name} {what}", n + posts, width, dtype=torch.int8)
 
-        room = _Room(
+        space = _Workspace(
             starts=starts,
             states=floats("states", n, hidden),
             integers=integers("integers", hidden),
@@ -181,16 +182,16 @@ class FusedInt8Engine(Int8Engine):
             wide=integers("wide", intermediate),
             wide_scale=floats("wide scale", n),
             wide_offset=floats("wide offset", n),
-            none=floats("none", n),
+            no_offset=floats("no offset", n),
         )
-        room.none[:] = 0
-        return room
+        space.no_offset[:] = 0
+        return space
 
     def _product(self, rows: Tensor, linear: _Linear) -> Floats:
         return self._products(rows, linear.quantised).numpy()
 
-    def _rest_of_layer(self, layer: _Loops, room: _Room) -> None:
-        """What follows attention, from the room's integers and scale into them and its states,
+    def _rest_of_layer(self, layer: _Loops, space: _Workspace) -> None:
+        """What follows attention, from the space's integers and scale into them and its states,
         which are what the layer read."""
 
         def finish(
@@ -199,21 +200,21 @@ class FusedInt8Engine(Int8Engine):
         ) -> None:  # fmt: skip
             kernels.add_and_norm(
                 self._product(rows, linear), scale, offset, linear.column_sums, linear.bias,
-                before, *norm, self._epsilon, room.starts, states, room.integers.numpy(),
-                room.scale,
+                before, *norm, self._epsilon, space.starts, states, space.integers.numpy(),
+                space.scale,
             )  # fmt: skip
 
         finish(
-            layer.attended, room.integers, room.scale, room.none, room.states, layer.first_norm,
-            room.middle,
+            layer.attended, space.integers, space.scale, space.no_offset, space.states,
+            layer.first_norm, space.middle,
         )  # fmt: skip
         kernels.widen(
-            self._product(room.integers, layer.up), room.scale, layer.up.bias, room.starts,
-            room.wide.numpy(), room.wide_scale, room.wide_offset,
+            self._product(space.integers, layer.up), space.scale, layer.up.bias, space.starts,
+            space.wide.numpy(), space.wide_scale, space.wide_offset,
         )  # fmt: skip
         finish(
-            layer.down, room.wide, room.wide_scale, room.wide_offset, room.middle,
-            layer.second_norm, room.states,
+            layer.down, space.wide, space.wide_scale, space.wide_offset, space.middle,
+            layer.second_norm, space.states,
         )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ What is compiled is kept in `__pycache__`, or where that is read-only in the use
 Posts of whatever lengths lie end to end. Arguments of that name are the same everywhere (n tokens
 of all posts):
 
-    starts     int64 (posts + 1,): where each post begins, and at the end n
+    starts     int64 (posts + 1,): where each post begins, and at the end n; none is empty
     products   float32 (n + posts, n_out): sums of integers, each times its channel's scale; below
                all rows those of what rounding left of the posts' first rows, of which 254 make
                one. They are added to the others in place.
