@@ -21,7 +21,6 @@ from streams.formats.cleaning import BadField
 from streams.formats.json_records import (
     Json,
     count_of,
-    each_of,
     encode_json,
     moment_of,
     object_of,
@@ -88,14 +87,8 @@ def remap(raw: bytes, source: str) -> Iterator[Reading]:
     yield from parse_json(raw, source, "raw", parse_record)
 
 
-def parse_record(record: object, source: str, position: str) -> Iterator[Reading]:
+def parse_record(record: Json, source: str, position: str) -> Iterator[Reading]:
     """What a decoded record holds: an event, an answer of the API, a list of them."""
-    if not isinstance(record, dict):
-        if isinstance(record, list) and record:
-            yield from each_of(record, source, position, parse_record)
-        else:
-            yield problem_of("not a JSON object", record, source, position)
-        return
     event = object_of(record.get("payload")) or record
     kind = _event_kind(event)
     if kind:

@@ -26,8 +26,8 @@ from streams.formats.csv_records import Row, RowParser, read_csv, read_header
 from streams.formats.derived_ids import PostIds, text_root
 from streams.formats.json_records import (
     Json,
+    Parse,
     begins_with_json,
-    each_of,
     encode_json,
     object_of,
     parse_json,
@@ -296,18 +296,12 @@ class Mapped:
             hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(header)[:300]}"
             raise InputError(f"{self._name}: the file has no column {missing[0]!r}; {hint}")
 
-    def _record_parser(self) -> Callable[[object, str, str], Iterator[Reading]]:
+    def _record_parser(self) -> Parse:
         ids = PostIds()
 
-        def parse_record(record: object, source: str, position: str) -> Iterator[Reading]:
-            if isinstance(record, list) and record:
-                yield from each_of(record, source, position, parse_record)
-            elif isinstance(record, dict):
-                row = record
-                stored = self._stored(row)
-                yield _guarded(lambda: self._parse(row, ids, source), stored, source, position)
-            else:
-                yield problem_of("not a JSON object", record, source, position)
+        def parse_record(record: Json, source: str, position: str) -> Iterator[Reading]:
+            stored = self._stored(record)
+            yield _guarded(lambda: self._parse(record, ids, source), stored, source, position)
 
         return parse_record
 

@@ -17,10 +17,8 @@ from streams.formats.instagram_items import MediaKind, is_ad
 from streams.formats.json_records import (
     Json,
     begins_with_json,
-    each_of,
     encode_json,
     parse_json,
-    problem_of,
     read_json,
     score_keys,
 )
@@ -80,14 +78,8 @@ def remap(raw: bytes, source: str) -> Iterator[Reading]:
         yield from remap_row(raw, source, row_parser)
 
 
-def parse_record(record: object, source: str, position: str) -> Iterator[Reading]:
+def parse_record(record: Json, source: str, position: str) -> Iterator[Reading]:
     """What a line of NDJSON holds: an item, with where it was seen in `__import_meta`."""
-    if not isinstance(record, dict):
-        if isinstance(record, list) and record:
-            yield from each_of(record, source, position, parse_record)
-        else:
-            yield problem_of("not a JSON object", record, source, position)
-        return
     around: Json = {"__import_meta": record.get("__import_meta", {})}
     item = {key: value for key, value in record.items() if key != "__import_meta"}
     yield from parse_caught(item, around, None, source, position)

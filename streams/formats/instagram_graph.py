@@ -16,7 +16,6 @@ from streams.formats.cleaning import BadField
 from streams.formats.json_records import (
     Json,
     count_of,
-    each_of,
     encode_json,
     moment_of,
     object_of,
@@ -64,14 +63,8 @@ def remap(raw: bytes, source: str) -> Iterator[Reading]:
     yield from parse_json(raw, source, "raw", parse_record)
 
 
-def parse_record(record: object, source: str, position: str) -> Iterator[Reading]:
+def parse_record(record: Json, source: str, position: str) -> Iterator[Reading]:
     """What a decoded record holds: a page, an account with its media, a post, an error, a list."""
-    if not isinstance(record, dict):
-        if isinstance(record, list) and record:
-            yield from each_of(record, source, position, parse_record)
-        else:
-            yield problem_of("not a JSON object", record, source, position)
-        return
     found = record.get("business_discovery")
     account = found if isinstance(found, dict) else record
     of_account = object_of(account.get("media")).get("data")

@@ -20,7 +20,6 @@ from streams.formats.instagram_items import (
 from streams.formats.json_records import (
     Json,
     count_of,
-    each_of,
     encode_json,
     moment_of,
     object_of,
@@ -64,14 +63,8 @@ def remap(raw: bytes, source: str) -> Iterator[Reading]:
     yield from parse_json(raw, source, "raw", parse_record)
 
 
-def parse_record(record: object, source: str, position: str) -> Iterator[Reading]:
+def parse_record(record: Json, source: str, position: str) -> Iterator[Reading]:
     """What a decoded record holds: a Media object, a user, a list of them."""
-    if not isinstance(record, dict):
-        if isinstance(record, list) and record:
-            yield from each_of(record, source, position, parse_record)
-        else:
-            yield problem_of("not a JSON object", record, source, position)
-        return
     if "caption_text" in record or "media_type" in record:
         try:
             yield parse_media(record, source)

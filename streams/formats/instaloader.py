@@ -14,7 +14,6 @@ from streams.formats.cleaning import BadField
 from streams.formats.instagram_items import is_node, parse_node
 from streams.formats.json_records import (
     Json,
-    each_of,
     encode_json,
     object_of,
     parse_json,
@@ -54,14 +53,8 @@ def remap(raw: bytes, source: str) -> Iterator[Reading]:
     yield from parse_json(raw, source, "raw", parse_record)
 
 
-def parse_record(record: object, source: str, position: str) -> Iterator[Reading]:
+def parse_record(record: Json, source: str, position: str) -> Iterator[Reading]:
     """What a file of instaloader holds: a node with a word on what it is, or bare."""
-    if not isinstance(record, dict):
-        if isinstance(record, list) and record:
-            yield from each_of(record, source, position, parse_record)
-        else:
-            yield problem_of("not a JSON object", record, source, position)
-        return
     told = object_of(record.get("instaloader"))
     node_type = text_of(told.get("node_type")) or "Post"
     node = object_of(record.get("node")) or record

@@ -17,12 +17,12 @@ import msgspec
 
 from streams.formats.cleaning import clean_record, parse_moment
 from streams.formats.opening import CHUNK_BYTES, DAMAGE, LINE_LIMIT_BYTES, Ahead, split_lines
-from streams.records import Problem, Reading
+from streams.records import NotAPost, Problem, Reading
 
 Json = dict[str, object]
 
-#: What makes readings of one decoded record: (record, source, position).
-Parse = Callable[[object, str, str], Iterator[Reading]]
+#: What makes readings of one object: (object, source, position).
+Parse = Callable[[Json, str, str], Iterator[Reading]]
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -37,15 +37,33 @@ def read_json(stream: io.BufferedIOBase, source: str, parse: Parse) -> Iterator[
 
 
 def parse_json(raw: bytes, source: str, position: str, parse: Parse) -> Iterator[Reading]:
-    """What one record holds. Texts are cleaned where JSON lets through what no text may hold."""
+    """What one record holds: an object as `parse` reads it, a list part by part. Texts are cleaned
+    where JSON lets through what no text may hold."""
     try:
         record, is_odd = decode_json(raw)
     except (ValueError, RecursionError) as error:
         reason = f"not JSON: {' '.join(str(error).split())}"
         yield Problem(reason=reason, source=source, position=position, raw=raw)
         return
-    readings = parse(record, source, position)
+    if isinstance(record, dict):
+        readings = parse(record, source, position)
+    elif isinstance(record, list):
+        readings = _parse_list(record, source, position, parse)
+    else:
+        readings = iter([problem_of("not a JSON object", record, source, position)])
     yield from map(clean_record, readings) if is_odd else readings
+
+
+def _parse_list(parts: list[object], source: str, position: str, parse: Parse) -> Iterator[Reading]:
+    if not parts:
+        yield NotAPost(what="empty page")
+    for i, part in enumerate(parts):
+        place = f"{position}[{i}]"
+        if isinstance(part, dict):
+            yield from parse(part, source, place)
+        else:
+            reason = "a list in a list" if isinstance(part, list) else "not a JSON object"
+            yield problem_of(reason, part, source, place)
 
 
 def decode_json(raw: bytes) -> tuple[object, bool]:
@@ -71,16 +89,6 @@ def encode_json(value: object) -> bytes:
 def problem_of(reason: str, record: object, source: str, position: str) -> Problem:
     """The Problem of a decoded record."""
     return Problem(reason=reason, source=source, position=position, raw=encode_json(record))
-
-
-def each_of(record: object, source: str, position: str, parse: Parse) -> Iterator[Reading]:
-    """What a list holds, part by part; a list in a list is a Problem."""
-    for i, part in enumerate(record if isinstance(record, list) else [record]):
-        place = f"{position}[{i}]"
-        if isinstance(part, list):
-            yield problem_of("a list in a list", part, source, place)
-        else:
-            yield from parse(part, source, place)
 
 
 def begins_with_json(head: bytes) -> bool:

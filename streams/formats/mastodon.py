@@ -18,7 +18,6 @@ from streams.formats.html_text import links_of_html, text_of_html
 from streams.formats.json_records import (
     Json,
     count_of,
-    each_of,
     encode_json,
     moment_of,
     object_of,
@@ -258,29 +257,23 @@ class Parser:
         self._server: str | None = None
         self._post_ids: dict[str, str] = {}  # number on the server asked -> post id
 
-    def parse_record(self, record: object, source: str, position: str) -> Iterator[Reading]:
+    def parse_record(self, record: Json, source: str, position: str) -> Iterator[Reading]:
         """What a record holds: a status, an event, a page, a thread, a list of them."""
-        if not isinstance(record, dict):
-            if isinstance(record, list) and record:
-                yield from each_of(record, source, position, self.parse_record)
-            else:
-                yield problem_of("not a JSON object", record, source, position)
-            return
         if isinstance(record.get("event"), str) and "payload" in record:
             yield from self._parse_event(record, source, position)
             return
         retrieved = {"retrieved_at": record["retrieved_at"]} if "retrieved_at" in record else {}
         lists = [
-            key
+            (key, found)
             for key in ("ancestors", "statuses", "descendants")
-            if isinstance(record.get(key), list)
+            if isinstance(found := record.get(key), list)
         ]
         if not lists:
             yield from self.parse_item(record, source, position)
             return
         is_empty = True
-        for key in lists:
-            for i, item in enumerate(record[key]):
+        for key, found in lists:
+            for i, item in enumerate(found):
                 own = {**item, **retrieved} if isinstance(item, dict) else item
                 yield from self.parse_item(own, source, f"{position}, {key}[{i}]")
                 is_empty = False
@@ -374,7 +367,7 @@ def _read_streamed(stream: io.BufferedIOBase, source: str, parser: Parser) -> It
         elif name == b"data":
             data = value.decode(errors="surrogateescape").strip()
             if event == "delete" or event not in ("update", "status.update"):
-                record = {"event": event, "payload": data}
+                record: Json = {"event": event, "payload": data}
                 yield from parser.parse_record(record, source, position)
             else:
                 yield from parse_json(value.strip(), source, position, parser.parse_item)

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from streams.formats.cleaning import BadField
 from streams.formats.json_records import (
     Json,
-    each_of,
     encode_json,
     object_of,
     parse_json,
@@ -63,14 +62,8 @@ def remap(raw: bytes, source: str) -> Iterator[Reading]:
     yield from parse_json(raw, source, "raw", parse_record)
 
 
-def parse_record(record: object, source: str, position: str) -> Iterator[Reading]:
+def parse_record(record: Json, source: str, position: str) -> Iterator[Reading]:
     """What a decoded record holds: a tweet, a page of a search, a notice, a list of them."""
-    if not isinstance(record, dict):
-        if isinstance(record, list) and record:
-            yield from each_of(record, source, position, parse_record)
-        else:
-            yield problem_of("not a JSON object", record, source, position)
-        return
     statuses = record.get("statuses")
     if isinstance(statuses, list):
         for i, tweet in enumerate(statuses):

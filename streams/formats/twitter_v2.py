@@ -17,7 +17,6 @@ from streams.formats.cleaning import BadField
 from streams.formats.json_records import (
     Json,
     count_of,
-    each_of,
     encode_json,
     moment_of,
     object_of,
@@ -122,16 +121,8 @@ def remap(raw: bytes, source: str) -> Iterator[Reading]:
     yield from parse_json(raw, source, "raw", parse_record)
 
 
-def parse_record(record: object, source: str, position: str) -> Iterator[Reading]:
+def parse_record(record: Json, source: str, position: str) -> Iterator[Reading]:
     """What a decoded line holds; embedded posts come first, then each item, then the errors."""
-    if isinstance(record, list):
-        yield from each_of(record, source, position, parse_record)
-        if not record:
-            yield NotAPost(what="empty page")
-        return
-    if not isinstance(record, dict):
-        yield problem_of("not a JSON object", record, source, position)
-        return
     items, errors = _items_of(record)
     included = _included_of(record, items)
     page = _page_of(record, items, included, source)

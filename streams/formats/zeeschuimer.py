@@ -15,7 +15,6 @@ from streams.formats.instagram_items import is_ad, is_item, is_node, parse_item,
 from streams.formats.json_records import (
     Json,
     count_of,
-    each_of,
     encode_json,
     object_of,
     parse_json,
@@ -58,14 +57,8 @@ def remap(raw: bytes, source: str) -> Iterator[Reading]:
     yield from parse_json(raw, source, "raw", parse_record)
 
 
-def parse_record(record: object, source: str, position: str) -> Iterator[Reading]:
+def parse_record(record: Json, source: str, position: str) -> Iterator[Reading]:
     """What a line holds: an item with its surroundings, or a list of them."""
-    if not isinstance(record, dict):
-        if isinstance(record, list) and record:
-            yield from each_of(record, source, position, parse_record)
-        else:
-            yield problem_of("not a JSON object", record, source, position)
-        return
     item = record.get("data")
     if not isinstance(item, dict):
         yield problem_of("data: missing", record, source, position)

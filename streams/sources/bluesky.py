@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 from storage.tracking import NO_MARK, Mark, Tracked
 from streams.formats.bluesky import POST, REPOST, parse_record
-from streams.formats.json_records import object_of, parse_json, text_of
+from streams.formats.json_records import Json, object_of, parse_json, text_of
 from streams.records import Reading
 from streams.settings import Settings
 from streams.sources.following import Backoff, Interrupted, Outage, Stretch, ticks
@@ -126,6 +126,7 @@ class Bluesky:
         return Mark(str(self._at_us), self._stretch.pulls(self._since, until))
 
     def _kept_of(self, message: bytes) -> Iterator[Sighting]:
+        self._account, self._is_change = None, False  # a broken event is nobody's
         for reading in parse_json(message, f"{NAME}:jetstream", "event", self._parse):
             at = self._at_us / 1_000_000
             taken = self._keeping.take(reading, at, self._account, is_change=self._is_change)
@@ -136,9 +137,8 @@ class Bluesky:
             self._told_unreadable = n_unreadable
             self._say(f"bluesky: {n_unreadable:,} events of others could not be read")
 
-    def _parse(self, record: object, source: str, position: str) -> Iterator[Reading]:
+    def _parse(self, event: Json, source: str, position: str) -> Iterator[Reading]:
         """As the file format does, and notes who it was and when."""
-        event = object_of(record)
         time_us = event.get("time_us")
         if isinstance(time_us, int) and time_us < time.time_ns() // 1000 + AHEAD_US:
             if self._at_us == self._resumed_us:
@@ -148,7 +148,7 @@ class Bluesky:
         commit = object_of(event.get("commit"))
         self._is_change = commit.get("operation") == "update"
         path = f"{text_of(commit.get('collection'))}/{text_of(commit.get('rkey'))}"
-        yield from parse_record(record, source, f"{self._account}/{path} at {time_us}")
+        yield from parse_record(event, source, f"{self._account}/{path} at {time_us}")
 
     def _address(self) -> str:
         asked = [("wantedCollections", POST), ("wantedCollections", REPOST)]

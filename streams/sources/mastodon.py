@@ -22,6 +22,7 @@ from websockets.sync.client import ClientConnection
 from storage.tracking import Mark, Tracked
 from streams.errors import UsageError
 from streams.formats.json_records import (
+    Json,
     decode_json,
     encode_json,
     object_of,
@@ -141,16 +142,15 @@ class Mastodon:
         """What a message holds. Raises Interrupted if it is the server's last word."""
         yield from parse_json(message, _SOURCE, "event", self._parse)
 
-    def _parse(self, record: object, source: str, position: str) -> Iterator[Reading]:
+    def _parse(self, event: Json, source: str, position: str) -> Iterator[Reading]:
         """As the file format does, and notes the newest number."""
-        event = object_of(record)
         if "error" in event and "event" not in event:
             raise Interrupted(f"the server says: {str(event['error'])[:100]}")
         payload = event.get("payload")
         if event.get("event") == "update" and isinstance(payload, str):
             with suppress(ValueError, RecursionError):  # the parser says so
                 self._note(decode_json(payload.encode(errors="surrogatepass"))[0])
-        yield from self._parser.parse_record(record, source, position)
+        yield from self._parser.parse_record(event, source, position)
 
     def _note(self, status: Any) -> None:
         number = text_of(object_of(status).get("id")) or ""

@@ -162,5 +162,5 @@ def test_a_bad_post_is_a_problem_that_names_the_field(changes: Json, field: str)
 
 
 def test_other_values_are_problems() -> None:
-    readings = read(3, None, [], [[MEDIA]], {"data": ["x"]}, {"a": 1})
-    assert [type(reading) for reading in readings] == [Problem] * 6
+    readings = read(3, None, [[MEDIA]], {"data": ["x"]}, {"a": 1})
+    assert [type(reading) for reading in readings] == [Problem] * 5

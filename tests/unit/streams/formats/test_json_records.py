@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tracemalloc
+from collections.abc import Iterator
 
 import pytest
 
@@ -13,11 +14,12 @@ from streams.formats.json_records import (
     encode_json,
     is_lines,
     parse_json,
+    problem_of,
     split_json,
     unix_moment_of,
 )
 from streams.formats.opening import CHUNK_BYTES, DAMAGE
-from streams.records import NotAPost, Problem
+from streams.records import NotAPost, Problem, Reading
 
 RECORDS = [{"a": i, "t": 'x"{[\n\\' + "y" * i, "n": [{"b": 1}, [1, {}]]} for i in range(40)]
 
@@ -151,6 +153,22 @@ def test_what_is_not_json_is_one_problem() -> None:
         assert (problem.position, problem.raw) == ("line 7", raw)
     (cleaned,) = parse_json(b'{"a": "\xff"}', "s", "", parse)  # type: ignore[arg-type]
     assert cleaned == NotAPost(what="record\ufffd")
+
+
+def test_a_list_is_read_part_by_part() -> None:
+    def parse(record: Json, source: str, position: str) -> Iterator[Reading]:
+        yield NotAPost(what=f"{record} at {position}")
+
+    raw = b'[{"a":1},[{"a":2}],null,{"a":3}]'
+    first, nested, nothing, last = parse_json(raw, "s", "line 1", parse)
+    assert first == NotAPost(what="{'a': 1} at line 1[0]")
+    assert nested == problem_of("a list in a list", [{"a": 2}], "s", "line 1[1]")
+    assert nothing == problem_of("not a JSON object", None, "s", "line 1[2]")
+    assert last == NotAPost(what="{'a': 3} at line 1[3]")
+    assert list(parse_json(b"[]", "s", "line 1", parse)) == [NotAPost(what="empty page")]
+    assert list(parse_json(b"3", "s", "line 1", parse)) == [
+        problem_of("not a JSON object", 3, "s", "line 1")
+    ]
 
 
 def test_what_msgspec_refuses_is_encoded_all_the_same() -> None:
