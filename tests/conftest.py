@@ -58,6 +58,11 @@ SERVERS = ("given",) if os.environ.get(DSN_VARIABLE) else ("embedded18", "debian
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 OWNER = "hoaxwatch"
 
+# Beside another process of tests, threads that wait for each other at every step of a network take
+# three times as long as one. torch reads this when it is imported, and so do commands begun here.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 #: Tests of workers that are killed and of sessions that run out: in one process, one after the
 #: other, however many there are, and first, since they take longest.
 WITH_DEATHS = ("tests/faults/", "tests/integration/test_over_kafka.py")
