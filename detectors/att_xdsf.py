@@ -36,6 +36,7 @@ from detectors.occlusion import largest_first, texts_without_a_word
 from detectors.posts import PostVerdict, WholePost, post_hash
 from detectors.social.categories import Field, categories_of
 from detectors.text.normalise import normalise
+from detectors.threads import one_thread
 from detectors.three_branch import Maps, maps_of
 from detectors.trained import (
     BrokenWeights,
@@ -190,7 +191,7 @@ class AttXdsfDetector:
         inputs = collate(rows, self.model.backbone.n_channels)
         if inputs.text.is_floating_point():
             inputs = inputs._replace(text=inputs.text.double())
-        with torch.inference_mode():
+        with one_thread(), torch.inference_mode():
             logits = self._network(inputs._replace(image=inputs.image.double())).tolist()
         calibration = self.model.config.calibration
         return [calibration.slope * logit + calibration.offset for logit in logits]

@@ -31,6 +31,7 @@ from torch import Tensor, nn
 
 from detectors.cascades import Cascade, Floats, no_structure
 from detectors.proximity import GraphInput, Neighbours, graph_input, side_by_side
+from detectors.threads import one_thread
 from detectors.trained import (
     BrokenWeights,
     Calibration,
@@ -368,7 +369,7 @@ class CascadeGcnDetector:
         return no_structure(cascade) or ("no_metadata" if names - set(cascade.metadata) else None)
 
     def _logits(self, graph: GraphInput) -> Floats:
-        with torch.inference_mode():
+        with one_thread(), torch.inference_mode():
             logits: Floats = self._network(Batch.of(graph, torch.float64))[0].numpy()
         return logits
 

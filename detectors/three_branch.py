@@ -40,6 +40,7 @@ from detectors.text.abstain import MIN_PROBABILITY, language_probability, stated
 from detectors.text.hashtags import WANG_2020
 from detectors.text.normalise import normalise, words
 from detectors.text.subwords import Subwords, WordVectors
+from detectors.threads import one_thread
 from detectors.trained import (
     BrokenWeights,
     Calibration,
@@ -264,7 +265,7 @@ class ThreeBranchDetector:
 
     def _run(self, name: str, prepared: Prepared) -> Output:
         inputs = collate([prepared], self._vectors, self.model.backbone.n_channels)
-        with torch.inference_mode():
+        with one_thread(), torch.inference_mode():
             output: Output = self._networks[name](_doubled(inputs))
         return output
 

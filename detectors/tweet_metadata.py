@@ -17,8 +17,7 @@ weights ship.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from hashlib import sha256
 from math import log
 from pathlib import Path
@@ -51,6 +50,7 @@ from detectors.posts import Part, PostVerdict, WholePost, parts_of
 from detectors.text.abstain import abstain_reason
 from detectors.text.normalise import normalise, words
 from detectors.text.tweets import Form, prepare
+from detectors.threads import one_thread
 from detectors.trained import (
     BrokenWeights,
     Calibration,
@@ -308,17 +308,6 @@ def post_values(post: WholePost) -> dict[str, float | None]:
     """`metadata.values_of` a whole post, whose attributes say at which hour it was published."""
     found = values_of(post.content.text, post.content.lang, None, post.attributes)
     return {**found, "hour": post.attributes.get("hour")}
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One post is too little for several threads, and a sum's bits would depend on their number."""
-    usual = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(usual)
 
 
 def model_version(config: Config) -> str:

@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 
 import pytest
+import torch
 
 from detectors.datasets.labelled import LabelledPost
 from detectors.detector import Detector
@@ -172,6 +173,22 @@ def test_same_bits_alone_shuffled_and_in_other_batches(
     assert alone == together
     assert {v.root_id: opinion(v) for v in detector.score(shuffled)} == together
     assert {v.root_id: opinion(v) for v in in_threes} == together
+
+
+@pytest.mark.parametrize("name", sorted(DETECTORS))
+def test_same_bits_whatever_the_number_of_threads(
+    name: str, options: dict[str, dict[str, object]]
+) -> None:
+    usual, found = torch.get_num_threads(), []
+    try:
+        for n_threads in (1, 3):
+            torch.set_num_threads(n_threads)
+            detector = load_detector(name, **options.get(name, {}))
+            found.append([opinion(verdict) for verdict in detector.score(contents(ORDINARY))])
+            assert torch.get_num_threads() == n_threads, "the caller's threads are its own"
+    finally:
+        torch.set_num_threads(usual)
+    assert found[0] == found[1]
 
 
 def test_equal_texts_of_different_posts_get_equal_opinions(detector: Detector) -> None:
