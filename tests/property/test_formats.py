@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import lzma
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from streams.records import Deletion, NotAPost, Post, Problem, Reading, Record
 #: The first draw builds hypothesis's tables of Unicode, which takes seconds.
 SLOW = settings(
     deadline=None,
-    max_examples=40,
+    max_examples=60,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 
@@ -143,23 +144,42 @@ def top_level(readings: list[Reading]) -> list[Reading]:
 
 
 @st.composite
-def mutated(draw: st.DrawFn, value: Any) -> Any:
-    """The value with some of its keys dropped, renamed or given another value, at any depth.
+def mutated(draw: st.DrawFn, record: Any) -> Any:
+    """The record with some of its parts dropped, renamed or given another value, at any depth.
 
-    Few of them, so that what is left is still nearly a post.
+    Few of them, so that what is left is still nearly a post. They are drawn by their numbers: to
+    ask at each part of a page of tweets takes a second.
     """
-    if isinstance(value, dict):
-        changed = {}
-        for key, inner in value.items():
-            what = draw(st.integers(0, 40))
-            if what == 0:
-                continue
-            name = draw(TEXT) if what == 1 else key
-            changed[name] = draw(VALUE) if what == 2 else draw(mutated(inner))
-        return changed
-    if isinstance(value, list):
-        return [draw(mutated(inner)) for inner in value[:3]]
-    return draw(VALUE) if draw(st.integers(0, 60)) == 0 else value
+    n_parts = count_parts(record)
+    number = st.integers(0, n_parts)
+    what = st.sampled_from(["drop", "rename", "replace"])
+    changes = draw(st.dictionaries(number, what, max_size=1 + n_parts // 8))
+    numbers = itertools.count()
+
+    def changed(value: Any) -> Any:
+        if not isinstance(value, dict | list):
+            return value
+        parts = []
+        for key, part in parts_of(value):
+            change = changes.get(next(numbers))
+            if change != "drop":
+                name = draw(TEXT) if change == "rename" else key
+                parts.append((name, draw(VALUE) if change == "replace" else changed(part)))
+        return dict(parts) if isinstance(value, dict) else [part for _, part in parts]
+
+    return changed(record)
+
+
+def parts_of(value: dict[str, Any] | list[Any]) -> Iterable[tuple[Any, Any]]:
+    """Keys with values; of a list no more than three."""
+    return value.items() if isinstance(value, dict) else enumerate(value[:3])
+
+
+def count_parts(value: Any) -> int:
+    """How many parts at any depth."""
+    if not isinstance(value, dict | list):
+        return 0
+    return sum(1 + count_parts(part) for _, part in parts_of(value))
 
 
 @pytest.mark.parametrize("name", JSON_FORMATS)
