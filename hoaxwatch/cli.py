@@ -124,6 +124,7 @@ def options(
 
 def main() -> None:
     """Runs the command line and ends the process with its exit code."""
+    _let_threads_give_way()
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()
@@ -131,6 +132,18 @@ def main() -> None:
         # the reader of our output, such as head, has seen enough; Python writes the rest at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
+
+
+def _let_threads_give_way() -> None:
+    """PyTorch's threads spin up to a millisecond at every step, waiting for each other. Where a
+    database or another worker wants the same cores, training then takes 4 to 30 times as long.
+
+    Giving way early costs a tenth on a machine that does nothing else. OpenMP reads this when
+    PyTorch is imported.
+    """
+    told = os.environ  # noqa: TID251  for a library, not for us
+    if "OMP_WAIT_POLICY" not in told:
+        told.setdefault("GOMP_SPINCOUNT", "1000")
 
 
 def run(arguments: list[str]) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 
@@ -32,3 +34,30 @@ def test_commands_that_ask_do_not_wait_for_what_others_need() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "spins"),
+    [({}, {"1000"}), ({"GOMP_SPINCOUNT": "77"}, {"77"}), ({"OMP_WAIT_POLICY": "passive"}, {"0"})],
+)
+def test_threads_that_wait_give_way_unless_told_otherwise(
+    asked: dict[str, str], spins: set[str]
+) -> None:
+    told = {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}
+    kept = {name: value for name, value in os.environ.items() if name not in told}
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "hoaxwatch",
+            "score",
+            "--detector",
+            "bert",
+            "The ferry sails at ten.",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=kept | asked | {"OMP_DISPLAY_ENV": "verbose"},
+    )
+    assert set(re.findall(r"GOMP_SPINCOUNT = '(\d+)'", done.stderr)) == spins
