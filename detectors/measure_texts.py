@@ -60,7 +60,7 @@ from detectors.train_bert import (
     tfidf_settings,
 )
 from detectors.train_tfidf import CHOSEN_ON, DOUBTFUL, Example, positives, read_examples
-from detectors.training import Task, positive_of, run
+from detectors.training import CHECKPOINT, Task, positive_of, run
 
 #: What a row says of both.
 MEASURES = ("accuracy", "macro_f1", "mcc")
@@ -182,7 +182,8 @@ def trained(
     """Two detectors trained on the same posts, the floor first, and measured on the same others.
 
     ways: the settings by what a detector's folder is called; what is no detector's name is a
-    `tweet_metadata`.
+    `tweet_metadata`. A training that was stopped goes on after its last epoch; `cpu_seconds` are
+    of what was left.
     """
     posts = posts_of(name, data)
     test = [post for post in posts if post.split == "test"]
@@ -193,7 +194,7 @@ def trained(
         out.mkdir(parents=True, exist_ok=True)
         started = time.process_time()
         task = Task(posts, data, out, DEFAULT_ENCODER, say, small=small, changes=changes)
-        run(detector, task)
+        run(detector, task._replace(resume=(out / CHECKPOINT).is_file()))
         seconds.append(round(time.process_time() - started))
         judged = judge(way, load_detector(detector, weights=out), test)
         flagged.append(judged.flagged)

@@ -88,7 +88,18 @@ def test_two_are_trained_on_the_same_posts(
         "tfidf": {},
         "bert": {"frozen": "1", "rank": "4", "epochs": "6", "learning_rate": "5e-3"},
     }
-    row = trained("liar", data, tmp_path, print, ways, True)
+
+    def stop(line: str) -> None:
+        if "epoch 4 of 6" in line:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trained("liar", data, tmp_path, stop, ways, True)
+    said: list[str] = []
+    row = trained("liar", data, tmp_path, said.append, ways, True)
+    assert [line.split(":")[0] for line in said if "epoch" in line][:2] == [
+        "  resumed after epoch 3 of 6", "  epoch 4 of 6"
+    ]  # fmt: skip
     test = [post for post in posts_of("liar", data) if post.split == "test"]
     assert row["n"] == len(test)
     assert row["sizes"]["train"] > row["sizes"]["validation"] > 0
