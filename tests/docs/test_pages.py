@@ -24,6 +24,7 @@ from typing import Any
 
 import pytest
 
+from tests.folders import BASE
 from tests.house.repository import ROOT
 
 PAGES = sorted(path for path in (ROOT / "docs").glob("*.md") if path.name != "README.md")
@@ -131,7 +132,7 @@ class Notebook:
 @pytest.fixture
 def home() -> Iterator[Path]:
     """A folder with a short name, which the database's account can enter."""
-    folder = Path(tempfile.mkdtemp(prefix="hw-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="hw-", dir=BASE))
     folder.chmod(0o755)
     yield folder
     program = Path(sys.executable).with_name("hoaxwatch")

@@ -27,6 +27,7 @@ from hoaxwatch import cli
 from storage import embedded, reads
 from storage.database import connect
 from streams.formats.registry import FORMATS
+from tests.folders import BASE
 from tests.samples import write_samples
 from tests.tables import assert_same, read_tables
 
@@ -257,7 +258,7 @@ def test_a_database_that_goes_down_in_the_middle_loses_nothing(
     database: str, tmp_path: Path
 ) -> None:
     files = [str(path) for path in write_samples(tmp_path / "posts", seed=3, n_posts=2500)]
-    home = Path(tempfile.mkdtemp(prefix="hw-", dir="/tmp"))
+    home = Path(tempfile.mkdtemp(prefix="hw-", dir=BASE))
     home.chmod(0o755)
     folder = home / "projects" / "default"
     known = {name: value for name, value in os.environ.items() if not name.startswith("HOAXWATCH")}

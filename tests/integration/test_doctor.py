@@ -18,6 +18,7 @@ from streams.settings import read_settings
 from streams.sources.registry import SOURCES, open_source
 from streams.topics import create_topics
 from tests.fakes import graph, jetstream, mastodon, x
+from tests.folders import BASE
 
 
 def found(capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, dict[str, object]]:
@@ -36,7 +37,7 @@ def test_a_machine_on_which_all_is_well(database: str, capsys: pytest.CaptureFix
 def test_no_database_is_made_to_look_at_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with tempfile.TemporaryDirectory(prefix="hw-", dir="/tmp") as folder:
+    with tempfile.TemporaryDirectory(prefix="hw-", dir=BASE) as folder:
         Path(folder).chmod(0o755)
         monkeypatch.setenv("HOAXWATCH_HOME", f"{folder}/home")
         code, findings = found(capsys)

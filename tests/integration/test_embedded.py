@@ -23,16 +23,11 @@ import pytest
 
 from storage import embedded, keeper
 from storage.embedded import DatabaseUnavailable, open_embedded
+from tests.folders import BASE
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PYTHON_PATH = f"{REPOSITORY}:{Path(psycopg.__file__).parents[1]}"
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "PYTHONPATH": PYTHON_PATH}
-# a disk in memory if there is one that is large enough and lets programs run: fsync costs nothing
-SHM = Path("/dev/shm")
-IS_ROOMY = SHM.is_dir() and (
-    shutil.disk_usage(SHM).free > 1e9 and not os.statvfs(SHM).f_flag & os.ST_NOEXEC
-)
-BASES = SHM if IS_ROOMY else Path("/tmp")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: another account is involved")
 
 OPEN_AND_WAIT = """
@@ -64,7 +59,7 @@ with open_embedded(Path(sys.argv[1]), idle_seconds=1) as server:
 @pytest.fixture
 def base() -> Iterator[Path]:
     """A new folder that every account may enter; what runs on it is ended, and nothing may be."""
-    folder = Path(tempfile.mkdtemp(prefix="embedded-test-", dir=BASES))
+    folder = Path(tempfile.mkdtemp(prefix="embedded-test-", dir=BASE))
     folder.chmod(0o755)
     yield folder
     for lock in folder.rglob("users.lock"):
@@ -81,7 +76,7 @@ def base() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def template() -> Iterator[Path]:
     """A cluster made once and stopped, to be copied: initdb is the slow part."""
-    folder = Path(tempfile.mkdtemp(prefix="embedded-test-", dir=BASES))
+    folder = Path(tempfile.mkdtemp(prefix="embedded-test-", dir=BASE))
     folder.chmod(0o755)
     with open_embedded(folder / "made"):
         pass
