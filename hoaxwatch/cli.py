@@ -136,7 +136,7 @@ def main() -> None:
 
 def _let_threads_give_way() -> None:
     """PyTorch's threads spin up to a millisecond at every step, waiting for each other. Where a
-    database or another worker wants the same cores, training then takes 4 to 30 times as long.
+    database or another worker wants the same cores, training then takes 3 to 20 times as long.
 
     Giving way early costs a tenth on a machine that does nothing else. OpenMP reads this when
     PyTorch is imported.

@@ -88,7 +88,7 @@ def remap(raw: bytes, source: str) -> Iterator[Reading]:
 
 
 def parse_record(record: Json, source: str, position: str) -> Iterator[Reading]:
-    """What a decoded record holds: an event, an answer of the API, a list of them."""
+    """What a decoded record holds: an event, an answer of the API."""
     event = object_of(record.get("payload")) or record
     kind = _event_kind(event)
     if kind:

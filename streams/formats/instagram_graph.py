@@ -64,7 +64,7 @@ def remap(raw: bytes, source: str) -> Iterator[Reading]:
 
 
 def parse_record(record: Json, source: str, position: str) -> Iterator[Reading]:
-    """What a decoded record holds: a page, an account with its media, a post, an error, a list."""
+    """What a decoded record holds: a page, an account with its media, a post, an error."""
     found = record.get("business_discovery")
     account = found if isinstance(found, dict) else record
     of_account = object_of(account.get("media")).get("data")

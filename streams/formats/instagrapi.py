@@ -64,7 +64,7 @@ def remap(raw: bytes, source: str) -> Iterator[Reading]:
 
 
 def parse_record(record: Json, source: str, position: str) -> Iterator[Reading]:
-    """What a decoded record holds: a Media object, a user, a list of them."""
+    """What a decoded record holds: a Media object, a user."""
     if "caption_text" in record or "media_type" in record:
         try:
             yield parse_media(record, source)

@@ -258,7 +258,7 @@ class Parser:
         self._post_ids: dict[str, str] = {}  # number on the server asked -> post id
 
     def parse_record(self, record: Json, source: str, position: str) -> Iterator[Reading]:
-        """What a record holds: a status, an event, a page, a thread, a list of them."""
+        """What a record holds: a status, an event, a page, a thread."""
         if isinstance(record.get("event"), str) and "payload" in record:
             yield from self._parse_event(record, source, position)
             return

@@ -63,7 +63,7 @@ def remap(raw: bytes, source: str) -> Iterator[Reading]:
 
 
 def parse_record(record: Json, source: str, position: str) -> Iterator[Reading]:
-    """What a decoded record holds: a tweet, a page of a search, a notice, a list of them."""
+    """What a decoded record holds: a tweet, a page of a search, a notice."""
     statuses = record.get("statuses")
     if isinstance(statuses, list):
         for i, tweet in enumerate(statuses):

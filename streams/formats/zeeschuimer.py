@@ -58,7 +58,7 @@ def remap(raw: bytes, source: str) -> Iterator[Reading]:
 
 
 def parse_record(record: Json, source: str, position: str) -> Iterator[Reading]:
-    """What a line holds: an item with its surroundings, or a list of them."""
+    """What a line holds: an item with its surroundings."""
     item = record.get("data")
     if not isinstance(item, dict):
         yield problem_of("data: missing", record, source, position)
