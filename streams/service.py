@@ -220,9 +220,8 @@ def work(role: str, settings: Settings) -> NoReturn:
     """One worker process to its end, with its exit code. Raises UsageError, Unavailable."""
     set_up_logs()
     sys.setswitchinterval(SWITCH_SECONDS)
-    gc.set_threshold(
-        50_000, 20, 20
-    )  # rows are many and no part of a cycle: see local.rare_collections
+    # rows are many and no part of a cycle: see local.rare_collections
+    gc.set_threshold(50_000, 20, 20)
     roles = [CLASSIFY, TRACK, ALERT] if role == ALL else [role]
     with open_database(settings) as dsn:
         code = Worker(roles, dsn, settings).run()

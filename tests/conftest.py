@@ -21,11 +21,9 @@ import itertools
 import os
 import pwd
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
@@ -43,7 +41,7 @@ from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from storage import embedded
 from storage.database import add_payload_partitions, connect, migrate
-from tests.folders import BASE, IN_MEMORY
+from tests.folders import IN_MEMORY, short_folder
 
 if TYPE_CHECKING:
     from infra.kafka.broker import Cluster
@@ -308,7 +306,7 @@ def running_cluster(n_brokers: int) -> Iterator[Cluster]:
     from infra.kafka.broker import Cluster
 
     skip_without_brokers()
-    with _server_folder() as folder:
+    with short_folder() as folder:
         cluster = Cluster(folder / "kafka")
         try:
             cluster.start(n_brokers)
@@ -324,19 +322,8 @@ def _given() -> Iterator[Server]:
 
 
 @contextmanager
-def _server_folder() -> Iterator[Path]:
-    """A new folder with a short name (a socket's path has 107 bytes), open to other accounts."""
-    folder = Path(tempfile.mkdtemp(prefix="hw-", dir=BASE))
-    folder.chmod(0o755)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
 def _embedded18() -> Iterator[Server]:
-    with _server_folder() as base:
+    with short_folder() as base:
         folder = base / "p"
         try:
             with embedded.open_embedded(folder, idle_seconds=5) as running:
@@ -358,7 +345,7 @@ def _debian15() -> Iterator[Server]:
         pytest.skip(f"no PostgreSQL 15 in {DEBIAN_15} (Debian 12: apt install postgresql)")
     identity: dict[str, Any] = {}
     with ExitStack() as undo:
-        folder = undo.enter_context(_server_folder())
+        folder = undo.enter_context(short_folder())
         if os.geteuid() == 0:
             try:
                 account = pwd.getpwnam("postgres")

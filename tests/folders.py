@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _MEMORY = Path("/dev/shm")
@@ -18,5 +21,16 @@ IN_MEMORY = (
     and shutil.disk_usage(_MEMORY).free > 8e9
     and not os.statvfs(_MEMORY).f_flag & os.ST_NOEXEC
 )
-#: A folder with a short name (a socket's path has 107 bytes) that every account can enter.
+#: A folder with a short name that every account can enter.
 BASE = _MEMORY if IN_MEMORY else Path("/tmp")
+
+
+@contextmanager
+def short_folder() -> Iterator[Path]:
+    """A new folder with a short name (a socket's path has 107 bytes), open to other accounts."""
+    folder = Path(tempfile.mkdtemp(prefix="hw-", dir=BASE))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -12,10 +12,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -24,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from tests.folders import BASE
+from tests.folders import short_folder
 from tests.house.repository import ROOT
 
 PAGES = sorted(path for path in (ROOT / "docs").glob("*.md") if path.name != "README.md")
@@ -132,18 +130,16 @@ class Notebook:
 @pytest.fixture
 def home() -> Iterator[Path]:
     """A folder with a short name, which the database's account can enter."""
-    folder = Path(tempfile.mkdtemp(prefix="hw-", dir=BASE))
-    folder.chmod(0o755)
-    yield folder
-    program = Path(sys.executable).with_name("hoaxwatch")
-    for project in (folder / "projects").glob("*"):
-        subprocess.run(
-            [program, "db", "stop", "--project", project.name],
-            env=os.environ | {"HOAXWATCH_HOME": str(folder)},
-            capture_output=True,
-            check=False,
-        )
-    shutil.rmtree(folder, ignore_errors=True)
+    with short_folder() as folder:
+        yield folder
+        program = Path(sys.executable).with_name("hoaxwatch")
+        for project in (folder / "projects").glob("*"):
+            subprocess.run(
+                [program, "db", "stop", "--project", project.name],
+                env=os.environ | {"HOAXWATCH_HOME": str(folder)},
+                capture_output=True,
+                check=False,
+            )
 
 
 def test_there_are_pages() -> None:

@@ -24,9 +24,10 @@ from streams.formats.registry import load_format, read_file
 from streams.ingest import Published, Publisher
 from streams.records import Post
 from streams.spool import Spool
-from tests.conftest import _server_folder, running_cluster
+from tests.conftest import running_cluster
 from tests.faults.proxy import CommitCutter
 from tests.faults.scene import PATIENCE_SECONDS, REPOSITORY, START, Scene, make_posts
+from tests.folders import short_folder
 
 IS_LONG = bool(os.environ.get("HOAXWATCH_TEST_LONG"))
 
@@ -122,7 +123,7 @@ def test_one_of_three_brokers_is_lost_for_good(scene: Scene, reference: str) -> 
 @pytest.fixture
 def own_server() -> Iterator[tuple[Path, embedded.EmbeddedServer]]:
     """A PostgreSQL that may be killed."""
-    with _server_folder() as base:
+    with short_folder() as base:
         folder = base / "p"
         try:
             with embedded.open_embedded(folder, idle_seconds=60) as running:
@@ -171,7 +172,7 @@ def test_a_connection_cut_during_commit(scene: Scene, reference: str) -> None:
     from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
     real = conninfo_to_dict(scene.dsn)
-    with _server_folder() as folder:
+    with short_folder() as folder:
         cutter = CommitCutter(folder, Path(str(real["host"])))
         direct, scene.dsn = scene.dsn, make_conninfo(scene.dsn, host=str(folder))
         posts = make_posts(1200, seed=14)

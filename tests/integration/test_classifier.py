@@ -23,9 +23,9 @@ from streams.quarantine import WIRE
 from streams.records import Content, NewerRecord, Problem, Reading, Verdict, encode_reading
 from streams.settings import read_settings
 from streams.workers import BAD_IN_A_ROW, Classifier, Taken
-from tests.conftest import _server_folder
 from tests.faults.proxy import CommitCutter
 from tests.faults.scene import make_posts
+from tests.folders import short_folder
 from tests.marker import MarkerDetector
 
 POSTS = [post for post in make_posts(120, seed=31) if post.kind == "original"]
@@ -123,7 +123,7 @@ def test_a_detector_that_fails_on_everything_blames_nobody(database: str) -> Non
 
 def test_a_database_that_goes_away_while_a_worker_sets_up(database: str) -> None:
     """Its first commits are cut: the policy's, then the note's; each is done again."""
-    with _server_folder() as folder:
+    with short_folder() as folder:
         cutter = CommitCutter(folder, Path(str(conninfo_to_dict(database)["host"])))
         cutter.cut += ["lost", "done", "done", "lost"]
         settings = read_settings(retry_seconds=30.0)

@@ -27,7 +27,7 @@ from hoaxwatch import cli
 from storage import embedded, reads
 from storage.database import connect
 from streams.formats.registry import FORMATS
-from tests.folders import BASE
+from tests.folders import short_folder
 from tests.samples import write_samples
 from tests.tables import assert_same, read_tables
 
@@ -258,37 +258,37 @@ def test_a_database_that_goes_down_in_the_middle_loses_nothing(
     database: str, tmp_path: Path
 ) -> None:
     files = [str(path) for path in write_samples(tmp_path / "posts", seed=3, n_posts=2500)]
-    home = Path(tempfile.mkdtemp(prefix="hw-", dir=BASE))
-    home.chmod(0o755)
-    folder = home / "projects" / "default"
-    known = {name: value for name, value in os.environ.items() if not name.startswith("HOAXWATCH")}
-    # small batches, so that the run is still storing when the server dies
-    settings = known | {"HOAXWATCH_HOME": str(home), "HOAXWATCH_BATCH_POSTS": "50"}
-    command = [sys.executable, "-m", "hoaxwatch", "run", *files, "--detector", "null"]
-    try:
-        with embedded.open_embedded(folder) as server, connect(server.dsn()) as watching:
-            run = subprocess.Popen(command, env=settings, stderr=subprocess.PIPE, text=True)
-            n_posts = 0
-            while n_posts < 100:
-                assert run.poll() is None, "the run ended before the server was killed"
-                with suppress(psycopg.errors.UndefinedTable):
-                    row = watching.execute("SELECT count(*) FROM hoaxwatch.posts").fetchone()
-                    n_posts = row[0] if row else 0
-            pid = embedded.status(folder).pid
-            assert pid is not None
-            os.kill(pid, signal.SIGQUIT)  # immediate shutdown: no checkpoint, connections cut
-            _, err = run.communicate(timeout=60)
-        assert run.returncode == DOWN
-        assert err.count("hoaxwatch:") == 1
-        assert "Traceback" not in err
-        assert "run the same command again" in " ".join(err.split())
-        subprocess.run(command, env=settings, check=True, stderr=subprocess.DEVNULL)
-        assert cli.run(["run", *files, "--detector", "null", "--database", database]) == OK
-        with embedded.open_embedded(folder) as server:
-            assert_same(read_tables(server.dsn()), read_tables(database))
-    finally:
-        embedded.stop(folder)
-        shutil.rmtree(home, ignore_errors=True)
+    with short_folder() as home:
+        folder = home / "projects" / "default"
+        known = {
+            name: value for name, value in os.environ.items() if not name.startswith("HOAXWATCH")
+        }
+        # small batches, so that the run is still storing when the server dies
+        settings = known | {"HOAXWATCH_HOME": str(home), "HOAXWATCH_BATCH_POSTS": "50"}
+        command = [sys.executable, "-m", "hoaxwatch", "run", *files, "--detector", "null"]
+        try:
+            with embedded.open_embedded(folder) as server, connect(server.dsn()) as watching:
+                run = subprocess.Popen(command, env=settings, stderr=subprocess.PIPE, text=True)
+                n_posts = 0
+                while n_posts < 100:
+                    assert run.poll() is None, "the run ended before the server was killed"
+                    with suppress(psycopg.errors.UndefinedTable):
+                        row = watching.execute("SELECT count(*) FROM hoaxwatch.posts").fetchone()
+                        n_posts = row[0] if row else 0
+                pid = embedded.status(folder).pid
+                assert pid is not None
+                os.kill(pid, signal.SIGQUIT)  # immediate shutdown: no checkpoint, connections cut
+                _, err = run.communicate(timeout=60)
+            assert run.returncode == DOWN
+            assert err.count("hoaxwatch:") == 1
+            assert "Traceback" not in err
+            assert "run the same command again" in " ".join(err.split())
+            subprocess.run(command, env=settings, check=True, stderr=subprocess.DEVNULL)
+            assert cli.run(["run", *files, "--detector", "null", "--database", database]) == OK
+            with embedded.open_embedded(folder) as server:
+                assert_same(read_tables(server.dsn()), read_tables(database))
+        finally:
+            embedded.stop(folder)
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ import yaml
 from infra.kafka.broker import Cluster
 from streams import ingest, topics
 from streams.settings import read_settings
-from tests.conftest import _server_folder, skip_without_brokers
+from tests.conftest import skip_without_brokers
 from tests.faults.scene import make_posts
+from tests.folders import short_folder
 from tests.house.repository import ROOT
 
 
@@ -44,7 +45,7 @@ class ComposeBroker(Cluster):
 
 def test_it_takes_posts() -> None:
     skip_without_brokers()
-    with _server_folder() as folder:
+    with short_folder() as folder:
         cluster = ComposeBroker(folder / "kafka")
         try:
             kafka = cluster.start()

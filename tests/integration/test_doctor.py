@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -18,7 +16,7 @@ from streams.settings import read_settings
 from streams.sources.registry import SOURCES, open_source
 from streams.topics import create_topics
 from tests.fakes import graph, jetstream, mastodon, x
-from tests.folders import BASE
+from tests.folders import short_folder
 
 
 def found(capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, dict[str, object]]:
@@ -37,12 +35,11 @@ def test_a_machine_on_which_all_is_well(database: str, capsys: pytest.CaptureFix
 def test_no_database_is_made_to_look_at_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with tempfile.TemporaryDirectory(prefix="hw-", dir=BASE) as folder:
-        Path(folder).chmod(0o755)
+    with short_folder() as folder:
         monkeypatch.setenv("HOAXWATCH_HOME", f"{folder}/home")
         code, findings = found(capsys)
         assert code == 0, findings
-        assert list(Path(folder).iterdir()) == []
+        assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize(

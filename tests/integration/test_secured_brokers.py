@@ -14,8 +14,9 @@ from infra.kafka.broker import Cluster, _free_ports, find_java
 from streams import topics
 from streams.errors import Unavailable, UsageError
 from streams.settings import Settings, read_settings
-from tests.conftest import _server_folder, skip_without_brokers
+from tests.conftest import skip_without_brokers
 from tests.faults.scene import Scene, make_posts
+from tests.folders import short_folder
 
 if TYPE_CHECKING:
     from tests.conftest import Server
@@ -70,7 +71,7 @@ def make_certificate(folder: Path) -> Path:
 def secured() -> Iterator[tuple[str, Path]]:
     """The address of the secured door, and the authority that vouches for it."""
     skip_without_brokers()
-    with _server_folder() as folder:
+    with short_folder() as folder:
         cluster = SecuredCluster(folder / "kafka")
         try:
             plain = cluster.start()
