@@ -42,6 +42,7 @@ ACCOUNT_NAME = "hoaxwatch"
 ROOT_PLACE = Path("/var/lib/hoaxwatch")  # root's copy of the binaries, and root's projects
 SUPERUSER = "postgres"
 COPY_SECONDS = 60.0
+LOOK_SECONDS = 1.0  # the keeper looks for microseconds; who opens or stops takes longer
 OTHERWISE = "give --database postgresql://..."
 INITDB_OPTIONS = (
     "--username=postgres",
@@ -463,10 +464,14 @@ def _dsn(socket_folder: str, dbname: str, user: str) -> str:
 def _is_in_use(place: Place) -> bool:
     if not place.users_lock.exists():
         return False
-    users = try_lock(place.users_lock, fcntl.LOCK_EX)
-    if users is not None:
-        os.close(users)
-    return users is None
+    try:
+        with _locked(place.start_lock, time.monotonic() + LOOK_SECONDS):
+            users = try_lock(place.users_lock, fcntl.LOCK_EX)
+            if users is not None:
+                os.close(users)
+            return users is None
+    except DatabaseUnavailable:
+        return True  # somebody is opening or stopping it
 
 
 def _lock(path: Path, kind: int, deadline: float) -> int:

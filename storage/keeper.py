@@ -6,12 +6,14 @@ A folder that `storage.embedded` opened holds
     socket/        its Unix socket; if that path is too long or odd, a folder in the temp dir
     server.log     what the server says
     users.lock     shared flock of each process that uses the database, for its life
-    start.lock     exclusive flock of the one process that is opening
+    start.lock     exclusive flock of the one that is opening, stopping, or looking for users
     keeper.lock    exclusive flock of the keeper, for its life
     keep           there while the server must stay up with no users (`hoaxwatch db start`)
 
-The kernel lets go of a flock when its process dies, however it dies, so nobody has to clean up
-after a SIGKILL. This file runs alone (`python -I -S keeper.py ...`): standard library only.
+Only who holds start.lock takes users.lock exclusively: so one who only looks whether there are
+users is never taken for one. The kernel lets go of a flock when its process dies, however it dies,
+so nobody has to clean up after a SIGKILL. This file runs alone (`python -I -S keeper.py ...`):
+standard library only.
 """
 
 import fcntl
@@ -331,13 +333,16 @@ def rotate(log: Path) -> None:
 def watch(place: Place, idle_seconds: float) -> None:
     """Return when the server is gone: stopped here after `idle_seconds` without users, or dead.
 
-    While it stops the server, the keeper holds users.lock exclusively, so nobody opens a database
-    that is going down; the lock goes with the process.
+    While it stops the server, the keeper holds start.lock and users.lock exclusively, so nobody
+    opens a database that is going down; the locks go with the process.
     """
     poll_seconds = min(1.0, max(0.05, idle_seconds / 5))
     last_used = time.monotonic()
     while find_postmaster(place.pgdata) is not None:
         time.sleep(poll_seconds)
+        start_lock = try_lock(place.start_lock, fcntl.LOCK_EX)
+        if start_lock is None:
+            continue  # being opened or stopped: looked at again
         users = try_lock(place.users_lock, fcntl.LOCK_EX)
         if users is None or place.keep_mark.exists():
             last_used = time.monotonic()
@@ -346,6 +351,7 @@ def watch(place: Place, idle_seconds: float) -> None:
             return
         if users is not None:
             os.close(users)
+        os.close(start_lock)
 
 
 def main(arguments: list[str]) -> None:

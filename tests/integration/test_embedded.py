@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from importlib.machinery import ModuleSpec
@@ -368,6 +369,21 @@ def test_stop_refuses_while_another_uses_it(made: Path) -> None:
         with pytest.raises(DatabaseUnavailable, match="in use"):
             embedded.stop(made)
         write_row(server.dsn())
+
+
+def test_who_looks_for_users_is_not_taken_for_one(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A keeper that does nothing but look, beside the real one."""
+    with open_embedded(made, idle_seconds=60):
+        pass
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    looking = threading.Thread(target=keeper.watch, args=(keeper.Place(made), 3600.0))
+    looking.start()
+    assert not any(embedded.status(made).is_in_use for _ in range(500))
+    embedded.stop(made)
+    looking.join(30)
+    assert not looking.is_alive()
 
 
 def test_stop_does_without_a_keeper(made: Path) -> None:
