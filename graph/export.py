@@ -37,6 +37,8 @@ Type = Literal["string", "long", "double", "boolean"]
 
 #: Columns of a `GraphTable` that name people: `pseudonymise` takes them away.
 NAMING_COLUMNS = frozenset({"handle", "name", "text", "url"})
+#: Columns that hold keys of accounts: hashed like names of nodes.
+ACCOUNT_COLUMNS = frozenset({"user"})
 #: Numbers by which an account can be found again: rounded to one digit.
 TELLING_COLUMNS = frozenset({"followers", "following", "n_posts"})
 
@@ -152,9 +154,10 @@ def describe_table(table: GraphTable) -> dict[str, Any]:
 def pseudonymise(table: GraphTable, key: bytes) -> GraphTable:
     """The same network with names that only the holder of the key can find again.
 
-    Nodes are named by 16 hex digits of a keyed hash: equal names in all files written with the same
-    key, others with another. NAMING_COLUMNS go, TELLING_COLUMNS are rounded to one digit. Whoever
-    knows the original posts can still recognise a network by its shape: hand on with care.
+    Nodes, and accounts in ACCOUNT_COLUMNS, are named by 16 hex digits of a keyed hash: equal names
+    in all files written with the same key, others with another. NAMING_COLUMNS go, TELLING_COLUMNS
+    are rounded to one digit. Whoever knows the original posts can still recognise a network by its
+    shape: hand on with care.
 
     key: 1 to 64 bytes.
 
@@ -165,19 +168,23 @@ def pseudonymise(table: GraphTable, key: bytes) -> GraphTable:
     (16, {'followers': [1000]})
     """
 
+    def hashed(name: str) -> str:
+        return blake2b(name.encode("utf-8", "surrogatepass"), key=key, digest_size=8).hexdigest()
+
     def kept(columns: Columns) -> dict[str, Sequence[Value]]:
-        return {
-            name: [_one_digit(value) for value in column] if name in TELLING_COLUMNS else column
-            for name, column in columns.items()
-            if name not in NAMING_COLUMNS
-        }
+        shown: dict[str, Sequence[Value]] = {}
+        for name, column in columns.items():
+            if name in ACCOUNT_COLUMNS:
+                shown[name] = [None if value is None else hashed(str(value)) for value in column]
+            elif name in TELLING_COLUMNS:
+                shown[name] = [_one_digit(value) for value in column]
+            elif name not in NAMING_COLUMNS:
+                shown[name] = column
+        return shown
 
     return replace(
         table,
-        nodes=[
-            blake2b(node.encode("utf-8", "surrogatepass"), key=key, digest_size=8).hexdigest()
-            for node in table.nodes
-        ],
+        nodes=[hashed(node) for node in table.nodes],
         node_columns=kept(table.node_columns),
         edge_columns=kept(table.edge_columns),
         about={**table.about, "pseudonymised": True},

@@ -43,6 +43,7 @@ def table(is_directed: bool = True) -> GraphTable:
         is_directed=is_directed,
         node_columns={
             "handle": ["ann", None, UGLY, "dan"],
+            "user": ["x:1", None, "x:77", "x:1"],
             "community": [0, 0, 1, None],
             "followers": [2**40 + 123, None, 7, 0],
             "share": [0.5, math.nan, 1e-9, None],
@@ -192,7 +193,7 @@ def test_a_pseudonymised_file_names_nobody(name: str) -> None:
     shared = pseudonymise(table(), b"secret")
     for ending in FORMATS[name]:
         text = text_of(name, ending, shared)
-        for told in ("x:1", "x:2", "ann", "dan", "alone", str(2**40 + 123)):
+        for told in ("x:1", "x:2", "x:77", "ann", "dan", "alone", str(2**40 + 123)):
             assert told not in text
         assert shared.nodes[0] in text
 
@@ -203,6 +204,8 @@ def test_pseudonyms_are_the_same_for_the_same_key_only() -> None:
     assert set(one).isdisjoint(pseudonymise(table(), b"other").nodes)
     assert len(set(one)) == 4
     assert pseudonymise(table(), b"k").node_columns["followers"] == [10**12, None, 7, 0]
+    users = pseudonymise(table(), b"k").node_columns["user"]
+    assert users == [one[0], None, users[2], one[0]]
     assert pseudonymise(table(), b"k").about["pseudonymised"] is True
 
 
