@@ -8,7 +8,8 @@ An action is (account, object, time). What the object is makes the kind of netwo
     co-text, co-image      a group of near copies (`graph.near_copies`)
 
 Two accounts co-act on an object if both act on it within `window_seconds`. Their edge weighs the
-number of objects on which they did; an object that is used day after day counts once a day. Popular
+number of objects on which they did; an object that is used day after day counts once a day, and a
+use that goes on past midnight is that of the day in which it began. Popular
 objects and fast ones bring accounts together without any plan, so each edge is compared with a null
 model that keeps all that: every account keeps what it acts on and how often, every object keeps how
 many act on it, when it begins and so the hour of the day; what is left to chance is how long after
@@ -41,7 +42,7 @@ _MICROSECONDS = 1_000_000
 _HOUR_US = 3600 * _MICROSECONDS
 _DAY_US = 24 * _HOUR_US
 
-#: Pairs of actions that are expanded at a time: bounds memory where one object goes viral.
+#: Pairs of actions that are expanded at a time: bounds what is held beside those that are kept.
 _CHUNK_PAIRS = 4_000_000
 
 Ids = NDArray[np.int64]
@@ -187,8 +188,7 @@ def find_network(actions: Actions, rules: CoordinationRules = DEFAULT_RULES) -> 
 
     Cost: the pairs of actions on an object within the window, and O(e n_a log n) for the null.
     """
-    pairs = _pairs_of(actions, rules)
-    return _network(actions, pairs, rules)
+    return _network(actions, _pairs_of(actions, rules), rules)
 
 
 def may_coordinate(
@@ -230,10 +230,17 @@ class _Pairs(NamedTuple):
     second: Ids
 
 
+def _take_part(actions: Actions, rules: CoordinationRules) -> NDArray[np.bool_]:
+    """(a,) Whether an account acts often enough."""
+    return np.bincount(actions.actor, minlength=len(actions.accounts)) >= rules.min_participation
+
+
 def _pairs_of(actions: Actions, rules: CoordinationRules) -> _Pairs:
-    order = np.lexsort((actions.at_us, actions.object))
+    # what goes viral is shared by many who share nothing else: their pairs are not even made
+    rows = np.flatnonzero(_take_part(actions, rules)[actions.actor])
+    order = rows[np.lexsort((actions.at_us[rows], actions.object[rows]))]
     thing, at = actions.object[order], actions.at_us[order]
-    window_us = round(rules.window_seconds * _MICROSECONDS)
+    window_us = _window_us(rules)
     # one ascending key for (object, time), so that a search finds the end of each action's window
     span = (int(at.max()) - int(at.min()) if len(at) else 0) + window_us + 1
     _check_span(span, thing)
@@ -273,16 +280,14 @@ def _chunks(n_pairs: Ids, limit: int) -> Iterator[Ids]:
 def _network(actions: Actions, pairs: _Pairs, rules: CoordinationRules) -> CoordinationNetwork:
     n = len(actions.accounts)
     n_actions = np.bincount(actions.actor, minlength=n).astype(np.int64)
-    takes_part = n_actions >= rules.min_participation
+    takes_part = _take_part(actions, rules)
     first, second = pairs
     both = takes_part[actions.actor[first]] & takes_part[actions.actor[second]]
     first, second = first[both], second[both]
     edge_key = actions.actor[first] * max(n, 1) + actions.actor[second]
     keys, edge = np.unique(edge_key, return_inverse=True)
-    uses = _uses_of(actions)
-    is_earlier = actions.at_us[first] <= actions.at_us[second]
-    met_in = np.where(is_earlier, uses.number[first], uses.number[second])
-    weight = _distinct_per_edge(edge, met_in, max(uses.n_uses, 1), len(keys))
+    uses = _uses_of(actions, rules)
+    weight = _distinct_per_edge(edge, uses.number[first], max(uses.n_uses, 1), len(keys))
     n_rows = max(len(actions.actor), 1)
     n_first = _distinct_per_edge(edge, first, n_rows, len(keys))
     n_second = _distinct_per_edge(edge, second, n_rows, len(keys))
@@ -315,12 +320,13 @@ def _distinct_per_edge(edge: Ids, value: Ids, n_values: int, n_edges: int) -> Id
 
 
 class _Uses(NamedTuple):
-    """Objects by day: u of them, numbered."""
+    """Objects by day: u of them, numbered. Both actions of a pair are in the same one."""
 
     #: (m,) which one each action belongs to.
     number: Ids
-    #: (u,) first action, microseconds since 1970.
+    #: (u,) first and last action, microseconds since 1970.
     first_us: Ids
+    last_us: Ids
     #: (u,) actions.
     size: Ids
     #: (m,) True for the first action of each.
@@ -336,18 +342,24 @@ class _Uses(NamedTuple):
         return self.first_us // _HOUR_US % 24
 
 
-def _uses_of(actions: Actions) -> _Uses:
-    day = actions.at_us // _DAY_US
-    day = day - day.min() if len(day) else day
-    n_days = int(day.max()) + 1 if len(day) else 1
-    _, number = np.unique(actions.object * n_days + day, return_inverse=True)
-    order = np.lexsort((actions.at_us, number))
+def _uses_of(actions: Actions, rules: CoordinationRules) -> _Uses:
+    order = np.lexsort((actions.at_us, actions.object))
+    thing, at = actions.object[order], actions.at_us[order]
+    # cut at midnight, unless two actions around it are together: whoever meets there would else do
+    # so in no use of both, where chance is never expected to bring anybody together
+    is_over = (np.diff(at // _DAY_US) > 0) & (np.diff(at) > _window_us(rules))
+    begins = np.ones(len(order), dtype=bool)
+    begins[1:] = (np.diff(thing) != 0) | is_over
+    number = np.empty(len(order), dtype=np.int64)
+    number[order] = np.cumsum(begins) - 1
     size = np.bincount(number).astype(np.int64)
-    is_first = np.zeros(len(number), dtype=bool)
-    is_first[order[np.cumsum(size) - size]] = True
-    first_us = np.empty(len(size), dtype=np.int64)
-    first_us[number[is_first]] = actions.at_us[is_first]
-    return _Uses(number.astype(np.int64), first_us, size, is_first)
+    is_first = np.zeros(len(order), dtype=bool)
+    is_first[order[begins]] = True
+    return _Uses(number, at[begins], at[np.cumsum(size) - 1], size, is_first)
+
+
+def _window_us(rules: CoordinationRules) -> int:
+    return round(rules.window_seconds * _MICROSECONDS)
 
 
 class _Delays(NamedTuple):
@@ -437,15 +449,15 @@ def adjust_p_values(p_values: Floats, n_tests: int) -> Floats:
     return np.minimum(q_values, 1.0)
 
 
-def draw_times(actions: Actions, seed: int) -> Actions:
+def draw_times(actions: Actions, seed: int, rules: CoordinationRules = DEFAULT_RULES) -> Actions:
     """One draw of the null model: everything but the beginnings happens at another time.
 
     Of each object and day, one of the actions, drawn, stands where its first stood, and the others
     follow after delays drawn from those of all objects that began in the same hour of the day,
-    within the day. Who acts on what how often stays; actions that become equal stay too.
+    within its last day. Who acts on what how often stays; actions that become equal stay too.
     """
     chance = np.random.default_rng(seed)
-    uses = _uses_of(actions)
+    uses = _uses_of(actions, rules)
     at_us = uses.first_us[uses.number]
     order = np.lexsort((chance.random(len(at_us)), uses.number))
     follows = np.ones(len(at_us), dtype=bool)
@@ -457,7 +469,7 @@ def draw_times(actions: Actions, seed: int) -> Actions:
         if len(rows):
             seconds = delays.seconds[np.minimum(drawn, len(delays.seconds) - 1)]
             at_us[rows] += np.round(seconds * _MICROSECONDS).astype(np.int64)
-    end_us = (uses.first_us[uses.number] // _DAY_US + 1) * _DAY_US - 1
+    end_us = (uses.last_us[uses.number] // _DAY_US + 1) * _DAY_US - 1
     return actions._replace(at_us=np.minimum(at_us, end_us))
 
 
@@ -490,7 +502,7 @@ def measure_false_alarms(
     n_part = int((np.bincount(actions.actor) >= rules.min_participation).sum())
     accused, greatest = [], []
     for draw in range(n_draws):
-        groups = find_network(draw_times(actions, seed + draw), rules).groups()
+        groups = find_network(draw_times(actions, seed + draw, rules), rules).groups()
         accused.append(sum(map(len, groups)))
         greatest.append(max(map(len, groups), default=0))
     return FalseAlarms(
@@ -585,7 +597,7 @@ class CoordinationWindow:
             raise ValueError(f"period_seconds is {period_seconds}; it must be greater than 0")
         self.rules = rules
         self._period_us = round(period_seconds * _MICROSECONDS)
-        self._window_us = round(rules.window_seconds * _MICROSECONDS)
+        self._window_us = _window_us(rules)
         self._acts: deque[_Act] = deque()
         #: Actions of the last window_seconds by object, oldest first.
         self._recent: dict[str, deque[_Act]] = {}

@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 
 from graph.coordination import (
+    DEFAULT_RULES,
     Actions,
     CoordinationRules,
     CoordinationWindow,
+    _pairs_of,
     adjust_p_values,
     draw_times,
     find_coordination,
@@ -154,6 +156,42 @@ def test_what_is_used_day_after_day_counts_once_a_day() -> None:
     assert edges_of(*rows) == {"ab": 5}
     # one after midnight meets one before it
     assert edges_of(("a", "x", 86_390), ("b", "x", 86_410)) == {"ab": 1}
+
+
+def thread_shared_by_fans(seed: int, begins: int) -> Actions:
+    """25 fans share three posts within a minute, each when it sees them, beside a usual day."""
+    chance = np.random.default_rng(seed)
+    rows = [
+        (f"fan{fan:02}", f"post{i}", begins + float(chance.uniform(0, 55)))
+        for i in range(3) for fan in range(25)
+    ]  # fmt: skip
+    for i in range(200):
+        begin = chance.uniform(0, 80_000)
+        rows += [
+            (f"u{account:02}", f"o{i}", float(begin + chance.exponential(3600)))
+            for account in chance.choice(60, 8, replace=False).tolist()
+        ]
+    accounts, objects, seconds = zip(*rows, strict=True)
+    return index_actions(accounts, objects, [int(s * SECOND) for s in seconds])
+
+
+@pytest.mark.parametrize("hour", [22, 23])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_crowd_around_midnight_is_a_crowd_as_at_any_hour(hour: int, seed: int) -> None:
+    network = find_network(thread_shared_by_fans(seed, hour * 3600 + 3570))
+    assert len(network.one) > 0
+    assert (network.expected > 0).all()
+    assert network.groups() == []
+
+
+def test_pairs_of_those_who_take_no_part_are_not_made() -> None:
+    """What goes viral is shared by many who do nothing else: not 200 million pairs, but nine."""
+    rows = [(f"once{i:05}", "viral", i // 100) for i in range(20_000)]
+    rows += [(name, thing, 1000) for thing in ("viral", "a", "b") for name in "xyz"]
+    actions = actions_of(*rows)
+    pairs = _pairs_of(actions, DEFAULT_RULES)
+    assert len(pairs.first) == 9
+    assert edges_of(*rows, rules=DEFAULT_RULES) == {"xy": 3, "xz": 3, "yz": 3}
 
 
 def test_a_campaign_that_is_most_of_its_hour_is_found() -> None:
