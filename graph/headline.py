@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from unicodedata import normalize
+from functools import cache
+from unicodedata import category, normalize
 
 _STOP_WORDS = {
     "en": """
@@ -70,7 +71,6 @@ STOP_WORDS = {language: frozenset(words.split()) for language, words in _STOP_WO
 
 MAX_KEYWORDS = 5
 
-_WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
 _NOT_WORDS = re.compile(r"https?://\S+|@\w+")
 
 
@@ -79,7 +79,8 @@ def headline_keywords(
 ) -> tuple[str, ...]:
     """The words of a headline or claim that say what it is about, in its own order.
 
-    1. Links and @names are dropped; words are letters and digits, NFKC and casefolded.
+    1. Links and @names are dropped; words are letters with their marks and digits, NFKC and
+       casefolded.
     2. Stop words of the language, or of all languages if it is None or not one of STOP_WORDS, and
        words of one or two letters are dropped. Numbers stay.
     3. If more than `max_keywords` are left, those stay that are most likely to be rare: first what
@@ -136,14 +137,26 @@ def carries_keywords(text: str, keywords: Iterable[str], at_least: int | None = 
 def words_of(text: str) -> set[str]:
     """The words and hashtags of a text in the form in which they are compared: NFKC, casefold.
 
-    >>> sorted(words_of("The #Water of @Bob: https://t.co/x"))
-    ['of', 'the', 'water']
+    >>> sorted(words_of("The #Water of @Bob: https://t.co/x #पानी"))
+    ['of', 'the', 'water', 'पानी']
     """
     return {word.casefold() for word in _words(text)}
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(_NOT_WORDS.sub(" ", normalize("NFKC", text)))
+    return _word_pattern().findall(_NOT_WORDS.sub(" ", normalize("NFKC", text)))
+
+
+@cache
+def _word_pattern() -> re.Pattern[str]:
+    r"""A word: letters and digits, the marks on them, and what joins or parts letters within it.
+
+    Marks are vowel signs of Hindi, Tamil or Thai, vowels of Arabic: `\w` leaves them out.
+    """
+    marks = "".join(chr(c) for c in range(0x300, 0x10000) if category(chr(c)) in ("Mn", "Mc"))
+    joins = "\u200c\u200d'’\\-"  # only before a letter
+    inside = rf"[{marks}{joins}](?:(?=[^\W_])|(?<![{joins}]))"
+    return re.compile(rf"[^\W_]+(?:{inside}[^\W_]*)*")
 
 
 _ALL_STOP_WORDS = frozenset().union(*STOP_WORDS.values())

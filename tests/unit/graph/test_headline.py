@@ -1,6 +1,13 @@
 import pytest
 
-from graph.headline import MAX_KEYWORDS, STOP_WORDS, carries_keywords, headline_keywords
+from graph.followed import Followed, topic_key
+from graph.headline import (
+    MAX_KEYWORDS,
+    STOP_WORDS,
+    carries_keywords,
+    headline_keywords,
+    words_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -19,6 +26,23 @@ def test_keywords_are_what_a_headline_is_about(headline: str, language: str, key
     found = headline_keywords(headline, language)
     assert set(found) >= set(keywords.split()) - {"tap"}
     assert not set(found) & STOP_WORDS[language]
+
+
+@pytest.mark.parametrize(
+    "word", ["पानी", "தண்ணீர்", "น้ำ", "مَاءٌ", "می\u200cخواهم", "İstanbul", "l’eau", "e\u0301te\u0301"]
+)
+def test_words_of_all_scripts_are_whole(word: str) -> None:
+    assert carries_keywords(f"({word}), #x", [word])
+    assert len(words_of(word)) == 1
+    key = topic_key(f"word:{word}")
+    assert topic_key(key) == key
+    assert Followed.of([key]).find(f"... {word}!", []) == [key]
+
+
+def test_words_with_the_same_letters_and_other_vowels_are_others() -> None:
+    assert topic_key("word:पानी") != topic_key("word:पेन")
+    assert Followed.of([topic_key("word:पानी")]).find("पुनः पुनः", []) == []
+    assert not carries_keywords("पान", ["पानी"])
 
 
 def test_names_and_numbers_stay_before_long_words() -> None:
