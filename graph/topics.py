@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 #: Parameters of links that say how somebody came there, not where.
-_TRACKING = ("utm_", "fbclid", "gclid", "igshid", "mc_cid", "mc_eid", "ref_src", "s=", "t=")
+_TRACKING = ("utm_", "fbclid", "gclid", "igshid", "mc_cid", "mc_eid", "ref_src")
+#: The same on X only: elsewhere these are the thread of a forum or the words of a search.
+_TRACKING_ON_X = ("s=", "t=")
+_X = re.compile(r"(?:.+\.)?(?:x|twitter)\.com")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +44,8 @@ def canonical_link(link: str) -> str:
 
     >>> canonical_link("https://www.Example.org/a/?utm_source=x&id=3#top")
     'example.org/a?id=3'
+    >>> canonical_link("https://x.com/a/status/1?s=20&t=abc"), canonical_link("https://a.org/?t=2")
+    ('x.com/a/status/1', 'a.org?t=2')
     >>> canonical_link("Example.org") == canonical_link("https://example.org/")
     True
     """
@@ -49,8 +55,9 @@ def canonical_link(link: str) -> str:
     except ValueError:
         return link
     host = parts.netloc.lower().removeprefix("www.")
+    tracking = (*_TRACKING, *_TRACKING_ON_X) if _X.fullmatch(host) else _TRACKING
     query = "&".join(
-        part for part in parts.query.split("&") if part and not part.startswith(_TRACKING)
+        part for part in parts.query.split("&") if part and not part.startswith(tracking)
     )
     return host + parts.path.rstrip("/") + (f"?{query}" if query else "")
 
