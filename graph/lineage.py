@@ -134,16 +134,12 @@ def name_clusters(
     window: str,
     clusters: Sequence[Collection[str]],
     *,
-    former: Mapping[str, Collection[str]] | None = None,
     previous: Mapping[str, Collection[str]] | None = None,
-    following: Mapping[str, Collection[str]] | None = None,
     rules: LineageRules = DEFAULT_RULES,
 ) -> tuple[str, ...]:
     """A name for each cluster of a window: the name of the lineage that goes on, or a new one.
 
-    Names are given in this order, each at most once: those of the `former` version of the same
-    window (it is computed again because late posts came), then those of the `previous` window,
-    then those of the `following` one. Within each, the best related pair comes first
+    Names of the `previous` window are given each at most once, the best related pair first
     (`relate_clusters`). What is left gets a new name: `found_name`.
 
     Cost: O(members log members).
@@ -155,14 +151,11 @@ def name_clusters(
     ('x', True)
     """
     names: dict[int, str] = {}
-    for known in (former, previous, following):
-        if not known:
-            continue
-        given = set(names.values())
-        for relation in relate_clusters(known, clusters, rules):
-            if relation.before not in given and relation.after not in names:
-                names[relation.after] = relation.before
-                given.add(relation.before)
+    given: set[str] = set()
+    for relation in relate_clusters(previous or {}, clusters, rules):
+        if relation.before not in given and relation.after not in names:
+            names[relation.after] = relation.before
+            given.add(relation.before)
     return tuple(
         names.get(number) or found_name(topic, window, members)
         for number, members in enumerate(clusters)

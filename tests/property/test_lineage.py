@@ -57,7 +57,7 @@ def test_every_name_begins_once_and_ends_once(windows: list[list[list[str]]]) ->
 def test_the_same_window_again_is_the_same(clusters: list[list[str]]) -> None:
     names = name_clusters("tag:t", "1", clusters)
     before = dict(zip(names, clusters, strict=True))
-    assert name_clusters("tag:t", "1", clusters[::-1], former=before) == names[::-1]
+    assert name_clusters("tag:t", "1", clusters[::-1]) == names[::-1]
     assert name_clusters("tag:t", "2", clusters, previous=before) == names
     assert find_events(before, before) == []
 

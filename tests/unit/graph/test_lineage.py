@@ -72,26 +72,6 @@ def test_the_greater_overlap_keeps_the_name() -> None:
     assert names[0] == found_name("tag:t", "2", people(0, 9))
 
 
-def test_a_window_computed_again_keeps_its_names_first() -> None:
-    former = {"mine": B, "lost": people(70, 80)}
-    previous = {"yours": B, "older": C}
-    following = {"later": people(90, 99), "older": C}
-    clusters = [B | {"u900"}, C, people(90, 99), people(800, 810)]
-    names = name_clusters(
-        "tag:t", "2", clusters, former=former, previous=previous, following=following
-    )
-    assert names[:3] == ("mine", "older", "later")
-    assert names[3] == found_name("tag:t", "2", people(800, 810))
-
-
-def test_a_late_post_does_not_rename_the_window_it_repairs() -> None:
-    first = name_clusters("tag:t", "1", [A, B])
-    again = name_clusters(
-        "tag:t", "1", [B | {"u901"}, A | {"u900"}], former=dict(zip(first, [A, B], strict=True))
-    )
-    assert again == first[::-1]
-
-
 def test_a_name_depends_on_topic_window_and_founders_and_on_nothing_else() -> None:
     base = found_name("tag:t", "1", ["a", "b"])
     assert base == found_name("tag:t", "1", {"b", "a"})
