@@ -184,8 +184,10 @@ def _below(spread: Spread, root: str) -> set[str]:
             children[post.parent].append(post.key)
         if post.share_of is not None and post.share_of != post.parent:
             children[post.share_of].append(post.key)
-    found = {post.key for post in spread.posts if root in (post.key, post.key.partition(":")[2])}
-    waiting = list(found) + ([root] if ":" in root else [])
+    # the root itself may not have been collected
+    keys = [*(post.key for post in spread.posts), *children]
+    found = {key for key in keys if root in (key, key.partition(":")[2])}
+    waiting = list(found)
     while waiting:
         for child in children[waiting.pop()]:
             if child not in found:

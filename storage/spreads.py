@@ -32,14 +32,22 @@ _OF_ROOTS = """(
     SELECT t.* FROM unnest(%(platforms)s::text[], %(roots)s::text[]) AS r (platform, root_id)
     JOIN {table} t USING (platform, root_id))"""
 
-# A post with its shares and what answers it, and so on down; UNION drops what was met before.
+# A post, which may not have been collected, with its shares and what answers it, and so on down;
+# UNION drops what was met before.
 _BELOW = """(
-    WITH RECURSIVE below AS (
-        SELECT p.platform, p.post_id FROM hoaxwatch.posts p
-        WHERE %(root)s IN (p.post_id, p.platform || ':' || p.post_id)
+    WITH RECURSIVE below (platform, post_id) AS (
+        (SELECT split_part(%(root)s, ':', 1) COLLATE "C",
+                substr(%(root)s, strpos(%(root)s, ':') + 1) COLLATE "C"
+         UNION
+         SELECT p.platform, %(root)s COLLATE "C" FROM hoaxwatch.posts p
+         WHERE %(root)s IN (p.post_id, p.share_of, p.shared_via, p.reply_to))
         UNION
-        SELECT p.platform, p.post_id FROM below b JOIN hoaxwatch.posts p
-        ON p.platform = b.platform AND (p.reply_to = b.post_id OR p.share_of = b.post_id)
+        SELECT child.platform, child.post_id
+        FROM below b JOIN (
+            SELECT platform, post_id, share_of AS parent_id FROM hoaxwatch.posts
+            UNION ALL SELECT platform, post_id, shared_via FROM hoaxwatch.posts
+            UNION ALL SELECT platform, post_id, reply_to FROM hoaxwatch.posts
+        ) child ON child.platform = b.platform AND child.parent_id = b.post_id
     ) SELECT p.* FROM below JOIN hoaxwatch.posts p USING (platform, post_id))"""
 
 

@@ -455,7 +455,7 @@ def communities(
             else co_share_network_of(asked.spread)
         )
     found = _find(network, algorithm, asked.seed)
-    others = [_find(network, algorithm, asked.seed + run).membership for run in range(runs)]
+    others = [_find(network, algorithm, asked.seed + 1 + run).membership for run in range(runs)]
     stability, stars = (
         assess_stability(found.membership, others),
         find_stars(network, found.membership),

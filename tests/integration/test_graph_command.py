@@ -7,6 +7,7 @@ import json
 import lzma
 import os
 import random
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ import pytest
 from PIL import Image
 
 from graph.communities import louvain
-from graph.stability import adjusted_mutual_information
+from graph.spread import authors_of, spread_of, user_network_of
+from graph.stability import adjusted_mutual_information, overlaps_with
 from graph.users import build_co_share_network
 from hoaxwatch import cli
 from hoaxwatch.commands.graph import app
@@ -132,6 +134,46 @@ def test_files_and_database_give_the_same_answers(
         assert {k: v for k, v in stored.items() if k not in about_verdicts} == {
             k: v for k, v in from_file.items() if k != "judged"
         }
+
+
+def test_the_root_need_not_have_been_collected(
+    database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Shares and an answer of a post that is not there, and what was found through a share."""
+    file = str(tmp_path / "shares.csv")
+    lines = ["platform,post_id,posted_at,text,author_id,share_of,shared_via,reply_to"]
+    lines += [f"bluesky,s{i},2023-04-24T10:00:0{i}Z,The tram opens,b{i},gone,," for i in range(4)]
+    lines += [
+        "bluesky,s4,2023-04-24T10:06:00Z,The tram opens,b4,gone,s0,",
+        "bluesky,r0,2023-04-24T10:07:00Z,is that so?,c,,,gone",
+        "bluesky,r1,2023-04-24T10:08:00Z,no,d,,,r0",
+        "bluesky,other,2023-04-24T10:09:00Z,The tram stops,e,,,",
+    ]
+    Path(file).write_text("\n".join(lines) + "\n")
+    answer(capsys, ["run", file, "--detector", "null", "--database", database])
+    for root, n_posts in (("gone", 7), ("s0", 2), ("r0", 2), ("other", 1)):
+        for written in (root, f"bluesky:{root}"):
+            for at in ([file], ["--database", database]):
+                assert asked(capsys, "build", "--root", written, *at)["posts"] == n_posts
+
+
+def test_found_again_is_by_other_seeds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Accounts that share each other at random: every seed finds other communities."""
+    chance = random.Random(1)
+    file = str(tmp_path / "random.csv")
+    lines = ["platform,post_id,posted_at,text,author_id,share_of"]
+    lines += [f"bluesky,o{i},2023-04-24T10:00:00Z,The tram,a{i:02}," for i in range(60)]
+    for i in range(240):
+        sharer, shared = chance.sample(range(60), 2)
+        lines.append(f"bluesky,s{i},2023-04-24T11:00:00Z,The tram,a{sharer:02},o{shared}")
+    Path(file).write_text("\n".join(lines) + "\n")
+    found = asked(capsys, "communities", file, "--runs", "2", "--min-users", "1")
+    spread = spread_of([post for post in read_file(file) if isinstance(post, Post)])
+    network = user_network_of(spread, authors_of(spread))
+    first, second, third = (louvain(network, seed=seed).membership for seed in (1, 2, 3))
+    expected = overlaps_with(first, [second, third])
+    assert [row["found_again"] for row in found] == pytest.approx(expected.tolist(), abs=1e-4)
+    assert max(expected) < 1
 
 
 def test_paths_that_a_platform_names_are_kept(
@@ -256,6 +298,38 @@ def test_every_network_in_every_format(
     if format == "csv":
         with paths[1].open(newline="", encoding="utf-8") as lines:
             assert len(list(csv.DictReader(lines))) == manifest["n_links"]
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("network", ["users", "propagation", "hashtags", "coordination"])
+def test_a_pseudonymous_export_has_no_account_and_no_post(
+    file: str, network: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Path(file).open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    known = {row[name] for row in rows for name in ("id", "user_screen_name")}
+    words = ["graph", "export", file, "--network", network, "--key", "k", "--no-layout"]
+    for format in ("gexf", "graphml", "gml", "json", "csv"):
+        assert cli.run([*words, "--format", format, "-o", str(tmp_path / format)]) == 0
+    written = list(tmp_path.glob("[gjc]*"))
+    assert len(written) == 6 + 5  # csv has two, and each its manifest
+    for path in written:
+        text = path.read_text("utf-8")
+        assert not set(re.findall(r"\w+", text)) & known
+        assert "x:" not in text  # as keys of accounts and posts begin
+    capsys.readouterr()
+
+
+def test_accounts_have_one_pseudonym_in_all_exports_of_a_key(
+    file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nodes = {}
+    for network in ("users", "propagation"):
+        words = ["graph", "export", file, "--network", network, "--key", "k", "--format", "json"]
+        assert cli.run([*words, "--no-layout", "-o", str(tmp_path / network)]) == 0
+        nodes[network] = json.loads((tmp_path / f"{network}.json").read_text("utf-8"))["nodes"]
+    accounts = {node["key"] for node in nodes["users"]}
+    assert accounts <= {node["attributes"]["user"] for node in nodes["propagation"]}
     capsys.readouterr()
 
 
