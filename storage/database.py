@@ -201,7 +201,11 @@ def read_applied(connection: psycopg.Connection) -> list[tuple[str, datetime]]:
 
 
 def add_payload_partitions(connection: psycopg.Connection, now: datetime) -> None:
-    """Makes the payload partitions of this month and the next, if they are not there yet."""
+    """Makes the payload partitions of this month and the next, if they are not there yet.
+
+    A worker goes on over months while nobody opens the database: what it stored meanwhile lies in
+    the default partition, and moves.
+    """
     first = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
@@ -211,9 +215,18 @@ def add_payload_partitions(connection: psycopg.Connection, now: datetime) -> Non
                 None,
             ):
                 continue
+            since, until = f"'{start.isoformat()}'", f"'{_next_month(start).isoformat()}'"
+            connection.execute(f"CREATE TABLE hoaxwatch.{name} (LIKE hoaxwatch.payloads)")
+            # nobody stores between the move and the end, or the default would refuse it
+            connection.execute("LOCK TABLE hoaxwatch.payloads")
             connection.execute(
-                f"CREATE TABLE hoaxwatch.{name} PARTITION OF hoaxwatch.payloads "
-                f"FOR VALUES FROM ('{start.isoformat()}') TO ('{_next_month(start).isoformat()}')"
+                "WITH moved AS (DELETE FROM hoaxwatch.payloads_default"
+                f" WHERE received_at >= {since} AND received_at < {until} RETURNING *)"
+                f" INSERT INTO hoaxwatch.{name} SELECT * FROM moved"
+            )
+            connection.execute(
+                f"ALTER TABLE hoaxwatch.payloads ATTACH PARTITION hoaxwatch.{name}"
+                f" FOR VALUES FROM ({since}) TO ({until})"
             )
             connection.execute(
                 f"COMMENT ON TABLE hoaxwatch.{name} IS 'Payloads received in {start:%Y-%m}.'"

@@ -228,6 +228,21 @@ def test_months_of_raw_records(connection: Connection) -> None:
     assert rows(connection, "SELECT grain, posts, authors FROM hoaxwatch.hashtag_trends") == before
 
 
+def test_a_month_that_began_without_its_partition(connection: Connection, database: str) -> None:
+    """A worker goes on over months and nobody else opens the database."""
+    month = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    connection.execute(f"DROP TABLE hoaxwatch.payloads_{month:%Y_%m}".encode())
+    long_before = datetime(2026, 5, 1, tzinfo=UTC)
+    for post_id, received in (("1", month), ("2", month + DAY), ("3", long_before)):
+        steps.record(connection, steps.prepare([post(post_id)], received), DETECTOR, "key")
+    before = rows(connection, "SELECT * FROM hoaxwatch.payloads ORDER BY post_id")
+    assert cli.run(["db", "status", "--database", database]) == OK
+    found = {part.name: part.records for part in retention.read_partitions(connection)}
+    assert (found[f"payloads_{month:%Y_%m}"], found["payloads_default"]) == (2, 1)
+    assert rows(connection, "SELECT * FROM hoaxwatch.payloads ORDER BY post_id") == before
+    assert take(connection, [post("1")]).outcomes["unchanged"] == 1
+
+
 def test_room_is_taken_back(connection: Connection, database: str) -> None:
     take(connection, [post(f"{n}", text="fact " * 500 + f"{n}") for n in range(300)])
     local.keep_from(database, FLOOR, read_settings())
