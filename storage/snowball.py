@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from storage import tracking
 from storage.tracking import ACCOUNT, Tracked
 
 _ABOUT = (
@@ -197,6 +198,21 @@ def read_decisions(connection: psycopg.Connection, limit: int = 1000) -> list[De
 
 #: Platforms whose sources can be asked for accounts, by the name of the source.
 PLATFORM_OF = {"x": "x", "x_search": "x", "x_archive": "x", "bluesky": "bluesky"}
+
+
+def forget_account(cursor: psycopg.Cursor[Any], platform: str, account_id: str) -> None:
+    """Removes what was decided and asked of an account, and what it brought, in the caller's
+    transaction."""
+    sources = [source for source, of in PLATFORM_OF.items() if of == platform]
+    cursor.execute(
+        "DELETE FROM hoaxwatch.tracked_accounts WHERE platform = %s AND account_id = %s",
+        (platform, account_id),
+    )
+    cursor.execute(
+        "DELETE FROM hoaxwatch.snowball_decisions WHERE kind = 'account' AND name = %s",
+        (f"{platform}:{account_id}",),
+    )
+    tracking.forget_asked(cursor, sources, ACCOUNT + account_id)
 
 
 def read_asked(

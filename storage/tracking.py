@@ -7,6 +7,7 @@ of the posts that they stand for or after the brokers have these: never before.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -193,6 +194,40 @@ def save_mark(cursor: psycopg.Cursor[Any], source: str, mark: Mark, now: datetim
         _save_pulls(cursor, mark.pulls)
 
 
+def forget_asked(cursor: psycopg.Cursor[Any], sources: Sequence[str], hashtag: str) -> None:
+    """Removes what these sources covered of an account (from:ID), and how far they are with it."""
+    cursor.execute(
+        "DELETE FROM hoaxwatch.collections WHERE source = ANY (%s) AND hashtag = %s",
+        (list(sources), hashtag),
+    )
+    # cursors name it in quotes, alone or before a span of days
+    for source, said in cursor.execute(
+        "SELECT source, cursor FROM hoaxwatch.source_cursors"
+        " WHERE source = ANY (%s) AND strpos(cursor, %s) > 0 FOR UPDATE",
+        (list(sources), f'"{hashtag}'),
+    ).fetchall():
+        cursor.execute(
+            "UPDATE hoaxwatch.source_cursors SET cursor = %s WHERE source = %s",
+            (without_asked(said, hashtag), source),
+        )
+
+
+def without_asked(cursor: str, hashtag: str) -> str:
+    """A source's cursor without what is noted under a hashtag, alone or before a span of days.
+
+    >>> without_asked('{"done": {"from:1": "7", "from:12": "8"}, "spent": 0.5}', "from:1")
+    '{"done": {"from:12": "8"}, "spent": 0.5}'
+    """
+    return json.dumps(
+        {
+            name: {key: at for key, at in held.items() if key.partition(" ")[0] != hashtag}
+            if isinstance(held, dict)
+            else held
+            for name, held in json.loads(cursor).items()
+        }
+    )
+
+
 def store_mark(connection: psycopg.Connection, source: str, mark: Mark, now: datetime) -> None:
     """The same in a transaction of its own."""
     with connection.transaction(), connection.cursor() as cursor:
@@ -207,6 +242,11 @@ def _save_pulls(cursor: psycopg.Cursor[Any], pulls: Iterable[Pull]) -> None:
         "INSERT INTO hoaxwatch.collections"
         " SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::timestamptz[],"
         " %s::timestamptz[], %s::bigint[], %s::bigint[], %s::boolean[], %s::text[])"
+        "  AS p (source, hashtag)"
+        # an account that was forgotten while its source went on
+        f" WHERE NOT starts_with(hashtag, '{ACCOUNT}') OR EXISTS ("
+        "  SELECT FROM hoaxwatch.tracked_accounts a"
+        f"  WHERE a.account_id = substr(hashtag, {len(ACCOUNT) + 1}))"
         " ON CONFLICT (source, hashtag, pull) DO UPDATE SET covered_from = excluded.covered_from,"
         " covered_until = excluded.covered_until, asked = excluded.asked, got = excluded.got,"
         " is_capped = excluded.is_capped, error = excluded.error",

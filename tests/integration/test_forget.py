@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hoaxwatch import cli
-from storage.database import connect
+from storage import tracking
+from storage.database import Connection, connect
+from storage.tracking import Mark, Pull
 from tests.samples import write_samples
 from tests.tables import assert_same, read_tables
 
 if TYPE_CHECKING:
     from tests.conftest import Server
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +81,66 @@ def test_it_is_as_if_it_had_never_been(
         assert_same(tables_of(after), tables_of(before))
         assert cli.run(["run", *samples, "--database", after]) == 0
         assert_same(tables_of(after), tables_of(before))
+
+
+def test_nothing_names_an_account_whose_past_is_not_counted_any_more(
+    database: str, samples: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = ["--database", database]
+    assert cli.run(["run", *samples, *at]) == 0
+    with connect(database) as connection:
+        (name,) = one(
+            connection,
+            "SELECT author_id FROM hoaxwatch.cluster_members WHERE platform = 'x'"
+            " GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1",
+        )
+        assert cli.run(["track", "accept", f"x:{name}", "--by", "ann", *at]) == 0
+        pulls = [
+            Pull(source, f"from:{account}", "1", NOON, NOON)
+            for source, account in (("x", name), ("x_search", name), ("x_search", "7"))
+        ]
+        marks = {
+            "x_search": json.dumps(
+                {"month": "2026-03", "done": {"snow": "1", f"from:{name}": "2"}}
+            ),
+            "x_archive": json.dumps({"below": {f"from:{name} 2026-01-01 2026-02-01": "2"}}),
+            "bluesky": "1",
+        }
+        for source, cursor in marks.items():
+            tracking.store_mark(connection, source, Mark(cursor), NOON)
+        tracking.store_mark(connection, "x", Mark(pulls=tuple(pulls)), NOON)
+        (floor,) = one(connection, "SELECT max(posted_at)::date + 1 FROM hoaxwatch.posts")
+        assert cli.run(["db", "retention", "--posts-before", f"{floor}", "--yes", *at]) == 0
+        assert named(connection, name) == {
+            *("cluster_members", "tracked_accounts", "snowball_decisions", "collections"),
+            "source_cursors",
+        }
+        n_members = one(connection, "SELECT count(*) FROM hoaxwatch.cluster_members")[0]
+        assert cli.run(["forget", "account", f"x:{name}", "--yes", *at]) == 0
+        assert named(connection, name) == set()
+        # a stream that does not know it yet says once more what it covered
+        tracking.store_mark(connection, "x", Mark(pulls=tuple(pulls)), NOON)
+        assert named(connection, name) == set()
+        assert one(connection, "SELECT count(*) FROM hoaxwatch.cluster_members")[0] > n_members / 2
+        assert tracking.read_cursor(connection, "bluesky") == "1"
+        kept = json.loads(tracking.read_cursor(connection, "x_search") or "")
+        assert kept == {"month": "2026-03", "done": {"snow": "1"}}
+
+
+def one(connection: Connection, query: str) -> tuple[Any, ...]:
+    row = connection.execute(query.encode()).fetchone()
+    assert row is not None
+    return row
+
+
+def named(connection: Connection, name: str) -> set[str]:
+    """The tables in which a name stands, anywhere."""
+    tables = connection.execute(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'hoaxwatch'::regnamespace"
+        " AND relkind IN ('r', 'p')"
+    ).fetchall()
+    query = "SELECT EXISTS (SELECT FROM hoaxwatch.{} t WHERE t::text ~ '\\y{}\\y')"
+    return {table for (table,) in tables if one(connection, query.format(table, name))[0]}
 
 
 def test_it_asks_first(

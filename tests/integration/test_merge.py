@@ -363,6 +363,14 @@ def test_what_was_deleted_does_not_come_back(connection: Connection, kind: Any) 
         assert rows(connection, query) == []
 
 
+def test_an_account_known_by_two_ids_leaves_under_each(connection: Connection) -> None:
+    for author in (Author(author_id="7", name="Ann Smith"), Author(author_id="ann")):
+        take(connection, [post("1", author=author, raw=author.author_id.encode())])
+    assert rows(connection, "SELECT author_id FROM hoaxwatch.posts") == [("ann",)]
+    take(connection, [Deletion(platform="x", kind="author", deleted_id=i) for i in ("7", "ann")])
+    assert rows(connection, "SELECT * FROM hoaxwatch.authors") == []
+
+
 @pytest.mark.parametrize("kind", ["post", "author"])
 def test_deletions_give_the_same_tables_in_every_order(server: Server, kind: Any) -> None:
     """Shares of a deleted account's post go too, whoever made them, whatever comes first."""
