@@ -297,6 +297,12 @@ def hashtags_with_windows(cursor: psycopg.Cursor[Any]) -> set[str]:
     return {row[0] for row in cursor.execute("SELECT DISTINCT hashtag FROM hoaxwatch.networks")}
 
 
+def hold_policy(cursor: psycopg.Cursor[Any]) -> None:
+    """Keeps the policy in force until this transaction ends: whoever brings in another one waits,
+    and so marks what is counted here too (`writes.activate_policy`)."""
+    cursor.execute("LOCK TABLE hoaxwatch.verdict_policy IN ROW SHARE MODE")
+
+
 def active_policy(cursor: psycopg.Cursor[Any]) -> int:
     """The number of the policy in force."""
     row = cursor.execute("SELECT policy_id FROM hoaxwatch.verdict_policy WHERE active").fetchone()

@@ -755,16 +755,13 @@ def activate_policy(
     now: datetime,
 ) -> bool:
     """Makes these the verdicts that count. True if that changed anything: then every bucket is
-    marked to be counted again."""
+    marked to be counted again. Waits until nobody counts (`recount.hold_policy`)."""
     wanted = (detector, version, f"{threshold:.6f}", f"{abstain_band:.6f}")
     with connection.transaction():
+        if _is_active(connection, wanted):
+            return False  # as most often: it need not wait for who counts
         connection.execute("LOCK TABLE hoaxwatch.verdict_policy IN EXCLUSIVE MODE")
-        found = connection.execute(
-            "SELECT FROM hoaxwatch.verdict_policy WHERE active AND detector = %s AND version = %s"
-            " AND threshold = %s::numeric AND abstain_band = %s::numeric",
-            wanted,
-        ).fetchone()
-        if found is not None:
+        if _is_active(connection, wanted):
             return False
         connection.execute("UPDATE hoaxwatch.verdict_policy SET active = false WHERE active")
         connection.execute(
@@ -778,6 +775,15 @@ def activate_policy(
             " SELECT hashtag, bucket_start FROM hoaxwatch.hashtag_trends WHERE grain = 'hour'"
         )
     return True
+
+
+def _is_active(connection: psycopg.Connection, wanted: tuple[str, str, str, str]) -> bool:
+    found = connection.execute(
+        "SELECT FROM hoaxwatch.verdict_policy WHERE active AND detector = %s AND version = %s"
+        " AND threshold = %s::numeric AND abstain_band = %s::numeric",
+        wanted,
+    )
+    return found.fetchone() is not None
 
 
 def start_run(connection: psycopg.Connection, manifest: dict[str, Any], now: datetime) -> int:

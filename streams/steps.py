@@ -360,6 +360,7 @@ def track(connection: Connection, options: TrackOptions, owned: Owned | None = N
     """
     n_windows = 0
     with connection.transaction(), connection.cursor() as cursor:
+        recount.hold_policy(cursor)
         if owned is not None:
             positions.hold_partitions(cursor, owned.epochs)
         taken = recount.take_dirty(cursor, ALL_SHARDS if owned is None else owned.shards)

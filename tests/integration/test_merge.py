@@ -7,7 +7,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -307,6 +307,38 @@ def test_a_new_policy_counts_everything_again(connection: Connection) -> None:
     assert rows(connection, query) == [(1, 0)]
 
 
+def test_a_new_policy_counts_again_what_is_counted_meanwhile(
+    connection: Connection, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = steps.prepare([post("1", text="hoax", hashtags=("t",))], NOON)
+    recorded = steps.record(connection, batch, DETECTOR, "key")
+    steps.judge(connection, steps.classify(DETECTOR, recorded.pending), NOON)
+    activated: list[Future[bool]] = []
+    with working(database) as other, ThreadPoolExecutor(1) as beside:
+
+        def activate(name: str) -> None:
+            activated.append(
+                beside.submit(writes.activate_policy, other, "marker", "1", 0.95, 0.0, NOON)
+            )
+            wait_for_a_lock(database, "relation", activated[0])
+
+        monkeypatch.setattr(steps, "fail_point", activate)
+        steps.track(connection, OPTIONS)
+        assert activated[0].result()
+    monkeypatch.undo()
+    steps.track(connection, OPTIONS)
+    query = "SELECT DISTINCT judged, likely_false, policy_id FROM hoaxwatch.hashtag_trends"
+    assert rows(connection, query) == [(1, 0, recount.active_policy(connection.cursor()))]
+
+
+def wait_for_a_lock(database: str, kind: str, work: Future[Any]) -> None:
+    """Until the work is done or somebody waits for such a lock."""
+    waits = "SELECT FROM pg_locks WHERE NOT granted AND locktype = %s"
+    with connect(database) as watching:
+        while not work.done() and not watching.execute(waits, (kind,)).fetchall():
+            time.sleep(0.01)
+
+
 def test_a_bad_value_costs_one_post(connection: Connection) -> None:
     readings = [post(str(i), hashtags=("t",)) for i in range(20)]
     # an index entry may not be longer than 2,704 bytes; hex digits do not compress that far
@@ -406,10 +438,7 @@ def test_no_verdict_stays_about_what_goes_at_the_same_time(
             gone = Deletion(platform="x", kind="post", deleted_id="1")
             writes.apply_deletions(cursor, [gone], "key")
             judged = beside.submit(steps.judge, other, verdicts, NOON)
-            waits = "SELECT FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
-            with connect(database) as watching:
-                while not judged.done() and not watching.execute(waits).fetchall():
-                    time.sleep(0.01)
+            wait_for_a_lock(database, "advisory", judged)
         assert judged.result().total() == 0
     assert rows(connection, "SELECT root_id FROM hoaxwatch.verdicts") == []
 
