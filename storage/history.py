@@ -135,11 +135,36 @@ def read_trends_as_of(
     ).fetchall()
 
 
-def drop_unused(cursor: psycopg.Cursor[Any], hashtags: Sequence[str]) -> None:
-    """Forgets the history of those of these hashtags that no content has any more: their names may
-    say whose they were. Of other hashtags counts stay, which name nobody."""
-    cursor.execute(
-        "DELETE FROM hoaxwatch.trend_snapshots s WHERE hashtag = ANY (%s) AND NOT EXISTS ("
-        "SELECT FROM hoaxwatch.content_hashtags h WHERE h.hashtag = s.hashtag)",
-        (list(hashtags),),
+# Of days before the floor posts are gone, so nobody knows any more who used a hashtag; but counts
+# say whether more than one account did.
+_UNUSED = """
+SELECT hashtag FROM unnest(%s::text[]) AS u (hashtag)
+WHERE NOT EXISTS (SELECT FROM hoaxwatch.content_hashtags h WHERE h.hashtag = u.hashtag)
+  AND NOT EXISTS (
+    SELECT FROM hoaxwatch.hashtag_trends t WHERE t.hashtag = u.hashtag AND t.authors > 1
+    AND t.bucket_start < (SELECT max(floor) FROM hoaxwatch.retention))
+"""
+
+# The next snapshot may come before the next tick. What a tick has in hand it writes anew: to wait
+# for it, while it may wait for us, would be a deadlock.
+_DROP_COUNTED = [
+    f"DELETE FROM hoaxwatch.{table} WHERE ctid = ANY (ARRAY("
+    f"SELECT ctid FROM hoaxwatch.{table} WHERE {column} = ANY (%s) FOR UPDATE SKIP LOCKED))"
+    for table, column in (
+        ("hashtag_trends", "hashtag"),
+        ("hashtag_pairs", "hashtag_a"),
+        ("hashtag_pairs", "hashtag_b"),
     )
+]
+
+
+def drop_unused(cursor: psycopg.Cursor[Any], hashtags: Sequence[str]) -> None:
+    """Forgets counts and history of those of these hashtags that no content has any more and that
+    others did not use before the retention floor: their names may say whose they were. Of other
+    hashtags counts stay, which name nobody."""
+    unused = [name for (name,) in cursor.execute(_UNUSED, (list(hashtags),))]
+    if not unused:
+        return
+    cursor.execute("DELETE FROM hoaxwatch.trend_snapshots WHERE hashtag = ANY (%s)", (unused,))
+    for statement in _DROP_COUNTED:
+        cursor.execute(statement.encode(), (unused,))

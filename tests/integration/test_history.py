@@ -20,9 +20,9 @@ from storage.database import Connection, connect
 from storage.grants import grant_analyst, revoke
 from storage.history import Snapshot, take_snapshot
 from storage.labels import Label
-from streams import steps
+from streams import local, steps
 from streams.metrics import Metrics
-from streams.records import Deletion
+from streams.records import Author, Deletion
 from streams.settings import read_settings
 from streams.workers import Jobs
 from tests.integration.test_merge import DETECTOR, NOON, OPTIONS, post, rows, take, working
@@ -132,6 +132,40 @@ def test_a_deletion_leaves_numbers_and_no_names(connection: Connection) -> None:
     assert believed(connection, SECOND) == [("a", FIRST, 1, 0, SECOND)]
     take(connection, [Deletion(platform="x", kind="author", deleted_id="a2")])
     assert rows(connection, "SELECT * FROM hoaxwatch.trend_snapshots") == []
+
+
+def test_a_name_that_only_the_deleted_used_does_not_come_back(connection: Connection) -> None:
+    take(connection, [post("1", hashtags=("a", "justanns")), post("2", hashtags=("a",))])
+    taken(connection, MIDNIGHT)
+    gone = steps.prepare([Deletion(platform="x", kind="author", deleted_id="a1")], NOON)
+    steps.record(connection, gone, DETECTOR, "key")
+    taken(connection, MIDNIGHT + DAY)  # before it is counted
+    for table, column in (
+        ("trend_snapshots", "hashtag"),
+        ("hashtag_trends", "hashtag"),
+        ("hashtag_pairs", "hashtag_b"),
+    ):
+        query = f"SELECT FROM hoaxwatch.{table} WHERE {column} = 'justanns'"
+        assert rows(connection, query) == [], table
+    assert believed(connection, SECOND) == [("a", FIRST, 2, 0, FIRST)]
+
+
+def test_what_was_counted_before_the_floor_and_is_of_several_stays(
+    connection: Connection, database: str
+) -> None:
+    readings = [
+        post("1", hashtags=("a", "justanns")),
+        post("2", hashtags=("a",)),
+        post("3", hashtags=("a", "justanns"), posted_at=NOON + DAY, author=Author(author_id="a1")),
+    ]
+    take(connection, readings)
+    taken(connection, MIDNIGHT + DAY)
+    local.keep_from(database, MIDNIGHT.replace(minute=0), read_settings())
+    take(connection, [Deletion(platform="x", kind="author", deleted_id="a1")])
+    taken(connection, MIDNIGHT + 2 * DAY)
+    assert rows(connection, "SELECT DISTINCT hashtag FROM hoaxwatch.hashtag_trends") == [("a",)]
+    assert rows(connection, "SELECT DISTINCT hashtag FROM hoaxwatch.trend_snapshots") == [("a",)]
+    assert believed(connection, THIRD + DAY) == [("a", FIRST, 2, 0, SECOND)]
 
 
 def test_a_bucket_that_is_gone_is_gone_from_then_on(connection: Connection) -> None:
