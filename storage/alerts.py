@@ -468,13 +468,16 @@ def read_alerts(
     """Alerts, the latest first."""
     cursor = connection.cursor(row_factory=dict_row)
     return cursor.execute(
-        "SELECT alert_id, state, rule, subject, hashtag, summary, strength::float8, opened_at,"
-        " last_at, over_at, n_episodes, is_shadow, acknowledged_at, acknowledged_by, muted_until,"
-        " muted_by, resolved_at, resolved_by, created_at, sent_at, in_digest, tries, evidence"
-        " FROM mart.alerts WHERE (%(states)s::text[] IS NULL OR state = ANY (%(states)s))"
-        " AND (%(rule)s::text IS NULL OR rule = %(rule)s)"
+        "SELECT alert_id, m.state, a.rule, a.subject, a.hashtag, a.summary, a.strength::float8,"
+        " a.opened_at, a.last_at, a.over_at, a.n_episodes, a.is_shadow, a.acknowledged_at,"
+        " a.acknowledged_by, a.muted_until, a.muted_by, a.resolved_at, a.resolved_by,"
+        " a.created_at, a.sent_at, a.in_digest, a.tries, a.evidence"
+        # the view knows the state, the table whose accounts they are
+        " FROM hoaxwatch.alerts a JOIN mart.alerts m USING (alert_id)"
+        " WHERE (%(states)s::text[] IS NULL OR m.state = ANY (%(states)s))"
+        " AND (%(rule)s::text IS NULL OR a.rule = %(rule)s)"
         " AND (%(id)s::bigint IS NULL OR alert_id = %(id)s)"
-        " ORDER BY last_at DESC, rule, subject LIMIT %(limit)s",
+        " ORDER BY a.last_at DESC, a.rule, a.subject LIMIT %(limit)s",
         {
             "states": None if states is None else list(states),
             "rule": rule,

@@ -208,11 +208,8 @@ def test_evidence_shows_posts_and_accounts_that_exist(ten_days: TenDays) -> None
     assert campaign is not None
     with connect(ten_days.dsn) as connection:
         sweep(connection, DEFAULT_POLICIES, NOW)
-        (evidence,) = [
-            found
-            for rule, found in rows(connection, "rule, evidence")
-            if rule == "coordinated_burst"
-        ]
+        (alert,) = alerts.read_alerts(connection, rule="coordinated_burst")
+    evidence = alert["evidence"]
     assert {account.removeprefix("x:") for account in evidence["accounts"]} <= set(
         campaign["accounts"]
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +16,14 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from detectors.null import NullDetector
 from hoaxwatch import cli
 from hoaxwatch.simulate import simulate
-from storage import writes
+from storage import alerts, errata, recount, snowball, tracking, writes
+from storage.alerts import AlertLine
 from storage.database import Connection, connect, open_database
 from storage.grants import grant_analyst, grant_handles, grant_operator, revoke
 from storage.rows import rows_of
-from streams import local
+from storage.tracking import Mark, Pull
+from streams import local, steps
+from streams.clustering import TrackOptions
 from streams.errors import UsageError
 from streams.records import Author, Post
 from streams.settings import read_settings
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
 ANALYST = 'ann "of" mart'
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
+SECRET = "did:plc:ann"
 
 FORBIDDEN = [
     "SELECT * FROM hoaxwatch.posts",
@@ -159,6 +163,67 @@ def test_handles_are_granted_by_themselves(
         assert found == [("x", "7", "ann", 1)]
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             opened.execute("SELECT * FROM hoaxwatch.authors")
+
+
+def test_no_view_names_an_account(server: Server, database: str, connection: Connection) -> None:
+    writes.prepare(connection)
+    recount.prepare(connection)
+    writes.activate_policy(connection, "null", "1", 0.5, 0.0, DAY)
+    written = Post(
+        platform="bluesky",
+        post_id="1",
+        posted_at=DAY,
+        root_id="1",
+        author=Author(author_id=SECRET, handle=SECRET, name=SECRET),
+        text="a rumour",
+        hashtags=("snow",),
+        observed_at=DAY,
+        provenance="test:one",
+        raw=b"{}",
+    )
+    detector = NullDetector()
+    recorded = steps.record(connection, steps.prepare([written], DAY), detector, "key")
+    steps.judge(connection, steps.classify(detector, recorded.pending), DAY)
+    steps.track(connection, TrackOptions())
+    tracking.track(connection, [("snow", "snow")], "ann", DAY)
+    snowball.decide(connection, "account", f"bluesky:{SECRET}", "accepted", "ann", DAY, None, {})
+    pulls = tuple(
+        Pull("bluesky", name, "1", DAY, DAY + timedelta(hours=1))
+        for name in ("snow", f"from:{SECRET}")
+    )
+    tracking.store_mark(connection, "bluesky", Mark(pulls=pulls), DAY)
+    assert errata.add_erratum(connection, "account", "bluesky", SECRET, "a joke", "ann", DAY)
+    told = AlertLine(
+        rule="hashtag_surge",
+        subject="tag:snow",
+        hashtag="snow",
+        summary="#snow is loud",
+        evidence={"accounts": [f"bluesky:{SECRET}", "x:2"], "posts": [{"post": "bluesky:1"}]},
+        strength=1.0,
+        opened_at=DAY,
+        last_at=DAY,
+        over_at=None,
+        n_episodes=1,
+        is_shadow=False,
+    )
+    alerts.in_one_sweep(connection, lambda cursor: alerts.tell_alerts(cursor, [told], DAY))
+    grant_analyst(connection, ANALYST)
+    with analyst(server, database) as opened:
+        for name in views(connection):
+            found = opened.execute(
+                sql.SQL("SELECT t::text FROM mart.{} t").format(sql.Identifier(name))
+            )
+            assert SECRET not in str(found.fetchall()), name
+        assert opened.execute("SELECT hashtag FROM mart.coverage").fetchall() == [("snow",)]
+        # the same pseudonyms as elsewhere, and the rest of the evidence as it is
+        activity = opened.execute("SELECT account FROM mart.account_activity").fetchone()
+        shown = opened.execute("SELECT evidence FROM mart.alerts").fetchone()
+    assert activity is not None and shown is not None
+    assert shown[0]["accounts"][0] == activity[0]
+    assert len(shown[0]["accounts"]) == 2
+    assert shown[0]["posts"] == [{"post": "bluesky:1"}]
+    (own,) = alerts.read_alerts(connection)
+    assert own["evidence"]["accounts"] == [f"bluesky:{SECRET}", "x:2"]
 
 
 FORBIDDEN_TO_OPERATORS = [
