@@ -97,7 +97,8 @@ def list_followed(connection: psycopg.Connection) -> list[FollowedRow]:
     """The followed topics with how many contents and posts have them."""
     cursor: psycopg.Cursor[Any] = connection.cursor(row_factory=class_row(FollowedRow))
     return cursor.execute(
-        "SELECT f.topic, f.followed_at, count(DISTINCT (h.platform, h.root_id)) AS contents,"
+        "SELECT f.topic, f.followed_at, count(DISTINCT (h.platform, h.root_id))"
+        " FILTER (WHERE h.root_id IS NOT NULL) AS contents,"
         " count(p.post_id) AS posts FROM hoaxwatch.followed f"
         " LEFT JOIN hoaxwatch.content_hashtags h ON h.hashtag = f.topic"
         " LEFT JOIN hoaxwatch.posts p USING (platform, root_id)"

@@ -15,6 +15,7 @@ import pytest
 from graph.headline import words_of
 from graph.topics import canonical_link
 from hoaxwatch import cli
+from storage import followed
 from storage.database import connect
 from streams.formats.registry import read_file
 from streams.records import Post
@@ -23,6 +24,7 @@ from tests.samples import write_samples
 from tests.tables import read_tables
 
 OK, USAGE = 0, 2
+FOLLOWED_AT = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -104,6 +106,13 @@ def compare_orders(
     assert clusters is not None and clusters[0] > 0
     days = json.loads(answer(capsys, "trends", "-t", f"word:{word}", "--json", "--database", first))
     assert sum(day["posts"] for day in days) == len(said)
+
+
+def test_a_topic_that_nobody_wrote_of_has_no_content(database: str) -> None:
+    with connect(database) as connection:
+        followed.follow(connection, ["word:nothing"], FOLLOWED_AT)
+        (row,) = followed.list_followed(connection)
+    assert row == ("word:nothing", FOLLOWED_AT, 0, 0)
 
 
 def test_a_page_and_its_site(
