@@ -84,6 +84,17 @@ def shown_dsn(dsn: str) -> str:
     return f"{parts.get('dbname') or parts.get('user') or 'postgres'} on {host}{port}{user}"
 
 
+def without_password(dsn: str) -> tuple[str, str | None]:
+    """A DSN as others may see it, among the processes of this machine, and its password.
+
+    >>> without_password("postgresql://ann:secret@db.example/study")
+    ('user=ann dbname=study host=db.example', 'secret')
+    """
+    parts = conninfo_to_dict(dsn)
+    password = parts.pop("password", None)
+    return make_conninfo("", **parts), None if password is None else str(password)
+
+
 def connect(dsn: str, *, role: str = "hoaxwatch", timeout_seconds: int = 0) -> psycopg.Connection:
     """A connection in autocommit mode with TimeZone=UTC; transactions are explicit.
 

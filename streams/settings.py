@@ -496,6 +496,11 @@ def fail_points() -> tuple[frozenset[str], Path | None]:
     return frozenset(filter(None, names.split(","))), Path(folder) if folder else None
 
 
+def environment_with(**variables: str) -> dict[str, str]:
+    """The environment of this process and these variables, for a program that it starts."""
+    return os.environ | variables
+
+
 def environment_name(setting: str) -> str:
     """The environment variable of a setting.
 

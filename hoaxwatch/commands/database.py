@@ -31,6 +31,7 @@ from storage.database import (
     open_database,
     read_applied,
     shown_dsn,
+    without_password,
 )
 from storage.grants import (
     ANALYST_TIMEOUT_SECONDS,
@@ -41,7 +42,7 @@ from storage.grants import (
 )
 from storage.retention import Doomed, Partition
 from streams.errors import UsageError
-from streams.settings import Settings
+from streams.settings import Settings, environment_with
 
 app = typer.Typer(help="Start, stop and look at the project's database.", no_args_is_help=True)
 
@@ -430,4 +431,8 @@ def psql(
             if found is None:
                 raise UsageError("psql is not installed; on Debian: apt install postgresql-client")
             program = Path(found)
-        return subprocess.run([str(program), dsn, *(arguments or [])], check=False).returncode
+        shown, password = without_password(dsn)
+        secret = {} if password is None else {"PGPASSWORD": password}
+        environment = environment_with(**secret)
+        command = [str(program), shown, *(arguments or [])]
+        return subprocess.run(command, env=environment, check=False).returncode

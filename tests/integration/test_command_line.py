@@ -22,6 +22,7 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from hoaxwatch import cli
 from storage import embedded, reads
@@ -252,6 +253,24 @@ def test_config_masks_secrets(
     fails(capsys, ["config", "check"], USAGE, "batch_posts", "no_such_setting")
     wrong.write_text("batch_posts = \n")
     fails(capsys, ["config", "check"], USAGE, "not valid TOML")
+
+
+def test_psql_gets_the_password_where_others_do_not_see_it(
+    database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = tmp_path / "psql"
+    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$PGPASSWORD" "$@" > {tmp_path}/said\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.delenv("PGPASSWORD", raising=False)
+    monkeypatch.setenv("HOAXWATCH_DATABASE", make_conninfo(database, password="open sesame"))
+    assert cli.run(["psql", "--", "-c", "SELECT 1"]) == OK
+    password, dsn, *arguments = (tmp_path / "said").read_text().splitlines()
+    assert (password, arguments) == ("open sesame", ["-c", "SELECT 1"])
+    assert conninfo_to_dict(dsn) == conninfo_to_dict(database)
+    monkeypatch.setenv("HOAXWATCH_DATABASE", database)
+    assert cli.run(["psql"]) == OK
+    assert (tmp_path / "said").read_text().splitlines()[0] == ""
 
 
 def test_a_database_that_goes_down_in_the_middle_loses_nothing(
