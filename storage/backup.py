@@ -49,6 +49,14 @@ GROUP BY c.relname ORDER BY c.relname
 #: Tables that have rows as soon as a database is migrated; those of the dump take their place.
 _FILLED = ("pseudonym_key",)
 
+#: Migrations that have windows counted again. The database had them while it was empty, so what
+#: comes from a dump without one of them is marked when it is restored.
+_COUNTED_AGAIN = ("0006_lineages.sql", "0017_changes.sql")
+_MARK_WINDOWS = """
+INSERT INTO hoaxwatch.dirty_buckets (hashtag, hour)
+SELECT DISTINCT hashtag, date_trunc('hour', first_at) FROM hoaxwatch.networks
+"""
+
 _IDENTITIES = """
 SELECT table_name, column_name FROM information_schema.columns
 WHERE table_schema = 'hoaxwatch' AND is_identity = 'YES'
@@ -151,9 +159,11 @@ def restore(
     tombstones were made with another key: then deleted posts could come back.
     """
     manifest = read_manifest(path)
-    if _holds_something(connection):
+    filled = _filled_table(connection)
+    if filled is not None:
         raise UsageError(
-            "the database already holds posts or runs; restore into an empty one: --project NEW"
+            f"the database already holds something (in table {filled}); "
+            "restore into an empty one: --project NEW"
         )
     if manifest["rows"]["tombstones"] and manifest["tombstone_key"] != _key_mark(tombstone_key):
         raise UsageError(
@@ -173,12 +183,19 @@ def restore(
                 _read_table(connection, archive, table, columns)
                 n_rows += manifest["rows"][table]
                 watch(n_rows)
+            if any(name not in manifest["migrations"] for name in _COUNTED_AGAIN):
+                connection.execute(_MARK_WINDOWS)
             for table, column in connection.execute(_IDENTITIES).fetchall():
                 _continue_identity(connection, table, column)
     except (zipfile.BadZipFile, zstandard.ZstdError, EOFError, psycopg.DataError) as error:
         raise UsageError(
             f"{path} is damaged ({' '.join(str(error).split())}); nothing was restored: "
             "get the file again"
+        ) from None
+    except psycopg.IntegrityError as error:
+        raise UsageError(
+            f"{path} does not fit into the database ({' '.join(str(error).split())}); nothing was "
+            "restored: get the file again, and let nobody else write meanwhile"
         ) from None
     add_statistics(connection, (*RECORDED_TABLES, *RECOUNTED_TABLES))
     return manifest
@@ -200,12 +217,13 @@ def _read_table(
             copy.write(piece)
 
 
-def _holds_something(connection: Connection) -> bool:
-    row = connection.execute(
-        "SELECT EXISTS (SELECT FROM hoaxwatch.posts) OR EXISTS (SELECT FROM hoaxwatch.runs)"
-        " OR EXISTS (SELECT FROM hoaxwatch.tombstones) OR EXISTS (SELECT FROM hoaxwatch.quarantine)"
-    ).fetchone()
-    return bool(row and row[0])
+def _filled_table(connection: Connection) -> str | None:
+    """One of the tables that a dump fills, which has rows already."""
+    for table, _ in connection.execute(_TABLES).fetchall():
+        query = sql.SQL("SELECT EXISTS (SELECT FROM hoaxwatch.{})").format(sql.Identifier(table))
+        if table not in _FILLED and connection.execute(query).fetchone() == (True,):
+            return str(table)
+    return None
 
 
 def _continue_identity(connection: Connection, table: str, column: str) -> None:

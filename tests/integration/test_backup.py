@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from storage import backup, reads
+from hoaxwatch import cli
+from storage import backup, reads, tracking
 from storage.database import Connection, connect
 from streams import local
 from streams.errors import UsageError
@@ -81,6 +83,65 @@ def test_nothing_is_restored_into_a_database_that_holds_something(
     refuses(connection, tmp_path / "a.zip", "already holds", "--project")
 
 
+@pytest.mark.parametrize("command", [("track", "add", "#snow"), ("follow", "add", "word:snow")])
+def test_nor_into_one_that_was_told_what_to_follow(
+    server: Server, database: str, connection: Connection, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    with server.new_database() as dsn:
+        dumped(dsn, tmp_path / "a.zip")
+    assert cli.run([*command, "--database", database]) == 0
+    refuses(connection, tmp_path / "a.zip", "already holds", command[0], "--project")
+
+
+def test_rows_that_do_not_fit_restore_nothing(
+    server: Server, database: str, connection: Connection, tmp_path: Path
+) -> None:
+    old, new = tmp_path / "old.zip", tmp_path / "new.zip"
+    with server.new_database() as dsn:
+        with connect(dsn) as other:
+            tracking.track(other, [("snow", "snow")], "ann", datetime(2026, 3, 1, tzinfo=UTC))
+        dumped(dsn, old)
+    with zipfile.ZipFile(old) as archive, zipfile.ZipFile(new, "w") as changed:
+        for name in archive.namelist():
+            times = 2 if name == "tables/tracked.copy.zst" else 1
+            changed.writestr(name, archive.read(name) * times)
+    refuses(connection, new, "does not fit", "nothing was restored")
+    assert tracking.read_tracked(connection) == []
+
+
+def test_a_dump_of_a_version_without_lineages_is_counted_again(
+    server: Server, database: str, connection: Connection, tmp_path: Path
+) -> None:
+    old, new = tmp_path / "old.zip", tmp_path / "new.zip"
+    with server.new_database() as dsn:
+        fill(dsn, tmp_path)
+        expected = read_tables(dsn)
+        dumped(dsn, old)
+
+    def before(manifest: dict[str, Any]) -> None:
+        manifest["migrations"] = [name for name in manifest["migrations"] if name < "0006"]
+
+    rewrite_manifest(old, new, before)
+    backup.restore(connection, new, "key")
+    marked = connection.execute(
+        "SELECT count(DISTINCT (hashtag, hour)) FROM hoaxwatch.dirty_buckets"
+    ).fetchone()
+    assert marked is not None and marked[0] > 0
+    local.count_again(database, read_settings(cluster_min_users=5))
+    assert_same(read_tables(database), expected)
+
+
+def rewrite_manifest(old: Path, new: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    with zipfile.ZipFile(old) as archive, zipfile.ZipFile(new, "w") as changed:
+        for name in archive.namelist():
+            content = archive.read(name)
+            if name == "manifest.json":
+                manifest = json.loads(content)
+                change(manifest)
+                content = json.dumps(manifest).encode()
+            changed.writestr(name, content)
+
+
 def test_files_that_are_no_dump(connection: Connection, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("hello")
     with zipfile.ZipFile(tmp_path / "zip", "w") as archive:
@@ -115,14 +176,7 @@ def test_a_dump_of_a_newer_version(server: Server, connection: Connection, tmp_p
     old, new = tmp_path / "old.zip", tmp_path / "new.zip"
     with server.new_database() as dsn:
         dumped(dsn, old)
-    with zipfile.ZipFile(old) as archive, zipfile.ZipFile(new, "w") as changed:
-        for name in archive.namelist():
-            content = archive.read(name)
-            if name == "manifest.json":
-                manifest = json.loads(content)
-                manifest["migrations"].append("9999_of_tomorrow.sql")
-                content = json.dumps(manifest).encode()
-            changed.writestr(name, content)
+    rewrite_manifest(old, new, lambda told: told["migrations"].append("9999_of_tomorrow.sql"))
     refuses(connection, new, "newer", "upgrade")
 
 
