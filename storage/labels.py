@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg.rows import dict_row
 
-from storage.writes import DELETION_LOCK
+from storage.writes import hold_verdicts
 
 LABELS = ("likely_false", "likely_true", "unsure")
 
@@ -148,7 +148,7 @@ def add_labels(
     """Stores what one person says, in one transaction; what they said before of the same content is
     replaced."""
     with connection.transaction(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", (DELETION_LOCK,))
+        hold_verdicts(cursor)
         platforms, posts = [g.platform for g in given], [g.post_id for g in given]
         known = cursor.execute(
             "SELECT platform, post_id FROM hoaxwatch.posts JOIN"
@@ -175,6 +175,7 @@ def add_labels(
 def remove_label(connection: psycopg.Connection, platform: str, post_id: str, by: str) -> bool:
     """Takes back what one person said of a post; whether they had said anything."""
     with connection.transaction(), connection.cursor() as cursor:
+        hold_verdicts(cursor)
         given = {"platform": platform, "post": post_id, "by": by}
         removed = cursor.execute(_REMOVE, given).fetchall()
         _mark(cursor, removed)

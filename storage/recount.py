@@ -22,6 +22,11 @@ from storage.counting import COUNTED, counts
 #: First half of the lock of a shard. Two ticks on the same hashtags come one after the other: if
 #: they overlapped, an older count could be written over a newer one.
 TRACK_LOCK = 0x74726163
+#: Whoever stores verdicts or labels shares it until its transaction ends, from before it looks at
+#: posts. A post that it does not see yet may be stored, and its hour taken by a tick, before that
+#: transaction commits: so a tick that has taken hours waits for those who judge, and sees what they
+#: say.
+JUDGE_LOCK = 0x6A756467
 #: Hashtags are shared out by the shard of their name (a column of dirty_buckets). Every row that a
 #: tick writes belongs to one hashtag, so ticks on different shards never meet.
 N_SHARDS = 64
@@ -230,7 +235,8 @@ def take_dirty(cursor: psycopg.Cursor[Any], shards: Sequence[int]) -> dict[str, 
     """Takes the dirty buckets of these shards for this transaction: hashtag -> hours. Those of days
     of which posts are not kept any more (`storage.retention`) are dropped.
 
-    Whoever wants one of the shards too waits until this transaction ends.
+    Whoever wants one of the shards too waits until this transaction ends. Returns when what is
+    being judged now is stored.
     """
     cursor.execute(
         "SELECT pg_advisory_xact_lock(%s, shard) FROM unnest(%s::int[]) AS shard",
@@ -239,6 +245,8 @@ def take_dirty(cursor: psycopg.Cursor[Any], shards: Sequence[int]) -> dict[str, 
     cursor.execute("TRUNCATE taken, facts")
     if not cursor.execute(_TAKE, (list(shards),)).rowcount:
         return {}
+    cursor.execute("SELECT pg_advisory_lock(%s)", (JUDGE_LOCK,))
+    cursor.execute("SELECT pg_advisory_unlock(%s)", (JUDGE_LOCK,))  # whoever comes later may judge
     taken: dict[str, list[datetime]] = {}
     for hashtag, hour in cursor.execute("SELECT hashtag, hour FROM taken ORDER BY hashtag, hour"):
         taken.setdefault(hashtag, []).append(hour)

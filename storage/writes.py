@@ -20,6 +20,7 @@ import psycopg
 from graph.followed import Followed
 from storage import retelling, rows, snowball
 from storage.copy_format import Row, copy_text
+from storage.recount import JUDGE_LOCK
 from storage.rows import BINARY, PostRows
 from streams.records import Content, Deletion, Post, Problem, Verdict
 
@@ -479,6 +480,15 @@ SELECT 1 FROM hoaxwatch.verdict_policy WHERE active AND detector = %s AND versio
 """
 
 
+def hold_verdicts(cursor: psycopg.Cursor[Any]) -> None:
+    """First of whoever stores what is said about contents: until its transaction ends nothing is
+    deleted, and ticks wait for it."""
+    cursor.execute(
+        "SELECT pg_advisory_xact_lock_shared(%s), pg_advisory_xact_lock_shared(%s)",
+        (DELETION_LOCK, JUDGE_LOCK),
+    )
+
+
 def upsert_verdicts(
     connection: psycopg.Connection,
     verdicts: Sequence[Verdict],
@@ -496,7 +506,7 @@ def upsert_verdicts(
     now = scored_at.isoformat()
     last = {(verdict.platform, verdict.root_id): verdict for verdict in verdicts}
     with connection.transaction(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", (DELETION_LOCK,))
+        hold_verdicts(cursor)
         clear_staging(cursor, ("stage_verdicts", "stage_added", "stage_touched"))
         _copy(
             cursor,

@@ -331,6 +331,32 @@ def test_a_new_policy_counts_again_what_is_counted_meanwhile(
     assert rows(connection, query) == [(1, 0, recount.active_policy(connection.cursor()))]
 
 
+@pytest.mark.parametrize("who", ["detector", "person"])
+def test_a_share_that_comes_while_its_original_is_judged_counts_with_the_verdict(
+    connection: Connection, database: str, who: str
+) -> None:
+    """Its hour is marked before the verdict is there, by a transaction that does not see it."""
+    batch = steps.prepare([post("1", text="a hoax", hashtags=("t",))], NOON)
+    recorded = steps.record(connection, batch, DETECTOR, "key")
+    if who == "person":
+        steps.judge(connection, steps.classify(DETECTOR, recorded.pending), NOON)
+    steps.track(connection, OPTIONS)
+    with working(database) as judge, working(database) as tracker, ThreadPoolExecutor(1) as beside:
+        with judge.transaction():
+            if who == "detector":
+                steps.judge(judge, steps.classify(DETECTOR, recorded.pending), NOON)
+            else:
+                labels.add_labels(judge, [labels.Label("x", "1", "likely_true")], "ann", NOON)
+            late = share("2", of="1", posted_at=NOON + timedelta(days=1))
+            steps.record(connection, steps.prepare([late], NOON), DETECTOR, "key")
+            ticking = beside.submit(steps.track, tracker, OPTIONS)
+            wait_for_a_lock(database, "advisory", ticking)
+        ticking.result()
+    steps.track(connection, OPTIONS)
+    query = "SELECT judged, likely_false FROM hoaxwatch.hashtag_trends WHERE grain = 'day'"
+    assert rows(connection, query) == [(1, int(who == "detector"))] * 2
+
+
 def wait_for_a_lock(database: str, kind: str, work: Future[Any]) -> None:
     """Until the work is done or somebody waits for such a lock."""
     waits = "SELECT FROM pg_locks WHERE NOT granted AND locktype = %s"
