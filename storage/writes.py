@@ -30,6 +30,9 @@ QUARANTINE_ID = "left(md5(source || E'\\n' || position || E'\\n' || payload_hash
 #: What PostgreSQL says when a value of one post cannot be stored, whatever its neighbours.
 BAD_VALUE = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded, *rows.UNWRITABLE)
 
+#: What PostgreSQL says to one of two transactions that wait for each other.
+DEADLOCK = psycopg.errors.DeadlockDetected
+
 #: What is known of a content goes with it. The content itself is the last.
 CONTENT_TABLES = (
     *("content_hashtags", "content_links", "media", "picture_words", "verdicts"),

@@ -68,6 +68,9 @@ class Batch:
     places: Sequence[Place] = ()
 
 
+#: How often a batch is begun that crosses with others.
+RECORD_TRIES = 5
+
 #: A post may be dated so far ahead of when it was collected: clocks differ.
 FUTURE_TOLERANCE = timedelta(hours=24)
 
@@ -114,7 +117,7 @@ def record(
     that post is alone, and then it is quarantined.
     """
     try:
-        return _record_at_once(connection, batch, detector, tombstone_key)
+        return _record_again(connection, batch, detector, tombstone_key)
     except writes.BAD_VALUE as error:
         if len(batch.readings) == 1:
             reading = batch.readings[0]
@@ -123,13 +126,27 @@ def record(
             reason = f"cannot be stored: {str(error).splitlines()[0]}"
             problem = _problem_of(reading, reason)
             alone = prepare([problem], batch.received_at, batch.places)
-            return _record_at_once(connection, alone, detector, tombstone_key)
+            return _record_again(connection, alone, detector, tombstone_key)
     result = Recorded()
     middle = len(batch.readings) // 2
     for part in (slice(middle), slice(middle, None)):
         half = prepare(batch.readings[part], batch.received_at, batch.places[part])
         result.add(record(connection, half, detector, tombstone_key))
     return result
+
+
+def _record_again(
+    connection: Connection, batch: Batch, detector: Detector, tombstone_key: str
+) -> Recorded:
+    """Begins again where another process stored contents of this batch in another order: it goes on
+    meanwhile."""
+    for left in range(RECORD_TRIES - 1, -1, -1):
+        try:
+            return _record_at_once(connection, batch, detector, tombstone_key)
+        except writes.DEADLOCK:
+            if not left:
+                raise
+    raise AssertionError("unreachable")
 
 
 def _record_at_once(

@@ -11,11 +11,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 
 from hoaxwatch.simulate import simulate
 from storage import labels, recount, writes
 from storage.database import Connection, connect
+from storage.rows import PostRows
 from streams import steps
 from streams.clustering import TrackOptions
 from streams.formats.registry import read_file
@@ -376,6 +378,27 @@ def test_a_bad_value_costs_one_post(connection: Connection) -> None:
     (position, reason), *others = rows(connection, query)
     assert (position, others) == ("post 7", [])
     assert "cannot be stored" in reason
+
+
+def test_a_batch_that_crosses_with_another_is_begun_again(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As two runs at the same time do, whose contents lie in each other's batches."""
+    upsert, tries = writes.upsert_posts, 0
+
+    def cross(cursor: psycopg.Cursor[Any], batch: PostRows) -> Counter[str]:
+        nonlocal tries
+        tries += 1
+        counts = upsert(cursor, batch)
+        if tries == 1:
+            cursor.execute("DO $$ BEGIN RAISE EXCEPTION SQLSTATE '40P01'; END $$")
+        return counts
+
+    monkeypatch.setattr(writes, "upsert_posts", cross)
+    recorded = take(connection, [post("1", hashtags=("t",)), post("2")])
+    assert (tries, recorded.outcomes) == (2, Counter(new=2))
+    assert len(recorded.pending) == 2
+    assert rows(connection, "SELECT count(*) FROM hoaxwatch.posts") == [(2,)]
 
 
 def test_a_content_on_both_sides_of_a_bad_value_is_judged_once(connection: Connection) -> None:
