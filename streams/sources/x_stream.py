@@ -235,7 +235,11 @@ class XStream(XSource):
         for reading in readings_of(page, f"twitter_v2:{NAME}"):
             self._keeping.count(reading)
             yield Sighting(reading)
-        self._newest = max(self._newest, *ids_of(page), key=int)
+        self._note(page)
+
+    def _note(self, page: Json) -> None:
+        """The newest post so far; a page may hold none."""
+        self._newest = max([self._newest, *ids_of(page)], key=int)
 
     def _problem_of(self, line: bytes) -> Iterator[Sighting]:
         if line:
@@ -259,6 +263,7 @@ class XStream(XSource):
                 for reading in readings_of(page, f"twitter_v2:{NAME}"):
                     self._keeping.count(reading)
                     yield Sighting(reading)
+                self._note(page)
                 token = text_of(object_of(page.get("meta")).get("next_token"))
                 if token is None:
                     break

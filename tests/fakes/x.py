@@ -29,7 +29,8 @@ Json = dict[str, Any]
 @dataclass(frozen=True)
 class Trouble:
     """What happens to a request: a status, half of the answer, or silence. Of a stream: `after` so
-    many posts it is `cut`, falls `silent` after half a line, or ends cleanly (`closed`)."""
+    many posts it is `cut`, falls `silent` after half a line, or ends cleanly (`closed`); before
+    that it `says` a line."""
 
     status: int = 200
     reset_in: float | None = None
@@ -37,6 +38,7 @@ class Trouble:
     detail: str = ""
     after: int = 0
     end: str = ""
+    says: str = ""
     repeats: bool = False
 
 
@@ -266,6 +268,9 @@ class _Handler(BaseHTTPRequestHandler):
             page = fake.page_of([post]) | {"matching_rules": rules}
             line = json.dumps(page | {"data": post}).encode() + b"\r\n"
             if trouble.end and n_sent == trouble.after:
+                if trouble.says:
+                    self.chunk(trouble.says.encode() + b"\r\n")
+                    time.sleep(0.5)
                 if trouble.end != "closed":
                     self.chunk(line[: len(line) // 2])
                 if trouble.end == "silent":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
 from threading import Event, Thread
@@ -15,19 +15,19 @@ import pytest
 from hoaxwatch import cli
 from storage import tracking
 from storage.database import connect
-from storage.tracking import Pull
+from storage.tracking import Pull, Tracked
 from streams import local
 from streams.errors import UsageError
 from streams.settings import Settings, read_settings
 from streams.sources import following, x_archive, x_client, x_search, x_stream
 from streams.sources.following import Backoff
 from streams.sources.keeping import Keeping
-from streams.sources.source import Source
+from streams.sources.source import Sighting, Source
 from streams.sources.x_archive import XArchive
 from streams.sources.x_client import id_at
 from streams.sources.x_search import XSearch
 from streams.sources.x_stream import XStream
-from tests.fakes.x import Trouble, X, make_posts, running, tags_of
+from tests.fakes.x import Trouble, X, make_posts, moment_of, running, tags_of
 from tests.faults.detector import FaultDetector
 
 if TYPE_CHECKING:
@@ -274,6 +274,49 @@ def test_a_stream_goes_on_where_the_last_process_left_it(
         follow(fake, tracked)
         assert stored(tracked) == about(fake, "snow")
         assert len(fake.posts) == fake.n_posted == 80
+
+
+def sightings_of(
+    source: Source, cursor: str | None, is_enough: Callable[[], bool]
+) -> Iterator[Sighting]:
+    """What a source gives until there is enough of it, at most for a minute."""
+    deadline = time.monotonic() + 60
+    for sighting in source.posts(cursor):
+        yield sighting
+        if is_enough():
+            return
+        assert time.monotonic() < deadline
+
+
+def source_about(
+    kind: Any, fake: X, *written: str, said: list[str] | None = None, **more: Any
+) -> Any:
+    """A source that needs no database, which asks for these hashtags."""
+    hashtags = [Tracked(tag.casefold(), tag, LONG_AGO) for tag in written]
+    say = (said if said is not None else []).append
+    return kind(settings_of(fake, **more), Keeping(hashtags), say, Backoff(0.01))
+
+
+def searches(fake: X) -> list[dict[str, str]]:
+    return [query for path, query in fake.asked if path == "/2/tweets/search/recent"]
+
+
+def test_what_x_says_before_it_closes_a_stream_moves_no_cursor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A line without a post; what came meanwhile is searched for once."""
+    monkeypatch.setattr(x_stream, "TICK_SECONDS", 0.01)
+    monkeypatch.setattr(x_stream, "SETTLE_SECONDS", 0.05)
+    told = json.dumps({"errors": [{"title": "operational-disconnect"}]})
+    ends = [Trouble(end="closed", after=3, says=told), Trouble(end="closed", says=told)]
+    with running(X(make_posts(16), stream_troubles=ends)) as fake:
+        source = source_about(XStream, fake, "Snow")
+        found = list(sightings_of(source, None, lambda: len(searches(fake)) >= 2))
+    cursors = [json.loads(s.mark.cursor)["since_id"] for s in found if s.mark.cursor]
+    assert cursors == sorted(cursors, key=int)
+    first, second = (moment_of({"id": asked["since_id"]}) for asked in searches(fake))
+    assert datetime.now(UTC) - first < timedelta(seconds=90)
+    assert second > first
 
 
 @pytest.mark.parametrize(
