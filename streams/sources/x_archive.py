@@ -68,7 +68,7 @@ class XArchive(XPass[State]):
         super().__init__(settings, keeping, say, backoff)
 
     def _pull(self, row: Tracked, state: State) -> Iterator[Sighting]:
-        purse, began = self._client.purse, self._client.now()
+        began = self._client.now()
         until = min(self._until, began - timedelta(seconds=SETTLE_SECONDS))
         span = f"{row.hashtag} {self._since:%Y-%m-%d} {until.isoformat()}"
         if self._until <= until:
@@ -77,7 +77,7 @@ class XArchive(XPass[State]):
         if below == DONE or until <= self._since:
             return
         got, token = 0, None
-        while not (purse.is_empty(began) or got >= self._most_posts):
+        while not (self._client.is_spent() or got >= self._most_posts):
             page = yield from self._client.search(
                 row.query,
                 id_at(self._since),
@@ -97,7 +97,7 @@ class XArchive(XPass[State]):
             yield Sighting(None, self._mark(state, pull))
             if token is None:
                 return
-        why = "spent" if purse.is_empty(began) else f"enough for a pass: {got:,} posts"
+        why = "spent" if self._client.is_spent() else f"enough for a pass: {got:,} posts"
         self._say(f"{NAME}: {row.query} is not whole ({why}); the same command goes on")
 
     def _pulled(

@@ -152,9 +152,10 @@ class Purse:
         return self._total() >= self.limit
 
     def _turn(self, now: datetime) -> None:
-        if self.month != f"{now:%Y-%m}":
+        """Only forward: a clock that is behind must not make forget what was spent."""
+        if self.month < f"{now:%Y-%m}":
             self.month, self.spent = f"{now:%Y-%m}", 0.0
-        if self._day != f"{now:%Y-%m-%d}":
+        if self._day < f"{now:%Y-%m-%d}":
             self._day, self._paid = f"{now:%Y-%m-%d}", set()
 
 
@@ -229,6 +230,10 @@ class XClient:
         """The time, by X's clock if ours is wrong."""
         return self._host.told_at or datetime.now(UTC)
 
+    def is_spent(self) -> bool:
+        """Whether the money of the month that it is now is spent."""
+        return self.purse.is_empty(self.now())
+
     def search(
         self,
         query: str,
@@ -266,7 +271,7 @@ class XClient:
     def greet(self) -> Generator[Sighting, None, str]:
         """What X says of the token and its plan, beside what was spent. Costs nothing."""
         answer = yield from self.ask(lambda: self._api.request("GET", "/2/usage/tweets"))
-        self.purse.is_empty(self.now())  # another month begins at nothing
+        self.is_spent()  # another month begins at nothing
         told = object_of(answer.get("data"))
         used, cap = (_whole(told.get(name)) for name in ("project_usage", "project_cap"))
         of_cap = f" of {cap:,}" if cap else ""

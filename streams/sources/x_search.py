@@ -43,7 +43,7 @@ class XSearch(XPass[State]):
     name, state_type = NAME, State
 
     def _pull(self, row: Tracked, state: State) -> Iterator[Sighting]:
-        purse, began = self._client.purse, self._client.now()
+        began = self._client.now()
         # what is newer may be found later: the next pass asks for it
         until = began - timedelta(seconds=SETTLE_SECONDS)
         oldest = max(row.tracked_from, began - KEPT_BY_X)
@@ -54,7 +54,7 @@ class XSearch(XPass[State]):
         since_id = max(since_id, id_at(since), key=int)
         got, token, is_capped, reached = 0, None, False, until
         while True:
-            if is_capped := purse.is_empty(began) or got >= self._most_posts:
+            if is_capped := self._client.is_spent() or got >= self._most_posts:
                 break
             page = yield from self._client.search(
                 row.query, since_id, id_at(until), self._most_posts - got, token
@@ -69,7 +69,8 @@ class XSearch(XPass[State]):
             if token is None:
                 break
         if is_capped and not got:
-            self._say(f"x_search: the month's ${purse.limit:.2f} are spent; {row.query} waits")
+            limit = self._client.purse.limit
+            self._say(f"x_search: the month's ${limit:.2f} are spent; {row.query} waits")
         pull = Pull(
             NAME,
             row.hashtag,
@@ -80,7 +81,7 @@ class XSearch(XPass[State]):
             asked=self._most_posts,
             got=got,
             is_capped=is_capped,
-            error="the month's budget is spent" if purse.is_empty(began) and is_capped else None,
+            error="the month's budget is spent" if is_capped and self._client.is_spent() else None,
         )
         if got or not is_capped:
             state.done[row.hashtag] = id_at(until)

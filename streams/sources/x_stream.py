@@ -159,7 +159,8 @@ class XStream(XSource):
         purse = self._client.purse
         purse.resume(self._state)
         self._newest = self._state.since_id or "0"
-        while not purse.is_empty(datetime.now(UTC)):
+        self._client.look_at_clock()
+        while not self._client.is_spent():
             try:
                 yield from self._set_rules()
                 yield from self._connection()
@@ -183,7 +184,7 @@ class XStream(XSource):
         since: datetime | None = None
         broken = b""
         try:
-            while not self._client.purse.is_empty(datetime.now(UTC)):
+            while not self._client.is_spent():
                 try:
                     line = stream.lines.get(timeout=TICK_SECONDS)
                 except queue.Empty:
@@ -229,9 +230,8 @@ class XStream(XSource):
         return failure or Interrupted("the connection ended")
 
     def _kept_of(self, page: Json) -> Iterator[Sighting]:
-        now = datetime.now(UTC)
-        self._client.purse.pay(page, now)
-        page = page | {"__twarc": {"retrieved_at": now.isoformat()}}
+        self._client.purse.pay(page, self._client.now())
+        page = page | {"__twarc": {"retrieved_at": datetime.now(UTC).isoformat()}}
         for reading in readings_of(page, f"twitter_v2:{NAME}"):
             self._keeping.count(reading)
             yield Sighting(reading)
@@ -258,7 +258,7 @@ class XStream(XSource):
             since_id, begins = oldest, now - KEPT_BY_X
         for query in queries_of(self._keeping.rows):
             token = None
-            while not self._client.purse.is_empty(now):
+            while not self._client.is_spent():
                 page = yield from self._client.search(query, since_id, None, 100, token)
                 for reading in readings_of(page, f"twitter_v2:{NAME}"):
                     self._keeping.count(reading)

@@ -113,9 +113,9 @@ def tags_of(post: Json) -> set[str]:
     return tags | set(post["of_tags"]) | {f"from:{post['author_id']}"}
 
 
-def make_posts(n: int, hours: float = 5.0) -> list[Json]:
+def make_posts(n: int, hours: float = 5.0, until: datetime | None = None) -> list[Json]:
     """Posts of the last hours, every other one about #snow, every fifth a share of one before."""
-    began = datetime.now(UTC) - timedelta(hours=hours)
+    began = (until or datetime.now(UTC)) - timedelta(hours=hours)
     posts: list[Json] = []
     for number in range(n):
         at = began + timedelta(hours=hours) * (number / n) * 0.98

@@ -170,6 +170,23 @@ def test_the_money_of_a_month_is_not_exceeded_and_remembered(tracked: str) -> No
     assert state["month"] == f"{datetime.now(UTC):%Y-%m}"
 
 
+def test_a_month_that_begins_within_a_pull_has_its_own_money() -> None:
+    """By X's clock; what was spent before the month began counts for the month before."""
+    month = datetime(2026, 4, 1, tzinfo=UTC)
+    fake = X(make_posts(400, until=month), n_posted=400, now=month - timedelta(seconds=2))
+    state = {"month": "2026-03", "spent": 0.3, "done": {"snow": id_at(month - timedelta(days=1))}}
+    cursor = json.dumps(state)
+    with running(fake):
+        source = source_about(XSearch, fake, "Snow", x_budget_usd=0.5, x_with_authors=False)
+        for sighting in source.posts(cursor):
+            cursor = sighting.mark.cursor or cursor
+            if len(searches(fake)) == 2:
+                fake.now = month + timedelta(seconds=2)
+    state = json.loads(cursor)
+    assert state["month"] == "2026-04"
+    assert 0.5 <= state["spent"] < 0.6
+
+
 @pytest.mark.parametrize(
     ("trouble", "words"),
     [
