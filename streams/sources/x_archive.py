@@ -86,6 +86,7 @@ class XArchive(XPass[State]):
                 token,
                 is_archive=True,
             )
+            yield Sighting(None, self._mark(state))
             for reading in readings_of(page, f"twitter_v2:{NAME}"):
                 yield Sighting(reading)
             found = ids_of(page)

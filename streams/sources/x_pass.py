@@ -70,7 +70,7 @@ class XPass(XSource, Generic[StateT]):
     def _pull(self, row: Tracked, state: StateT) -> Iterator[Sighting]:
         """The posts of one hashtag, with a mark."""
 
-    def _mark(self, state: StateT, pull: Pull) -> Mark:
-        """A pull, with the state as it is then."""
+    def _mark(self, state: StateT, *pulls: Pull) -> Mark:
+        """Pulls, with the state as it is then and what was spent by now."""
         self._client.purse.save(state)
-        return Mark(msgspec.json.encode(state).decode(), (pull,))
+        return Mark(msgspec.json.encode(state).decode(), pulls)

@@ -59,6 +59,7 @@ class XSearch(XPass[State]):
             page = yield from self._client.search(
                 row.query, since_id, id_at(until), self._most_posts - got, token
             )
+            yield Sighting(None, self._mark(state))
             for reading in readings_of(page, f"twitter_v2:{NAME}"):
                 yield Sighting(reading)
             found = ids_of(page)

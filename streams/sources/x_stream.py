@@ -231,6 +231,7 @@ class XStream(XSource):
 
     def _kept_of(self, page: Json) -> Iterator[Sighting]:
         self._client.purse.pay(page, self._client.now())
+        yield Sighting(None, self._paid())
         page = page | {"__twarc": {"retrieved_at": datetime.now(UTC).isoformat()}}
         for reading in readings_of(page, f"twitter_v2:{NAME}"):
             self._keeping.count(reading)
@@ -260,6 +261,7 @@ class XStream(XSource):
             token = None
             while not self._client.is_spent():
                 page = yield from self._client.search(query, since_id, None, 100, token)
+                yield Sighting(None, self._paid())
                 for reading in readings_of(page, f"twitter_v2:{NAME}"):
                     self._keeping.count(reading)
                     yield Sighting(reading)
@@ -274,10 +276,13 @@ class XStream(XSource):
     def _mark(self, stretch: Stretch, since: datetime) -> Mark:
         """Up to the newest post that came; posts of the next seconds may be older."""
         until = datetime.now(UTC)
-        state, purse = self._state, self._client.purse
-        state.since_id = self._newest
-        purse.save(state)
-        return Mark(msgspec.json.encode(state).decode(), stretch.pulls(since, until))
+        self._state.since_id = self._newest
+        return self._paid()._replace(pulls=stretch.pulls(since, until))
+
+    def _paid(self) -> Mark:
+        """What was spent by now, with the cursor where it was."""
+        self._client.purse.save(self._state)
+        return Mark(msgspec.json.encode(self._state).decode())
 
     def _set_rules(self) -> Iterator[Sighting]:
         """Adds the rules that are missing, takes away ours that are too many."""

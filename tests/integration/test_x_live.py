@@ -187,6 +187,53 @@ def test_a_month_that_begins_within_a_pull_has_its_own_money() -> None:
     assert 0.5 <= state["spent"] < 0.6
 
 
+ARCHIVED: dict[str, Any] = {
+    "x_archive_since": datetime.now(UTC).date() - timedelta(days=3),
+    "x_archive_until": datetime.now(UTC).date() + timedelta(days=1),
+}
+
+
+@pytest.mark.parametrize("kind", [XSearch, XArchive, XStream])
+def test_what_was_paid_is_remembered_wherever_a_source_is_left(
+    kind: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by Ctrl-C or a kill: the cursor of the sightings so far says what they cost."""
+    monkeypatch.setattr(x_client, "ARCHIVE_SECONDS", 0.0)
+    monkeypatch.setattr(x_stream, "TICK_SECONDS", 0.01)
+    monkeypatch.setattr(x_stream, "SETTLE_SECONDS", 0.05)
+    cursor = ""
+    with running(X(make_posts(120), n_posted=60)) as fake:
+        source = source_about(kind, fake, "Snow", **ARCHIVED)
+        began = json.dumps({"since_id": id_at(LONG_AGO)}) if kind is XStream else None
+        for sighting in sightings_of(source, began, fake.sent_all.is_set):
+            cursor = sighting.mark.cursor or cursor
+            told = json.loads(cursor or "{}").get("spent", 0.0)
+            assert told == pytest.approx(source._client.purse.spent)
+    assert told > 0.1
+
+
+@pytest.mark.parametrize("kind", [XSearch, XArchive, XStream])
+def test_sources_that_are_stopped_again_and_again_stay_in_the_budget(
+    kind: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(x_client, "ARCHIVE_SECONDS", 0.0)
+    monkeypatch.setattr(x_stream, "TICK_SECONDS", 0.01)
+    monkeypatch.setattr(x_stream, "SETTLE_SECONDS", 0.05)
+    paid = 0.0
+    with running(X(make_posts(300), n_posted=300)) as fake:
+        cursor = json.dumps({"since_id": id_at(LONG_AGO)})
+        for _ in range(12):
+            source = source_about(kind, fake, "Snow", x_budget_usd=0.5, **ARCHIVED)
+            n_asked = len(fake.asked)
+            before = json.loads(cursor).get("spent", 0.0)
+            for sighting in source.posts(cursor):
+                cursor = sighting.mark.cursor or cursor
+                if len(fake.asked) - n_asked > 5:
+                    break
+            paid += source._client.purse.spent - before
+    assert 0.5 <= paid < 0.75
+
+
 @pytest.mark.parametrize(
     ("trouble", "words"),
     [
