@@ -7,7 +7,7 @@ was not reached is not covered.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import UTC, datetime, time, timedelta
 
 import msgspec
@@ -68,21 +68,59 @@ class XArchive(XPass[State]):
         super().__init__(settings, keeping, say, backoff)
 
     def _pull(self, row: Tracked, state: State) -> Iterator[Sighting]:
+        """Spans that earlier passes began come first, for one until after now ended with its pass;
+        the next begins where the last whole one ends."""
+        until = min(self._until, self._client.now() - timedelta(seconds=SETTLE_SECONDS))
+        spans = self._spans_of(row, state)
+        whole = (end for end, span in spans.items() if state.below[span] == DONE)
+        since = max(whole, default=self._since)
+        for end, span in spans.items():
+            if end < since:
+                del state.below[span]
+        got = 0
+        for end in sorted({*spans, until}):
+            if since < end <= until:
+                span = spans.get(end, f"{self._first_of(row)}{end.isoformat()}")
+                at_most = self._most_posts - got
+                got += yield from self._pull_span(row, state, span, since, end, at_most)
+                if state.below.get(span) != DONE:
+                    return
+                since = end
+
+    def _spans_of(self, row: Tracked, state: State) -> dict[datetime, str]:
+        """By their ends the spans of a hashtag that begin with our first day."""
+        first = self._first_of(row)
+        return {
+            datetime.fromisoformat(span.removeprefix(first)).replace(tzinfo=UTC): span
+            for span in state.below
+            if span.startswith(first)
+        }
+
+    def _first_of(self, row: Tracked) -> str:
+        return f"{row.hashtag} {self._since:%Y-%m-%d} "
+
+    def _pull_span(
+        self,
+        row: Tracked,
+        state: State,
+        span: str,
+        since: datetime,
+        until: datetime,
+        at_most: int,
+    ) -> Generator[Sighting, None, int]:
+        """The posts of a span below where it stands; returns how many came."""
         began = self._client.now()
-        until = min(self._until, began - timedelta(seconds=SETTLE_SECONDS))
-        span = f"{row.hashtag} {self._since:%Y-%m-%d} {until.isoformat()}"
-        if self._until <= until:
-            span = f"{row.hashtag} {self._since:%Y-%m-%d} {self._until:%Y-%m-%d}"
         below = state.below.get(span, id_at(until))
-        if below == DONE or until <= self._since:
-            return
+        if int(below) <= int(id_at(since)):  # another span has come so far meanwhile
+            state.below[span] = DONE
+            return 0
         got, token = 0, None
-        while not (self._client.is_spent() or got >= self._most_posts):
+        while not (self._client.is_spent() or got >= at_most):
             page = yield from self._client.search(
                 row.query,
-                id_at(self._since),
+                id_at(since),
                 below,
-                self._most_posts - got,
+                at_most - got,
                 token,
                 is_archive=True,
             )
@@ -93,28 +131,23 @@ class XArchive(XPass[State]):
             got += len(found)
             token = text_of(object_of(page.get("meta")).get("next_token"))
             reached = min(found, key=int) if found else state.below.get(span, below)
-            state.below[span] = reached if token is not None else DONE
-            pull = self._pulled(row, state, span, below, got, began)
+            is_whole = token is None
+            state.below[span] = DONE if is_whole else reached
+            pull = Pull(
+                NAME,
+                row.hashtag,
+                f"{began.isoformat()} until {until.isoformat()}",
+                # newest first: what was not reached is not covered
+                since if is_whole else min(time_of(reached), time_of(below)),
+                time_of(below),
+                asked=at_most,
+                got=got,
+                is_capped=not is_whole,
+                error=None if is_whole else "not whole yet: the same command goes on",
+            )
             yield Sighting(None, self._mark(state, pull))
-            if token is None:
-                return
+            if is_whole:
+                return got
         why = "spent" if self._client.is_spent() else f"enough for a pass: {got:,} posts"
         self._say(f"{NAME}: {row.query} is not whole ({why}); the same command goes on")
-
-    def _pulled(
-        self, row: Tracked, state: State, span: str, below: str, got: int, began: datetime
-    ) -> Pull:
-        reached = state.below[span]
-        is_whole = reached == DONE
-        return Pull(
-            NAME,
-            row.hashtag,
-            began.isoformat(),
-            # newest first: what was not reached is not covered
-            self._since if is_whole else min(time_of(reached), time_of(below)),
-            time_of(below),
-            asked=self._most_posts,
-            got=got,
-            is_capped=not is_whole,
-            error=None if is_whole else "not whole yet: the same command goes on",
-        )
+        return got

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
+from itertools import pairwise
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from storage.database import connect
 from storage.tracking import Pull, Tracked
 from streams import local
 from streams.errors import UsageError
+from streams.records import Post
 from streams.settings import Settings, read_settings
 from streams.sources import following, x_archive, x_client, x_search, x_stream
 from streams.sources.following import Backoff
@@ -460,6 +462,44 @@ def test_the_archive_goes_on_where_caps_money_and_refusals_left_it(
     with connect(tracked) as connection:
         days = tracking.read_coverage(connection, "snow")
     assert sum(day.covered_seconds for day in days) == pytest.approx(3 * 86_400, abs=2)
+
+
+def test_an_archive_until_after_now_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each post is bought once: what came since the first pass too, and if the day has ended."""
+    monkeypatch.setattr(x_client, "ARCHIVE_SECONDS", 0.0)
+    monkeypatch.setattr(x_archive, "SETTLE_SECONDS", 0.0)
+    today = datetime.now(UTC).date()
+    span = {**ARCHIVED, "x_most_posts": 30}
+    cursor: str | None = None
+    bought: list[str] = []
+    pulls: list[Pull] = []
+
+    def one_pass(**more: Any) -> None:
+        nonlocal cursor
+        for reading, mark in source_about(XArchive, fake, "Snow", **{**span, **more}).posts(cursor):
+            if isinstance(reading, Post) and reading.seen_as == "collected":
+                bought.append(reading.post_id)
+            cursor = mark.cursor or cursor
+            pulls.extend(mark.pulls)
+
+    fake = X(make_posts(120, hours=40), n_posted=120)
+    with running(fake):
+        for _ in range(3):
+            one_pass()
+        assert sorted(bought) == sorted(about(fake, "snow"))
+        time.sleep(0.05)
+        fake.posts += make_posts(20, hours=0.04 / 3600)
+        fake.n_posted = 140
+        one_pass()
+        assert sorted(bought) == sorted(about(fake, "snow"))
+        one_pass(x_archive_until=today)  # all of it is there
+        assert sorted(bought) == sorted(about(fake, "snow"))
+    covered = sorted({pull[:3]: pull for pull in pulls}.values(), key=lambda p: p.covered_from)
+    first_day = datetime.combine(today - timedelta(days=3), time_of_day(), UTC)
+    assert covered[0].covered_from == first_day
+    for one, two in pairwise(covered):
+        assert abs(two.covered_from - one.covered_until) < timedelta(milliseconds=2)
+    assert len(json.loads(cursor or "")["below"]) <= 2
 
 
 def test_the_archive_wants_days(tracked: str, capsys: pytest.CaptureFixture[str]) -> None:
