@@ -25,6 +25,7 @@ from streams.formats.json_records import (
     Json,
     decode_json,
     encode_json,
+    moment_of,
     object_of,
     objects_of,
     parse_json,
@@ -51,6 +52,10 @@ _SOURCE = f"mastodon:{NAME}"
 def open_source(settings: Settings, keeping: Keeping, say: Say) -> Mastodon:
     """The source, not connected yet."""
     return Mastodon(settings, keeping, say)
+
+
+class _TooOften(Interrupted):
+    """The server wants to be asked later; its stream goes on."""
 
 
 class State(msgspec.Struct):
@@ -83,6 +88,8 @@ class Mastodon:
         self._state = State()
         self._newest = 0
         self._asked: dict[str, str] = {}
+        #: Of each hashtag the number after which its gap goes on, until all gaps are closed.
+        self._reached: dict[str, int] = {}
 
     def track(self, hashtags: Sequence[Tracked]) -> None:
         """Subscribed to at the next tick."""
@@ -103,10 +110,15 @@ class Mastodon:
             try:
                 yield from self._connection()
             except Interrupted as failure:
-                wait = self._backoff.after(failure)
-                self._say(f"mastodon: {failure}; again in {wait:.0f} s")
-                yield Sighting(None, self._outage.mark(str(failure), None))
+                wait = yield from self._told(failure)
                 yield from ticks(wait)
+
+    def _told(self, failure: Interrupted) -> Generator[Sighting, None, float]:
+        """Says what happened; returns how long to wait."""
+        wait = self._backoff.after(failure)
+        self._say(f"mastodon: {failure}; again in {wait:.0f} s")
+        yield Sighting(None, self._outage.mark(str(failure), None))
+        return wait
 
     def _connection(self) -> Iterator[Sighting]:
         """What one connection gives; ends with Interrupted."""
@@ -120,7 +132,8 @@ class Mastodon:
             if self._state.since_id is not None:
                 since = time_of(int(self._state.since_id))
                 for row in self._keeping.rows:
-                    yield from self._close_gap(row)
+                    yield from self._close_gap(row, socket)
+                self._reached.clear()
             self._newest = max(self._newest, id_at(began) if self._newest == 0 else 0)
             self._outage.ends()
             self._backoff.reset()
@@ -128,15 +141,19 @@ class Mastodon:
             yield Sighting(None, self._mark(stretch, since))
             marked_at = time.monotonic()
             while True:
-                message = receive(socket)
-                if message is not None:
-                    for reading in self._readings_of(message):
-                        self._keeping.count(reading)
-                        yield Sighting(reading)
+                yield from self._heard(socket)
                 if time.monotonic() - marked_at >= TICK_SECONDS:
                     marked_at = time.monotonic()
                     yield Sighting(None, self._mark(stretch, since))
                     self._subscribe(socket)
+
+    def _heard(self, socket: ClientConnection) -> Iterator[Sighting]:
+        """What the next message holds; nothing if none comes within a tick."""
+        message = receive(socket)
+        if message is not None:
+            for reading in self._readings_of(message):
+                self._keeping.count(reading)
+                yield Sighting(reading)
 
     def _readings_of(self, message: bytes) -> Iterator[Reading]:
         """What a message holds. Raises Interrupted if it is the server's last word."""
@@ -158,12 +175,22 @@ class Mastodon:
         if number.isdecimal() and int(number) < id_at(datetime.now(UTC) + timedelta(hours=1)):
             self._newest = max(self._newest, int(number))
 
-    def _close_gap(self, row: Tracked) -> Iterator[Sighting]:
-        """A hashtag's statuses since a little before the cursor, oldest page first."""
-        after = max(int(self._state.since_id or 0) - (_ms(REWIND) << 16), 0)
+    def _close_gap(self, row: Tracked, socket: ClientConnection) -> Iterator[Sighting]:
+        """A hashtag's statuses since a little before the cursor, oldest page first. While the
+        server wants to be asked later, its stream is heard."""
+        begins = max(int(self._state.since_id or 0) - (_ms(REWIND) << 16), 0)
+        after = self._reached.get(row.hashtag, begins)
         while True:
             asked = {"limit": str(PAGE_STATUSES), "min_id": str(after)}
-            page = yield from self._ask(f"/api/v1/timelines/tag/{quote(row.written)}", asked)
+            asked_at = datetime.now(UTC)
+            try:
+                page = yield from self._ask(f"/api/v1/timelines/tag/{quote(row.written)}", asked)
+            except _TooOften as failure:
+                until = time.monotonic() + (yield from self._told(failure))
+                while time.monotonic() < until:
+                    yield from self._heard(socket)
+                    yield Sighting(None)
+                continue
             numbers = [text_of(status.get("id")) or "" for status in objects_of(page)]
             found = [int(number) for number in numbers if number.isdecimal()]
             for status in page if isinstance(page, list) else ():
@@ -175,6 +202,8 @@ class Mastodon:
             if not found or max(found) <= after:
                 return
             after = max(found)
+            # among the newest ones others may still come
+            self._reached[row.hashtag] = max(begins, min(after, id_at(asked_at - REWIND)))
 
     def _ask(self, path: str, asked: dict[str, str]) -> Generator[Sighting, None, Any]:
         """The answer to a question; what passes ends the connection."""
@@ -183,8 +212,10 @@ class Mastodon:
             told, _ = decode_json(answer.content) if answer.status_code < 400 else ({}, False)
         except (httpx.RequestError, ValueError, RecursionError) as error:
             raise Interrupted(f"{self._url} cannot be read: {in_words(error)}") from None
-        if answer.status_code == 429 or answer.status_code >= 500:
-            wait = retry_after(answer.headers.get("Retry-After"))
+        wait = retry_after(answer.headers.get("Retry-After"))
+        if answer.status_code == 429:
+            raise _TooOften(f"{self._url} answered 429", wait or _until_reset(answer.headers))
+        if answer.status_code >= 500:
             raise Interrupted(f"{self._url} answered {answer.status_code}", wait)
         if answer.status_code != 200:
             raise UsageError(_refusal(self._url, answer.status_code))
@@ -237,6 +268,18 @@ def id_at(moment: datetime) -> int:
 def time_of(number: int) -> datetime:
     """When a status with this number was written."""
     return datetime.fromtimestamp((number >> 16) / 1000, UTC)
+
+
+def _until_reset(headers: httpx.Headers) -> float | None:
+    """Seconds until a server that was asked too often may be asked again; None if it does not say.
+
+    >>> _until_reset(httpx.Headers({"X-RateLimit-Reset": "2026-03-02T00:05:00.000000Z"}))
+    0.0
+    """
+    over_at = moment_of(headers.get("X-RateLimit-Reset"))
+    if over_at is None:
+        return None
+    return min(max((over_at - datetime.now(UTC)).total_seconds(), 0.0), 3600.0)
 
 
 def _ms(span: timedelta) -> int:

@@ -51,6 +51,10 @@ class Mastodon:
     #: Statuses of HTTP answers that go wrong, in order; 0: half an answer.
     troubles: list[int] = field(default_factory=list)
     token: str | None = None
+    #: So many pages of timelines may be asked for in a time; then 429 until the next begins.
+    limit: int | None = None
+    limit_seconds: float = 1.0
+    n_refused: int = 0
     n_done: int = 0
     posts: list[Json] = field(default_factory=list)
     gone: set[str] = field(default_factory=set)
@@ -60,6 +64,7 @@ class Mastodon:
     most_open: int = 0
     sent_all: threading.Event = field(default_factory=threading.Event)
     server: Server | None = None
+    _pages: Counter[int] = field(default_factory=Counter)
 
     @property
     def url(self) -> str:
@@ -85,9 +90,9 @@ class Mastodon:
         self.gone.add(status["id"])
         return "delete", status["id"], tags_of(status)
 
-    def make(self, tag: str) -> Json:
+    def make(self, tag: str, at: datetime | None = None) -> Json:
         """A status of now; every third is of another server, with another number there."""
-        now, number = datetime.now(UTC), len(self.posts)
+        now, number = at or datetime.now(UTC), len(self.posts)
         own = str(id_at(now) + number % 65536)
         host = "far.example" if number % 3 == 2 else "here.example"
         acct = f"u{number % 5}@{host}" if host == "far.example" else f"u{number % 5}"
@@ -127,6 +132,9 @@ class Mastodon:
                 return response
             if trouble != 200:
                 return as_json({"error": "no"}, trouble)
+        if self.limit is not None and self.limit <= self._n_in_time():
+            self.n_refused += 1
+            return self._too_often()
         tag = unquote(re.sub("^/api/v1/timelines/tag/", "", parts.path)).casefold()
         query = parse_qs(parts.query)
         after = int(query.get("min_id", ["0"])[0])
@@ -138,6 +146,20 @@ class Mastodon:
             and int(status["id"]) > after
         ]
         return as_json(found[:5][::-1])
+
+    def _n_in_time(self) -> int:
+        """How many pages were asked for before in the present time; notes another one."""
+        number = int(time.time() / self.limit_seconds)
+        self._pages[number] += 1
+        return self._pages[number] - 1
+
+    def _too_often(self) -> Response:
+        """As Mastodon says it: when it is over, and not after how long."""
+        response = as_json({"error": "Too many requests"}, 429)
+        number = int(time.time() / self.limit_seconds)
+        over_at = datetime.fromtimestamp((number + 1) * self.limit_seconds, UTC)
+        response.headers["X-RateLimit-Reset"] = over_at.isoformat().replace("+00:00", "Z")
+        return response
 
     def talk(self, connection: ServerConnection) -> None:
         """One connection of the stream."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,8 +13,10 @@ import pytest
 
 from storage import tracking
 from storage.database import connect
+from storage.tracking import Tracked
 from streams import local
 from streams.errors import UsageError
+from streams.records import Post
 from streams.settings import read_settings
 from streams.sources import following, mastodon, sockets
 from streams.sources.following import Backoff
@@ -131,6 +134,52 @@ def test_it_goes_on_where_the_last_process_left_it(tracked: str) -> None:
         follow(fake, tracked)
         assert set(stored(tracked)) == expected(fake)
         assert len(stored(tracked)) > 30
+
+
+def with_a_gap(fake: Mastodon, n: int) -> str:
+    """Posts of an hour ago, and the cursor of somebody who left an hour before."""
+    left = datetime.now(UTC) - timedelta(hours=2)
+    for number in range(n):
+        at = left + timedelta(hours=1, seconds=number)
+        fake.posts.append(fake.make("Snow", at))
+    return json.dumps({"since_id": str(mastodon.id_at(left))})
+
+
+def until_gap_is_closed(fake: Mastodon, cursor: str, said: list[str]) -> list[str]:
+    """The posts that came, each as often as it came, until the cursor moved on."""
+    settings = read_settings(mastodon_url=fake.url)
+    hashtags = [Tracked("snow", "Snow", datetime.now(UTC))]
+    source = mastodon.Mastodon(settings, Keeping(hashtags), said.append, Backoff(0.01))
+    found: list[str] = []
+    deadline = time.monotonic() + 60
+    for reading, mark in source.posts(cursor):
+        if isinstance(reading, Post):
+            found.append(reading.post_id)
+        if mark.cursor is not None:
+            break
+        assert time.monotonic() < deadline
+    return found
+
+
+def test_a_gap_larger_than_the_servers_limit_is_closed_in_several_times() -> None:
+    """On one connection, on which what is posted meanwhile is heard."""
+    fake, said = Mastodon([("post", "Snow")] * 3, limit=5, limit_seconds=1.0), list[str]()
+    with running(fake):
+        found = until_gap_is_closed(fake, with_a_gap(fake, 60), said)
+    assert set(found) == {post_id(status) for status in fake.posts}
+    assert len(found) <= 63 + 3
+    assert fake.asked["/api/v1/streaming"] == 1
+    assert 1 <= fake.n_refused <= 8
+    assert "answered 429" in said[0]
+
+
+def test_a_gap_goes_on_where_a_lost_connection_left_it() -> None:
+    said: list[str] = []
+    fake = Mastodon([], troubles=[*[200] * 9, 500])
+    with running(fake):
+        found = until_gap_is_closed(fake, with_a_gap(fake, 60), said)
+    assert sorted(found) == sorted(post_id(status) for status in fake.posts)
+    assert fake.asked["/api/v1/streaming"] == 2
 
 
 def test_what_is_tracked_later_is_subscribed_to(tracked: str) -> None:
