@@ -80,10 +80,14 @@ class Stretch:
         self._before = keeping.got.copy()
         self._from: dict[str, datetime] = {}
 
-    def pulls(self, since: datetime, until: datetime, error: str | None = None) -> tuple[Pull, ...]:
-        """What was covered of each hashtag, if the connection covers from `since` to `until`."""
+    def pulls(
+        self, since: datetime, until: datetime, without: frozenset[str] = frozenset()
+    ) -> tuple[Pull, ...]:
+        """What was covered of each hashtag, if the connection covers from `since` to `until`;
+        nothing of those it is `without`."""
         first = not self._from
-        for tag in self._keeping.hashtags - self._from.keys():
+        covered = self._keeping.hashtags - without
+        for tag in covered - self._from.keys():
             self._from[tag] = since if first else until
         return tuple(
             Pull(
@@ -93,9 +97,8 @@ class Stretch:
                 self._from[tag],
                 max(until, self._from[tag]),
                 got=self._keeping.got[tag] - self._before[tag],
-                error=error,
             )
-            for tag in sorted(self._keeping.hashtags)
+            for tag in sorted(covered)
         )
 
 

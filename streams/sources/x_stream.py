@@ -17,7 +17,7 @@ import msgspec
 import requests
 import tweepy
 
-from storage.tracking import Mark, Tracked
+from storage.tracking import Mark, Pull, Tracked
 from streams.formats.json_records import (
     Json,
     decode_json,
@@ -146,6 +146,7 @@ class XStream(XSource):
         self._outage = Outage(NAME, keeping)
         self._state = State()
         self._asked: frozenset[str] = frozenset()
+        #: Hashtags of which X takes no rule.
         self._refused: frozenset[str] = frozenset()
         self._newest = "0"
 
@@ -257,7 +258,8 @@ class XStream(XSource):
         begins = time_of(self._state.since_id)
         if int(since_id) < int(oldest):
             since_id, begins = oldest, now - KEPT_BY_X
-        for query in queries_of(self._keeping.rows):
+        rows = [row for row in self._keeping.rows if row.hashtag not in self._refused]
+        for query in queries_of(rows):
             token = None
             while not self._client.is_spent():
                 page = yield from self._client.search(query, since_id, None, 100, token)
@@ -277,7 +279,7 @@ class XStream(XSource):
         """Up to the newest post that came; posts of the next seconds may be older."""
         until = datetime.now(UTC)
         self._state.since_id = self._newest
-        return self._paid()._replace(pulls=stretch.pulls(since, until))
+        return self._paid()._replace(pulls=stretch.pulls(since, until, self._refused))
 
     def _paid(self) -> Mark:
         """What was spent by now, with the cursor where it was."""
@@ -290,9 +292,10 @@ class XStream(XSource):
         wanted = {row.query: f"{RULE_PREFIX}{row.hashtag}" for row in rows}
         api = self._rules_api()
         told = yield from self._client.ask(api.get_rules)
+        rules = objects_of(told.get("data"))
         held = {
             text_of(rule.get("value")): text_of(rule.get("id"))
-            for rule in objects_of(told.get("data"))
+            for rule in rules
             if (text_of(rule.get("tag")) or "").startswith(RULE_PREFIX)
         }
         extra = [number for value, number in held.items() if value not in wanted and number]
@@ -301,12 +304,29 @@ class XStream(XSource):
         ]
         if extra:
             yield from self._client.ask(lambda: api.delete_rules(extra))
+        refused: dict[str, str] = {}
         if missing:
             told = yield from self._client.ask(lambda: api.add_rules(missing))
+            others = {text_of(rule.get("value")) for rule in rules}  # bring the same posts
             for error in objects_of(told.get("errors")):
                 value = text_of(error.get("value")) or "a rule"
-                self._say(f"x: X does not take {value} as a rule: {text_of(error.get('title'))}")
+                if value in others:
+                    continue
+                why = f"X does not take {value} as a rule: {text_of(error.get('title'))}"
+                refused[wanted.get(value, "").removeprefix(RULE_PREFIX)] = why
+        yield from self._refuse(refused)
         self._asked = hashtags
+
+    def _refuse(self, reasons: dict[str, str]) -> Iterator[Sighting]:
+        """These hashtags are followed by no rule: said and stored once, and covered never."""
+        now = datetime.now(UTC)
+        for tag in sorted(reasons.keys() - self._refused):
+            self._say(f"x: {reasons[tag]}")
+            if tag in self._keeping.hashtags:
+                name = f"refused {now.isoformat()}"
+                pull = Pull(NAME, tag, name, now, now, error=reasons[tag])
+                yield Sighting(None, Mark(pulls=(pull,)))
+        self._refused = frozenset(reasons)
 
     def _rules_api(self) -> tweepy.StreamingClient:
         api = tweepy.StreamingClient(self._client.token, return_type=requests.Response)

@@ -196,8 +196,11 @@ class _Handler(BaseHTTPRequestHandler):
         if self.in_trouble():
             return
         errors = []
+        held = {rule["value"] for rule in self.fake.rules.values()}
         for rule in told.get("add", ()):
-            if re.fullmatch(r"#\w+|from:\d+", rule["value"]):
+            if rule["value"] in held:
+                errors.append({"title": "DuplicateRule", "value": rule["value"]})
+            elif re.fullmatch(r"#\w+|from:\d+", rule["value"]):
                 number = str(len(self.fake.asked) * 100 + len(self.fake.rules))
                 self.fake.rules[number] = {**rule, "id": number}
             else:

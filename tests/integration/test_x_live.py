@@ -410,6 +410,28 @@ def test_a_stream_stops_when_the_money_is_spent(
     fake.sent_all.set()
 
 
+def test_a_hashtag_that_x_refuses_is_not_covered_and_hinders_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What no rule of ours asks for, but one of others, comes all the same."""
+    monkeypatch.setattr(x_stream, "TICK_SECONDS", 0.01)
+    monkeypatch.setattr(x_stream, "SETTLE_SECONDS", 0.05)
+    said: list[str] = []
+    fake = X(make_posts(30), rules={"9": {"id": "9", "value": "#tea", "tag": "of others"}})
+    with running(fake):
+        source = source_about(XStream, fake, "Snow", "tea", "no-tag", said=said)
+        cursor = json.dumps({"since_id": id_at(LONG_AGO)})
+        found = list(sightings_of(source, cursor, fake.sent_all.is_set))
+        assert {asked["query"] for asked in searches(fake)} == {"#Snow OR #tea"}
+    pulls = [pull for sighting in found for pull in sighting.mark.pulls]
+    assert {pull.hashtag for pull in pulls if pull.error is None} == {"snow", "tea"}
+    (refused,) = (pull for pull in pulls if pull.error)
+    assert refused.hashtag == "no-tag"
+    assert refused.error == "X does not take #no-tag as a rule: Invalid Rule"
+    assert refused.covered_from == refused.covered_until
+    assert said == [f"x: {refused.error}"]
+
+
 def archive(fake: X, dsn: str, said: list[str] | None = None, **more: Any) -> None:
     today = datetime.now(UTC).date()
     settings = settings_of(
