@@ -14,6 +14,9 @@ FIRST_DAY = datetime(2006, 3, 21, tzinfo=UTC)
 SNOWFLAKE_EPOCH = datetime(2010, 11, 4, 1, 42, 54, 657000, tzinfo=UTC)
 FIRST_SNOWFLAKE = 29_700_000_000
 
+#: A post can be edited for an hour; a "first id" given longer before is not the first of an edit.
+EDIT_WINDOW = timedelta(days=1)
+
 _SHARE_PREFIX = re.compile(r"RT @\w+: ?")
 
 

@@ -11,8 +11,9 @@ from functools import lru_cache
 from typing import Literal
 
 from streams.formats.cleaning import BadField
-from streams.formats.json_records import Json, count_of, object_of, objects_of, text_of
+from streams.formats.json_records import Json, count_of, object_of, objects_of, text_of, texts_of
 from streams.formats.platform_x import (
+    EDIT_WINDOW,
     FIRST_DAY,
     PLATFORM,
     is_id,
@@ -34,6 +35,8 @@ from streams.records import (
 
 #: Where a tweet holds another, the one that is embedded deeper first.
 NESTED = ("retweeted_status", "quoted_status")
+#: Where it tells of its versions.
+EDITS = "ext_edit_control"
 
 _MONTHS = {
     name: number
@@ -58,9 +61,12 @@ def parse_tweet(
     """The post of one tweet object. Raises BadField.
 
     A share has text, tags, links, media and language of its original if the object holds it, else
-    its own cut copy without "RT @handle: ". A reply that quotes is a quote with `reply_to`.
+    its own cut copy without "RT @handle: ". A reply that quotes is a quote with `reply_to`. An
+    edited post goes under the first id of its history, with the time of that version; a version
+    that was replaced counts as CUT, so that the newest text wins.
     """
-    post_id = tweet_id(tweet)
+    x_id = tweet_id(tweet)
+    post_id = first_id(tweet)
     share_of = _nested_id(tweet, "retweeted_status")
     quote_of = _nested_id(tweet, "quoted_status")
     reply_to = _reference(tweet, "in_reply_to_status_id")
@@ -71,7 +77,7 @@ def parse_tweet(
         raise BadField("text: missing")
     text = text or ""
     kind: Kind = "original"
-    completeness = CUT if is_cut(tweet) else WHOLE
+    completeness = CUT if is_cut(tweet) or is_replaced(tweet) else WHOLE
     if share_of:
         kind = "share"
         completeness = COPY_IN_SHARE
@@ -84,7 +90,7 @@ def parse_tweet(
     return Post(
         platform=PLATFORM,
         post_id=post_id,
-        posted_at=_posted_at(tweet, post_id),
+        posted_at=_posted_at(tweet, x_id, post_id),
         root_id=share_of or post_id,
         kind=kind,
         text=text,
@@ -125,7 +131,7 @@ def own_object(tweet: Json) -> Json:
     for name in NESTED:
         inner = tweet.get(name)
         if isinstance(inner, dict):
-            own[name] = {key: inner[key] for key in ("id_str", "id") if key in inner}
+            own[name] = {key: inner[key] for key in ("id_str", "id", EDITS) if key in inner}
     return own
 
 
@@ -140,6 +146,31 @@ def tweet_id(tweet: Json) -> str:
         told = tweet.get("id_str", tweet.get("id"))
         raise BadField(f"id_str: {str(told)[:40]!r} is not an id")
     return found
+
+
+def first_id(tweet: Json) -> str:
+    """The id of the first version of a tweet. Raises BadField.
+
+    >>> first_id({"id": 13, "ext_edit_control": {"initial": {"edit_tweet_ids": ["12", "13"]}}})
+    '12'
+    """
+    x_id = tweet_id(tweet)
+    versions = versions_of(tweet)
+    return versions[0] if x_id in versions else x_id
+
+
+def versions_of(tweet: Json) -> list[str]:
+    """The ids of all versions of a tweet, the first one first; none if it does not say."""
+    told = object_of(tweet.get(EDITS))
+    edit = object_of(told.get("edit"))
+    initial = object_of(told.get("initial")) or object_of(edit.get("edit_control_initial"))
+    versions = texts_of(initial.get("edit_tweet_ids"))
+    return versions if all(map(is_id, versions)) else []
+
+
+def is_replaced(tweet: Json) -> bool:
+    """Whether a later version of the tweet is known. Raises BadField."""
+    return tweet_id(tweet) in versions_of(tweet)[:-1]
 
 
 def written(tweet: Json) -> str | None:
@@ -169,7 +200,13 @@ def parse_links(tweet: Json) -> tuple[str, ...]:
     Left out are the links that X itself writes into a text: to the tweet itself, and to the one it
     quotes. Links to media are no `urls` here.
     """
-    own = {_id_of(tweet, "id"), _nested_id_or_none(tweet)} - {None}
+    quoted = object_of(tweet.get("quoted_status"))
+    own = {
+        _id_of(tweet, "id"),
+        _nested_id_or_none(tweet),
+        *versions_of(tweet),
+        *versions_of(quoted),
+    } - {None}
     links = []
     for url in _entities(tweet, "urls"):
         link = text_of(url.get("expanded_url")) or text_of(url.get("url"))
@@ -233,16 +270,24 @@ def parse_date(text: str) -> datetime | None:
         return None
 
 
-def _posted_at(tweet: Json, post_id: str) -> datetime:
-    """When the tweet was published; where that is missing, the moment that its id holds."""
+def _posted_at(tweet: Json, x_id: str, post_id: str) -> datetime:
+    """When the tweet was published; where that is missing, the moment that its id holds. An edited
+    one: when its first version was."""
     told = tweet.get("created_at")
     posted_at = parse_date(told) if isinstance(told, str) else None
     if told is None:
-        given_at = snowflake_time(post_id)
-        posted_at = given_at and given_at.replace(microsecond=0)
+        posted_at = _second_of(x_id)
     if posted_at is None or posted_at < FIRST_DAY:
         raise BadField(f"created_at: {str(told)[:40]!r} is not a time of X")
+    first_at = _second_of(post_id) if post_id != x_id else None
+    if first_at and timedelta() <= posted_at - first_at <= EDIT_WINDOW:
+        return first_at
     return posted_at
+
+
+def _second_of(x_id: str) -> datetime | None:
+    given_at = snowflake_time(x_id)
+    return given_at and given_at.replace(microsecond=0)
 
 
 def _id_of(record: Json, field: str) -> str | None:
@@ -268,7 +313,7 @@ def _nested_id(tweet: Json, name: str) -> str | None:
     """The id of the tweet that is held, or only named. Raises BadField."""
     inner = tweet.get(name)
     if isinstance(inner, dict):
-        return tweet_id(inner)
+        return first_id(inner)
     return _reference(tweet, f"{name}_id")
 
 

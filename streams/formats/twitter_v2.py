@@ -29,6 +29,7 @@ from streams.formats.json_records import (
     texts_of,
 )
 from streams.formats.platform_x import (
+    EDIT_WINDOW,
     FIRST_DAY,
     PLATFORM,
     SNOWFLAKE_EPOCH,
@@ -85,8 +86,6 @@ _DELETING: dict[str, Literal["post", "author"]] = {
 }
 #: Events after which it must go if it is to be shown nowhere.
 _WITHHOLDING: dict[str, Literal["post", "author"]] = {"withheld": "post", "user_withheld": "author"}
-#: A post can be edited for an hour; a "first id" given longer before is not the first of an edit.
-_EDIT_WINDOW = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -413,10 +412,11 @@ def _parse_item(item: object, page: _Page, position: str, seen_as: SeenAs) -> Re
         if "username" in item:
             return NotAPost(what="user")
         if is_withheld(object_of(item.get("withheld")).get("country_codes")):
+            x_id = _id(item.get("id"), "id")
             return Deletion(
                 platform=PLATFORM,
                 kind="post",
-                deleted_id=_id(item.get("id"), "id"),
+                deleted_id=page.first_ids.get(x_id, x_id),
                 reason="withheld",
                 deleted_at=page.observed_at,
             )
@@ -517,7 +517,7 @@ def _posted_at(tweet: Json, x_id: str, first_id: str) -> datetime:
         raise BadField(f"created_at: {str(told)[:40]!r} is not a time of X")
     if first_id != x_id:
         first_at = _whole_second(snowflake_time(first_id))
-        if first_at and timedelta() <= created_at - first_at <= _EDIT_WINDOW:
+        if first_at and timedelta() <= created_at - first_at <= EDIT_WINDOW:
             return first_at
     return created_at
 

@@ -7,6 +7,7 @@ is turned into that object, with the page's own beside it.
 from __future__ import annotations
 
 from streams.formats.json_records import Json, object_of, text_of
+from streams.formats.tweet_object import EDITS
 
 #: Where the turned object keeps what it was made of.
 MADE_OF = "__web"
@@ -35,6 +36,9 @@ def as_tweet_object(result: Json) -> Json:
     x_id = text_of(result.get("rest_id")) or text_of(legacy.get("id_str"))
     if x_id is not None:
         tweet["id_str"] = x_id
+    edits = object_of(result.get("edit_control"))
+    if edits:
+        tweet[EDITS] = {"initial": object_of(edits.get("edit_control_initial")) or edits}
     user = _user_of(result)
     if user:
         tweet["user"] = user
@@ -66,7 +70,9 @@ def own_web_object(tweet: Json) -> Json:
         if key in place:
             inner = object_of(tweet.get(key.removesuffix("_result")))
             x_id = text_of(inner.get("id_str"))
-            place[key] = {"result": {"rest_id": x_id} if x_id else {}}
+            held = object_of(inner.get(MADE_OF))
+            edits = {"edit_control": held["edit_control"]} if "edit_control" in held else {}
+            place[key] = {"result": {"rest_id": x_id, **edits} if x_id else {}}
     if "legacy" in own:
         own["legacy"] = legacy
     return own

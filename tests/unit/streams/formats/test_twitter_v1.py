@@ -178,6 +178,17 @@ def test_replies_quotes_and_shares_that_only_name_ids() -> None:
     assert (share.kind, share.share_of, share.text) == ("share", "9", "hi")
 
 
+def test_versions_of_an_edited_tweet_are_one_post() -> None:
+    """As with include_ext_edit_control."""
+    versions = ["588000000000000001", "588000000000000010"]
+    initial = {"edit_tweet_ids": versions}
+    first = read_post(ext_edit_control={"initial": initial})
+    edit = {"edit": {"initial_tweet_id": versions[0], "edit_control_initial": initial}}
+    last = read_post(id_str=versions[1], ext_edit_control=edit)
+    assert first.post_id == last.post_id == versions[0]
+    assert (first.completeness, last.completeness) == (CUT, WHOLE)
+
+
 def test_unknown_is_none() -> None:
     (post,) = read({"id": 588000000000000001, "text": "hi", "user": {"id": 11}})
     assert isinstance(post, Post)

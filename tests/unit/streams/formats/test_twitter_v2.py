@@ -338,6 +338,16 @@ def test_what_is_withheld_everywhere_must_go() -> None:
         assert kept == NotAPost(what=f"compliance: {name}")
 
 
+def test_an_edited_post_that_is_withheld_goes_under_the_id_it_is_stored_under() -> None:
+    versions = ["1650500000000000001", "1650500000000000010"]
+    edited = {**TWEET, "id": versions[1], "edit_history_tweet_ids": versions}
+    (post,) = read(edited)
+    (gone,) = read({**edited, "withheld": {"copyright": True, "country_codes": ["XX"]}})
+    assert isinstance(post, Post)
+    assert isinstance(gone, Deletion)
+    assert gone.deleted_id == post.post_id == versions[0]
+
+
 def test_withheld_somewhere_and_protected_do_not_matter() -> None:
     withheld = {"copyright": False, "country_codes": ["DE"]}
     assert read_post({"withheld": withheld, "text": ""}).text == ""

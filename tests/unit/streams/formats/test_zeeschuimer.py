@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from streams.formats import zeeschuimer
+from streams.formats import twitter_v2, zeeschuimer
 from streams.formats.json_records import Json
 from streams.records import (
     COPY_IN_SHARE,
@@ -137,6 +137,45 @@ def test_every_field_of_a_tweet() -> None:
         observed_at=SEEN_AT,
         provenance="zeeschuimer:a.ndjson",
     )
+
+
+VERSIONS = ["1650500000000000001", "1650500000000000009"]
+
+
+def edited(x_id: str) -> Json:
+    """A version of an edited tweet: a later one tells of the others further inside."""
+    minute = "00" if x_id == VERSIONS[0] else "20"
+    legacy: Json = {"created_at": f"Mon Apr 24 14:{minute}:39 +0000 2023"}
+    initial: Json = {"edit_tweet_ids": VERSIONS, "edits_remaining": "4"}
+    later: Json = {"initial_tweet_id": VERSIONS[0], "edit_control_initial": initial}
+    control = initial if x_id == VERSIONS[0] else later
+    return tweet(1, legacy, rest_id=x_id, edit_control=control)
+
+
+def test_versions_of_an_edited_tweet_are_one_post() -> None:
+    first, last = (read_tweet(edited(x_id)) for x_id in VERSIONS)
+    api: Json = {"id": VERSIONS[1], "text": "Snow", "edit_history_tweet_ids": VERSIONS}
+    (of_api,) = twitter_v2.parse_record(api, "twitter_v2:a", "1")
+    assert isinstance(of_api, Post)
+    assert first.post_id == last.post_id == of_api.post_id == VERSIONS[0]
+    assert first.posted_at == last.posted_at == of_api.posted_at
+    assert (first.completeness, last.completeness) == (CUT, WHOLE)
+
+
+def test_who_quotes_or_shares_a_version_refers_to_the_post() -> None:
+    """Also when its record is read again, where the tweets inside it are ids; the link to the
+    quoted version is none."""
+    link = {"expanded_url": f"https://x.com/ada/status/{VERSIONS[0]}", "url": "https://t.co/a"}
+    quoted = {"result": edited(VERSIONS[1])}
+    quote = read_tweet(tweet(5, {"entities": {"urls": [link]}}, quoted_status_result=quoted))
+    share = read_tweet(tweet(6, {"retweeted_status_result": {"result": edited(VERSIONS[1])}}))
+    assert (quote.quote_of, quote.links) == (VERSIONS[0], ())
+    assert (share.share_of, share.root_id) == (VERSIONS[0], VERSIONS[0])
+    for post in (quote, share):
+        (again,) = zeeschuimer.remap(post.raw, post.provenance)
+        assert isinstance(again, Post)
+        assert (again.quote_of, again.share_of) == (post.quote_of, post.share_of)
+        assert (again.links, again.raw) == (post.links, post.raw)
 
 
 def test_tweets_inside_tweets_are_posts_of_their_own() -> None:
