@@ -62,7 +62,7 @@ def open_source(settings: Settings, keeping: Keeping, say: Say) -> Instagram:
 
 
 class Used(msgspec.Struct):
-    """A hashtag that counts towards the 30: its id there, and since when."""
+    """A hashtag that counts towards the 30: its id there, and since when, anew every seven days."""
 
     id: str
     since: datetime
@@ -131,14 +131,16 @@ class Instagram:
     def _pull(self, row: Tracked, state: State) -> Iterator[Sighting]:
         if row.hashtag not in state.used:
             yield from self._take_into_use(row, state)
-        tag_id = state.used[row.hashtag].id
+        used = state.used[row.hashtag]
         got, after, is_capped = 0, None, False
         began: datetime | None = None
         oldest = None
         seen: set[str] = set()
         while True:
-            page = yield from self._media(tag_id, after)
+            page = yield from self._media(used.id, after)
             began = began or self._now
+            if began - used.since >= WINDOW:  # its seven days ended and begin again
+                used.since = began
             items = objects_of(page.get("data"))
             new = [item for item in items if text_of(item.get("id")) not in seen]
             seen |= {text_of(item.get("id")) or "" for item in items}
@@ -173,8 +175,14 @@ class Instagram:
         yield Sighting(None, Mark(_encode(state), (pull,)))
 
     def _take_into_use(self, row: Tracked, state: State) -> Iterator[Sighting]:
-        """Asks for the hashtag's id, which makes it count for seven days."""
-        state.used = {t: u for t, u in state.used.items() if self._now - u.since < WINDOW}
+        """Asks for the hashtag's id, which makes it count for seven days. What is tracked keeps its
+        place: it is asked for again."""
+        tracked = self._keeping.hashtags
+        state.used = {
+            tag: used
+            for tag, used in state.used.items()
+            if tag in tracked or self._now - used.since < WINDOW
+        }
         if len(state.used) >= MOST_HASHTAGS:
             free_at = min(used.since for used in state.used.values()) + WINDOW
             raise _Failed(

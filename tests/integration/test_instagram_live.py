@@ -12,7 +12,7 @@ import pytest
 
 from storage import tracking
 from storage.database import connect
-from storage.tracking import Pull
+from storage.tracking import Pull, Tracked
 from streams import local
 from streams.errors import UsageError
 from streams.settings import read_settings
@@ -149,6 +149,38 @@ def test_thirty_hashtags_in_seven_days(empty: str) -> None:
     with connect(empty) as connection:
         state = msgspec.json.decode(tracking.read_cursor(connection, "instagram") or "")
     assert len(state["used"]) <= 30
+
+
+def test_hashtags_that_are_asked_for_daily_keep_their_places() -> None:
+    """Their seven days begin again when they end: a 31st has no room then either."""
+    fake, cursor = Graph({}, DAY), ""
+
+    def one_day(n: int) -> str:
+        """The pass of a day with so many hashtags; returns what the greeting says then."""
+        nonlocal cursor
+        settings = read_settings(
+            instagram_token="good", instagram_user_id="17", instagram_url=fake.url
+        )
+        hashtags = [Tracked(f"tag{number:02}", f"tag{number:02}", DAY) for number in range(n)]
+        source = Instagram(settings, Keeping(hashtags), lambda line: None, Backoff(0.01))
+        for sighting in source.posts(cursor):
+            cursor = sighting.mark.cursor or cursor
+        greeting = source.greet(cursor)
+        while True:
+            try:
+                next(greeting)
+            except StopIteration as end:
+                return str(end.value)
+
+    with running(fake):
+        for _ in range(9):
+            said = one_day(30)
+            fake.now += ONE_DAY
+        assert "30 of 30 hashtags" in said
+        n_asked = len(fake.asked)
+        assert "30 of 30 hashtags" in one_day(31)
+        asked = {path for path, _ in fake.asked[n_asked:]}
+        assert asked == {f"/id-tag{number:02}/recent_media" for number in range(30)} | {"/17"}
 
 
 @pytest.mark.parametrize(
