@@ -27,8 +27,10 @@ DESCRIPTION = "Bluesky, all that is posted with tracked hashtags, and its repost
 
 #: So long before its cursor the stream is read again (microseconds): longer than anything waits.
 REWIND_US = int((WAIT_SECONDS + 5) * 1_000_000)
-#: A clock that is ahead by more than this is wrong, and no cursor (microseconds).
+#: A clock that is ahead by so much is wrong, and no cursor (microseconds).
 AHEAD_US = 60_000_000
+#: If so many events in a row are ahead, it is our clock that is wrong.
+MANY_AHEAD = 100
 #: The whole network is never silent so long before the first event (seconds): what is missing then
 #: is not kept there any more.
 GAP_SECONDS = 60.0
@@ -63,7 +65,7 @@ class Bluesky:
         self._at_us = self._resumed_us = self._first_us = 0
         self._account: str | None = None
         self._is_change = False
-        self._told_unreadable = 0
+        self._told_unreadable = self._n_ahead = 0
 
     def track(self, hashtags: Sequence[Tracked]) -> None:
         """From now on these."""
@@ -140,7 +142,14 @@ class Bluesky:
     def _parse(self, event: Json, source: str, position: str) -> Iterator[Reading]:
         """As the file format does, and notes who it was and when."""
         time_us = event.get("time_us")
-        if isinstance(time_us, int) and time_us < time.time_ns() // 1000 + AHEAD_US:
+        ahead_us = time_us - time.time_ns() // 1000 if isinstance(time_us, int) else 0
+        self._n_ahead = self._n_ahead + 1 if ahead_us >= AHEAD_US else 0
+        if self._n_ahead == MANY_AHEAD:
+            slow = round(ahead_us / 1_000_000)
+            self._say(
+                f"bluesky: this machine's clock is {slow} s slow, and no cursor is kept; set it"
+            )
+        if isinstance(time_us, int) and ahead_us < AHEAD_US:
             if self._at_us == self._resumed_us:
                 self._first_us = time_us
             self._at_us = max(self._at_us, time_us)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -39,3 +40,16 @@ def test_a_broken_event_is_not_of_the_account_before_it(broken: bytes) -> None:
     assert isinstance(kept.reading, Post)
     assert list(source._kept_of(broken)) == []
     assert keeping.n_unreadable == 1
+
+
+def test_a_slow_clock_is_said_once_and_an_event_of_the_future_is_none() -> None:
+    """All events are ahead of a clock that is slow, and none of them moves the cursor."""
+    said: list[str] = []
+    source = Bluesky("ws://nowhere", 30, Keeping(SNOW), said.append)
+    ahead = json.dumps({**EVENT, "time_us": time.time_ns() // 1000 + 300_000_000}).encode()
+    for event in (ahead, json.dumps(EVENT).encode()) * 200:
+        list(source._kept_of(event))
+    assert said == []
+    for _ in range(300):
+        list(source._kept_of(ahead))
+    assert said == ["bluesky: this machine's clock is 300 s slow, and no cursor is kept; set it"]
