@@ -118,10 +118,11 @@ def body_of(alert: Alert) -> str:
 def _evidence(evidence: Any) -> Iterator[str]:
     """When it began, how it grew, what ends it, posts and accounts."""
     if "began_at" in evidence:
-        measure = evidence["measure"]
-        first, now = evidence["at_first"][measure], evidence["now"][measure]
         yield f"began {evidence['began_at'][:16].replace('T', ' ')} UTC"
-        yield f"{measure.replace('_', ' ')}: {first:g} at first, {now:g} now"
+    if first := evidence.get("at_first"):  # of the machinery only what is so now is known
+        measure = evidence["measure"]
+        now = evidence["now"][measure]
+        yield f"{measure.replace('_', ' ')}: {first[measure]:g} at first, {now:g} now"
     if "ends" in evidence:
         yield evidence["ends"]
     for what, names in (

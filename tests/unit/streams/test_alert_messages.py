@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import socket
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from storage.alerts import SinkFact
 from storage.outbox import Alert, digest_of
 from streams.alerts.messages import AppriseSink, body_of, open_messages
+from streams.alerts.policies import DEFAULT_POLICIES, Policies
+from streams.alerts.rules import MachineFacts, watch_machinery
 from streams.alerts.sending import link_of, open_sinks
 from streams.alerts.sink import SinkFailed
+from streams.alerts.telling import go_on
 from streams.errors import UsageError
 from streams.settings import read_settings
 from tests.unit.streams.test_webhook import OK, Serve, hangs, says, server
@@ -55,6 +60,22 @@ def test_an_alert_is_sent_in_words() -> None:
         "https://page.example/alert?id=7",
     ]
     assert headers["x-key"] == "key-hidden"
+
+
+def test_alerts_about_the_machinery_are_told_in_words() -> None:
+    now = datetime(2026, 3, 5, 12, 22, tzinfo=UTC)
+    facts = MachineFacts(
+        now=now,
+        newest_at=now - timedelta(hours=3),
+        n_received=10,
+        n_quarantined=100,
+        sinks=[SinkFact("webhook", 3, now, "answer 500")],
+    )
+    told = [go_on(None, firing, DEFAULT_POLICIES) for firing in watch_machinery(facts, Policies())]
+    assert {line.rule for line in told} == set(Policies.WATCHED)
+    for line in told:
+        said = body_of(Alert(7, line.rule, line.subject, line.summary, line.evidence))
+        assert said.splitlines()[:2] == [line.summary, "began 2026-03-05 12:22 UTC"]
 
 
 def test_a_digest_names_its_alerts() -> None:
