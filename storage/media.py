@@ -138,7 +138,7 @@ def save(connection: psycopg.Connection, found: Sequence[MediaFile]) -> None:
 
 def expire(connection: psycopg.Connection, before: datetime) -> int:
     """Lets go of what was fetched before; it is not fetched again. Returns how many pictures."""
-    with connection.transaction():
+    with with_files(connection), connection.transaction():
         done = connection.execute(
             "WITH old AS (SELECT platform, root_id, url_hash, sha256 FROM hoaxwatch.media_files"
             " WHERE fetched_at < %s AND sha256 IS NOT NULL FOR UPDATE), named AS ("
@@ -154,16 +154,26 @@ def expire(connection: psycopg.Connection, before: datetime) -> int:
 
 
 def sweep(connection: psycopg.Connection, remove: Callable[[bytes], None]) -> int:
-    """Has each file removed that no row names any more; returns how many there were."""
+    """Has each file removed that no row names any more; returns how many there were.
+
+    Removing takes a while, and what is deleted meanwhile is for the next sweep: its note stays."""
     with with_files(connection):
         rows = connection.execute(
             "SELECT r.sha256 FROM hoaxwatch.media_removals r WHERE NOT EXISTS"
             " (SELECT FROM hoaxwatch.media_files f WHERE f.sha256 = r.sha256) ORDER BY 1"
         ).fetchall()
-        for (digest,) in rows:
+        removed = [digest for (digest,) in rows]
+        for digest in removed:
             remove(digest)
-        connection.execute("DELETE FROM hoaxwatch.media_removals")
-        return len(rows)
+        with connection.transaction():
+            # a deletion that is not committed yet may rely on a note that we still see named
+            connection.execute("SELECT pg_advisory_xact_lock_shared(%s)", (DELETION_LOCK,))
+            connection.execute(
+                "DELETE FROM hoaxwatch.media_removals r WHERE r.sha256 = ANY (%s) OR EXISTS"
+                " (SELECT FROM hoaxwatch.media_files f WHERE f.sha256 = r.sha256)",
+                (removed,),
+            )
+        return len(removed)
 
 
 def find(connection: psycopg.Connection, platform: str, root_id: str, url: str) -> bytes | None:

@@ -27,6 +27,7 @@ FAIL_POINTS = (
     "live.before_commit",
     "live.after_commit",
     "reprocess.after_page",
+    "media.before_rename",
     "media.after_file",
 )
 

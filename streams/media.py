@@ -8,7 +8,6 @@ others. Bytes go to FOLDER/ab/abcd..., rows to `media_files`.
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -413,12 +412,27 @@ def find_picture(
 
 def sweep(connection: Connection, folder: Path) -> int:
     """Removes the files of what was forgotten, deleted or let go; returns how many."""
-    return media.sweep(connection, lambda digest: path_of(folder, digest).unlink(missing_ok=True))
+
+    def remove(digest: bytes) -> None:
+        path = path_of(folder, digest)
+        path.unlink(missing_ok=True)
+        _part_of(path).unlink(missing_ok=True)
+
+    return media.sweep(connection, remove)
 
 
 def _write(path: Path, data: bytes) -> None:
     """Whole or not at all."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}")
-    part.write_bytes(data)
-    part.replace(path)
+    part = _part_of(path)
+    try:
+        part.write_bytes(data)
+        fail_point("media.before_rename")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)  # it is there only if that failed
+
+
+def _part_of(path: Path) -> Path:
+    """Where a file is while it is written: one process at a time does, see `media.with_files`."""
+    return path.with_suffix(".part")

@@ -19,7 +19,7 @@ from storage import media
 from storage.database import Connection, connect
 from streams import local
 from streams.media import fetch_media, find_picture, path_of, sweep
-from streams.records import Media, Post
+from streams.records import Deletion, Media, Post
 from streams.settings import Settings, read_settings
 from streams.sources.following import Backoff
 from tests.fakes.pictures import Pictures, png, running
@@ -81,6 +81,15 @@ def store(
     ]
     with local._session(database, FaultDetector(), settings) as opened:
         steps.record(opened, steps.prepare(posts, DAY), FaultDetector(), "key")
+
+
+def delete(database: str, settings: Settings, post_id: str) -> None:
+    """As `forget` does it, without the sweep that it ends with."""
+    from streams import steps
+
+    deletion = Deletion(platform="x", kind="post", deleted_id=post_id)
+    with local._session(database, FaultDetector(), settings) as other:
+        steps.record(other, steps.prepare([deletion], DAY), FaultDetector(), "key")
 
 
 def files_in(folder: Path) -> set[str]:
@@ -175,16 +184,58 @@ def test_of_a_post_that_went_meanwhile_nothing_stays(
     assert files_in(settings.pictures_folder()) == set()
 
 
-def test_a_file_that_a_killed_process_left_is_removed(
-    host: Pictures, database: str, connection: Connection, settings: Settings, tmp_path: Path
+def test_what_is_forgotten_during_a_sweep_is_removed_by_the_next(
+    host: Pictures, database: str, connection: Connection, settings: Settings
 ) -> None:
-    """Killed between the file and its row; then the post is forgotten."""
+    store(database, settings, {"1": [f"{host.url}/good/1"], "2": [f"{host.url}/good/2"]})
+    fetch_media(connection, settings, 100)
+    folder = settings.pictures_folder()
+    delete(database, settings, "1")
+
+    def remove(digest: bytes) -> None:
+        path_of(folder, digest).unlink()
+        delete(database, settings, "2")
+
+    assert media.sweep(connection, remove) == 1
+    assert len(files_in(folder)) == 1
+    assert sweep(connection, folder) == 1
+    assert files_in(folder) == set()
+
+
+def test_a_picture_that_cannot_be_written_leaves_nothing(
+    host: Pictures,
+    database: str,
+    connection: Connection,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fill_up(path: Path, data: bytes) -> int:
+        path.touch()
+        raise OSError("no space left on device")
+
+    store(database, settings, {"1": [f"{host.url}/good/1"]})
+    monkeypatch.setattr(Path, "write_bytes", fill_up)
+    with pytest.raises(OSError, match="no space"):
+        fetch_media(connection, settings, 100)
+    assert files_in(settings.pictures_folder()) == set()
+
+
+@pytest.mark.parametrize("point", ["media.before_rename", "media.after_file"])
+def test_a_file_that_a_killed_process_left_is_removed(
+    host: Pictures,
+    database: str,
+    connection: Connection,
+    settings: Settings,
+    tmp_path: Path,
+    point: str,
+) -> None:
+    """Killed before the file has its name or its row; then the post is forgotten."""
     store(database, settings, {"1": [f"{host.url}/good/1"]})
     done = subprocess.run(
         [sys.executable, "-m", "hoaxwatch", "media", "fetch", "--database", database],
         env={
             **os.environ,
-            "HOAXWATCH_FAIL_POINTS": "media.after_file",
+            "HOAXWATCH_FAIL_POINTS": point,
             "HOAXWATCH_FAIL_FOLDER": str(tmp_path),
             "PYTHONPATH": str(ROOT),
         },
