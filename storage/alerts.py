@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, TypeVar
 import psycopg
 from psycopg.rows import class_row, dict_row
 
+from storage.outbox import MAY_GO
+
 #: Of sweeps: one at a time tells stories, the next one finds what it told.
 SWEEP_LOCK = 0x616C6572
 #: A sender holds a row while it sends: as often as that a sweep may meet one.
@@ -190,13 +192,14 @@ def read_arrived(connection: psycopg.Connection, since: datetime) -> Arrived:
     return Arrived(*row)
 
 
-def read_failing_sinks(connection: psycopg.Connection) -> list[SinkFact]:
-    """Alerts that sinks failed to take and still have to."""
+def read_failing_sinks(connection: psycopg.Connection, now: datetime) -> list[SinkFact]:
+    """Alerts that sinks failed to take and still have to, also sinks that are gone by now."""
     cursor = connection.cursor(row_factory=class_row(SinkFact))
     return cursor.execute(
-        "SELECT d.sink, d.tries, d.failing_since, d.error FROM hoaxwatch.alert_deliveries d"
-        " JOIN hoaxwatch.alerts a USING (alert_id)"
-        " WHERE d.sent_at IS NULL AND d.error IS NOT NULL AND a.sent_at IS NULL"
+        "SELECT sink, tries, failing_since, error FROM hoaxwatch.alert_deliveries"
+        " WHERE sent_at IS NULL AND error IS NOT NULL AND alert_id IN"
+        f" (SELECT alert_id FROM hoaxwatch.alerts WHERE {MAY_GO})".encode(),
+        {"now": now},
     ).fetchall()
 
 

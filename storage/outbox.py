@@ -52,7 +52,8 @@ AT_ONCE = Pace(1_000_000, timedelta(days=1))
 
 Send = Callable[[Alert], None]
 
-_MAY_GO = (
+#: What still has to be sent, of table alerts.
+MAY_GO = (
     "sent_at IS NULL AND NOT is_shadow AND NOT is_withdrawn AND resolved_at IS NULL"
     " AND (muted_until IS NULL OR muted_until <= %(now)s)"
 )
@@ -97,7 +98,7 @@ def _take(
         connection.cursor(row_factory=class_row(Alert))
         .execute(
             "SELECT alert_id, rule, subject, summary, evidence, n_episodes FROM hoaxwatch.alerts"
-            f" WHERE {_MAY_GO} AND over_at IS NULL AND alert_id <> ALL (%(tried)s)"
+            f" WHERE {MAY_GO} AND over_at IS NULL AND alert_id <> ALL (%(tried)s)"
             " AND (rule = ANY (%(urgent)s) OR (SELECT count(*) FROM hoaxwatch.alerts s"
             "   WHERE s.sent_at > %(now)s - interval '24 hours' AND NOT s.in_digest) < %(quota)s)"
             " ORDER BY tries, alert_id LIMIT 1 FOR UPDATE SKIP LOCKED".encode(),
@@ -197,7 +198,7 @@ def _send_digest(
             connection.cursor(row_factory=class_row(Alert))
             .execute(
                 "SELECT alert_id, rule, subject, summary, evidence, n_episodes"
-                f" FROM hoaxwatch.alerts WHERE {_MAY_GO} AND (over_at IS NOT NULL"
+                f" FROM hoaxwatch.alerts WHERE {MAY_GO} AND (over_at IS NOT NULL"
                 "   OR NOT rule = ANY (%(urgent)s) AND (SELECT count(*) FROM hoaxwatch.alerts s"
                 "     WHERE s.sent_at > %(now)s - interval '24 hours' AND NOT s.in_digest)"
                 "     >= %(quota)s)"

@@ -213,7 +213,7 @@ def read_system(connection: Connection, now: datetime) -> dict[str, Any]:
         "policy": reads.read_policy(connection),
         "quarantine": reads.read_quarantine(connection, 20),
         "runs": reads.read_runs(connection, N_RUNS),
-        "failing": alerts.read_failing_sinks(connection),
+        "failing": alerts.read_failing_sinks(connection, now),
         "server": reads.read_server_version(connection),
     }
 

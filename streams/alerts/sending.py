@@ -86,7 +86,7 @@ class AlertSender:
                 self._connection = connect(self._dsn, role="hoaxwatch alert")
             now = datetime.now(UTC)
             if time.monotonic() >= self._next_sweep:
-                sweep(self._connection, self._policies, now, watches=True)
+                sweep(self._connection, self._policies, now, sinks=self._sinks)
                 self._next_sweep = time.monotonic() + self._sweep_seconds
             return outbox.send_waiting(
                 self._connection, self._sinks, self.BATCH, now, pace_of(self._policies)

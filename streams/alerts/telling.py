@@ -8,7 +8,7 @@ what was sent is beside it and stays.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -44,17 +44,22 @@ class Told:
 
 
 def sweep(
-    connection: Connection, policies: Policies, now: datetime, *, watches: bool = False
+    connection: Connection,
+    policies: Policies,
+    now: datetime,
+    *,
+    sinks: Collection[str] | None = None,
 ) -> Told:
     """Brings table `alerts` up to date, in one transaction.
 
-    watches: also looks at the machinery, which only whoever works day and night should.
+    sinks: where alerts go. If they are named, it also looks at the machinery, them included, which
+    only whoever works day and night should.
     """
 
     def tell_all(cursor: Cursor) -> list[Story]:
         stories = tell(connection, cursor, policies, now)
-        if watches:
-            watch(connection, cursor, policies, now)
+        if sinks is not None:
+            watch(connection, cursor, policies, now, sinks)
         fail_point("alert.before_telling")
         return stories
 
@@ -205,7 +210,13 @@ def evidence_of(story: Story, shown: Shown, policies: Policies) -> dict[str, Any
     }
 
 
-def watch(connection: Connection, cursor: Cursor, policies: Policies, now: datetime) -> None:
+def watch(
+    connection: Connection,
+    cursor: Cursor,
+    policies: Policies,
+    now: datetime,
+    sinks: Collection[str],
+) -> None:
     """The stories about the machinery, stored: each goes on from what is stored of it."""
     since = now - timedelta(minutes=policies.quarantine_rate.within_minutes)
     arrived = alerts.read_arrived(connection, since)
@@ -214,7 +225,7 @@ def watch(connection: Connection, cursor: Cursor, policies: Policies, now: datet
         newest_at=arrived.newest_at,
         n_received=arrived.n_received,
         n_quarantined=arrived.n_quarantined,
-        sinks=alerts.read_failing_sinks(connection),
+        sinks=[fact for fact in alerts.read_failing_sinks(connection, now) if fact.sink in sinks],
     )
     stored = {(row.rule, row.subject): row for row in alerts.read_stored(cursor, policies.WATCHED)}
     firings = watch_machinery(facts, policies)

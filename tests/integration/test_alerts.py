@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,7 +27,7 @@ from storage.outbox import Alert, Pace
 from streams import local
 from streams.alerts.messages import AppriseSink
 from streams.alerts.policies import DEFAULT_POLICIES, Policies
-from streams.alerts.telling import sweep
+from streams.alerts.telling import sweep, watch
 from streams.faults import FAIL_POINTS
 from streams.settings import read_settings
 from tests.marker import MarkerDetector
@@ -309,6 +309,13 @@ def tell(connection: Connection, *lines: AlertLine) -> None:
     alerts.in_one_sweep(connection, lambda cursor: alerts.tell_alerts(cursor, lines, NOW))
 
 
+def look(connection: Connection, sinks: Collection[str], now: datetime = NOW) -> None:
+    """At the machinery alone: no post bears out what is written by hand."""
+    alerts.in_one_sweep(
+        connection, lambda cursor: watch(connection, cursor, DEFAULT_POLICIES, now, sinks)
+    )
+
+
 class Sink:
     """Takes what it is told to; knows what it took."""
 
@@ -444,7 +451,7 @@ def test_a_failing_sink_holds_up_nobody_and_is_reported(connection: Connection) 
     assert sorted(log.taken) == [f"tag:{number}" for number in range(5)]  # each once
     errors = connection.execute("SELECT DISTINCT error FROM hoaxwatch.alert_deliveries").fetchall()
     assert set(errors) == {(None,), ("OSError",)}  # and no address
-    sweep(connection, DEFAULT_POLICIES, NOW, watches=True)
+    look(connection, sinks)
     assert "sink_failing" in rows(connection, "rule")
     outbox.send_waiting(connection, sinks, 10, NOW)
     assert log.taken[-1] == "sink:webhook"
@@ -454,8 +461,40 @@ def test_a_failing_sink_holds_up_nobody_and_is_reported(connection: Connection) 
     hook.fails = False
     assert outbox.send_waiting(connection, sinks, 10, NOW) == 5
     assert sorted(hook.taken) == [f"tag:{number}" for number in range(5)]
-    sweep(connection, DEFAULT_POLICIES, NOW + HOUR, watches=True)
+    look(connection, sinks, NOW + HOUR)
     assert ("sink_failing", "resolved") in rows(connection, "rule, state")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "resolved_at = now()",
+        "muted_until = 'infinity'",
+        "is_shadow = true",
+        "is_withdrawn = true",
+    ],
+)
+def test_what_is_sent_no_more_does_not_keep_a_sink_failing(
+    connection: Connection, change: str
+) -> None:
+    hook = Sink()
+    hook.fails = True
+    tell(connection, line("tag:a"))
+    for _ in range(3):
+        outbox.send_waiting(connection, {"webhook": hook}, 10, NOW)
+    connection.execute(f"UPDATE hoaxwatch.alerts SET {change}".encode())
+    look(connection, ["webhook"])
+    assert rows(connection, "rule") == ["hashtag_surge"]
+
+
+def test_a_sink_that_was_taken_out_is_not_reported(connection: Connection) -> None:
+    hook = Sink()
+    hook.fails = True
+    tell(connection, line("tag:a"))
+    for _ in range(3):
+        outbox.send_waiting(connection, {"log": Sink(), "webhook": hook}, 10, NOW)
+    look(connection, ["log"])
+    assert rows(connection, "rule") == ["hashtag_surge"]
 
 
 def test_a_service_that_refuses_is_reported_without_its_address(connection: Connection) -> None:
@@ -467,7 +506,7 @@ def test_a_service_that_refuses_is_reported_without_its_address(connection: Conn
     tell(connection, *(line(f"tag:{number}") for number in range(3)))
     for _ in range(3):
         assert outbox.send_waiting(connection, sinks, 10, NOW) == 0
-    sweep(connection, DEFAULT_POLICIES, NOW, watches=True)
+    look(connection, sinks)
     outbox.send_waiting(connection, sinks, 10, NOW)
     assert log.taken[-1] == "sink:json"
     said = rows(connection, "to_jsonb(alerts)::text")
@@ -497,9 +536,9 @@ def test_the_machinery_is_watched_by_workers_only(connection: Connection) -> Non
     )
     sweep(connection, DEFAULT_POLICIES, NOW)
     assert rows(connection, "rule") == []
-    sweep(connection, DEFAULT_POLICIES, NOW, watches=True)
+    sweep(connection, DEFAULT_POLICIES, NOW, sinks=["log"])
     assert rows(connection, "rule, subject") == [("quarantine_rate", "posts")]
-    sweep(connection, DEFAULT_POLICIES, NOW + HOUR, watches=True)
+    sweep(connection, DEFAULT_POLICIES, NOW + HOUR, sinks=["log"])
     found = rows(connection, "rule, state, opened_at")
     assert found[0] == ("nothing_is_arriving", "open", NOW + HOUR)
     assert found[1] == ("quarantine_rate", "resolved", NOW)
