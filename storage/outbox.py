@@ -57,6 +57,17 @@ MAY_GO = (
     "sent_at IS NULL AND NOT is_shadow AND NOT is_withdrawn AND resolved_at IS NULL"
     " AND (muted_until IS NULL OR muted_until <= %(now)s)"
 )
+# What went by itself counts from the first sink on that took it: were it the last, one that is down
+# would open the way to all others.
+_IS_BEGUN = (
+    "EXISTS (SELECT FROM hoaxwatch.alert_deliveries d"
+    " WHERE d.alert_id = a.alert_id AND d.sent_at IS NOT NULL)"
+)
+_IS_FULL = (
+    "(SELECT count(DISTINCT d.alert_id) FROM hoaxwatch.alert_deliveries d"
+    " JOIN hoaxwatch.alerts s USING (alert_id)"
+    " WHERE d.sent_at > %(now)s - interval '24 hours' AND NOT s.in_digest) >= %(quota)s"
+)
 
 
 def send_waiting(
@@ -97,10 +108,10 @@ def _take(
     return (
         connection.cursor(row_factory=class_row(Alert))
         .execute(
-            "SELECT alert_id, rule, subject, summary, evidence, n_episodes FROM hoaxwatch.alerts"
-            f" WHERE {MAY_GO} AND over_at IS NULL AND alert_id <> ALL (%(tried)s)"
-            " AND (rule = ANY (%(urgent)s) OR (SELECT count(*) FROM hoaxwatch.alerts s"
-            "   WHERE s.sent_at > %(now)s - interval '24 hours' AND NOT s.in_digest) < %(quota)s)"
+            "SELECT alert_id, rule, subject, summary, evidence, n_episodes FROM hoaxwatch.alerts a"
+            f" WHERE {MAY_GO} AND over_at IS NULL AND NOT in_digest"
+            " AND alert_id <> ALL (%(tried)s)"
+            f" AND (rule = ANY (%(urgent)s) OR {_IS_BEGUN} OR NOT {_IS_FULL})"
             " ORDER BY tries, alert_id LIMIT 1 FOR UPDATE SKIP LOCKED".encode(),
             {
                 "now": now,
@@ -198,10 +209,8 @@ def _send_digest(
             connection.cursor(row_factory=class_row(Alert))
             .execute(
                 "SELECT alert_id, rule, subject, summary, evidence, n_episodes"
-                f" FROM hoaxwatch.alerts WHERE {MAY_GO} AND (over_at IS NOT NULL"
-                "   OR NOT rule = ANY (%(urgent)s) AND (SELECT count(*) FROM hoaxwatch.alerts s"
-                "     WHERE s.sent_at > %(now)s - interval '24 hours' AND NOT s.in_digest)"
-                "     >= %(quota)s)"
+                f" FROM hoaxwatch.alerts a WHERE {MAY_GO} AND (over_at IS NOT NULL OR in_digest"
+                f" OR NOT rule = ANY (%(urgent)s) AND NOT {_IS_BEGUN} AND {_IS_FULL})"
                 " ORDER BY alert_id FOR UPDATE SKIP LOCKED".encode(),
                 {"now": now, "urgent": list(pace.urgent), "quota": pace.daily_quota},
             )

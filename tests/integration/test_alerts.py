@@ -441,6 +441,37 @@ def test_beyond_the_quota_and_what_is_over_goes_in_one_digest(connection: Connec
     assert sink.taken[-1] == "tag:e"
 
 
+def test_the_quota_holds_while_a_sink_fails(connection: Connection) -> None:
+    """What one sink has is not held back from the other, by itself or in a digest as before."""
+    log, hook = Sink(), Sink()
+    hook.fails = True
+    sinks = {"log": log, "webhook": hook}
+    pace = Pace(daily_quota=2, digest_every=24 * HOUR)
+    tell(connection, *(line(f"tag:{name}") for name in "abcde"))
+    for _ in range(3):
+        assert outbox.send_waiting(connection, sinks, 10, NOW, pace) == 0
+    assert log.taken[:2] == ["tag:a", "tag:b"]
+    assert [taken.partition(":")[0] for taken in log.taken[2:]] == ["digest"]
+    hook.fails = False
+    assert outbox.send_waiting(connection, sinks, 10, NOW, pace) == 2
+    assert hook.taken == ["tag:a", "tag:b"]
+    assert outbox.send_waiting(connection, sinks, 10, NOW + 25 * HOUR, pace) == 3
+    assert [taken.partition(":")[0] for taken in hook.taken[2:]] == ["digest"]
+    assert len(log.taken) == 3
+
+
+def test_the_quota_holds_when_the_only_sink_comes_back(connection: Connection) -> None:
+    hook = Sink()
+    hook.fails = True
+    pace = Pace(daily_quota=2, digest_every=24 * HOUR)
+    tell(connection, *(line(f"tag:{name}") for name in "abcde"))
+    for _ in range(3):
+        outbox.send_waiting(connection, {"webhook": hook}, 10, NOW, pace)
+    hook.fails = False
+    assert outbox.send_waiting(connection, {"webhook": hook}, 10, NOW, pace) == 5
+    assert [taken.partition(":")[0] for taken in hook.taken] == ["tag", "tag", "digest"]
+
+
 def test_a_failing_sink_holds_up_nobody_and_is_reported(connection: Connection) -> None:
     log, hook = Sink(), Sink()
     hook.fails = True
