@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import psycopg
@@ -30,8 +31,10 @@ class Alert(NamedTuple):
     subject: str
     summary: str
     evidence: Any
-    #: Which time the story began anew: with alert_id it names what is sent, also sent twice.
+    #: Which time the story began anew, as far back as is looked.
     n_episodes: int = 1
+    #: Names what is sent, also sent twice: this episode of this alert, a digest by its alerts.
+    delivery: str = ""
     #: Where the page shows it; None: `web_address` is not set.
     link: str | None = None
 
@@ -52,6 +55,11 @@ AT_ONCE = Pace(1_000_000, timedelta(days=1))
 
 Send = Callable[[Alert], None]
 
+# When an episode began is its own; its number is another's later, as far back as is looked.
+_COLUMNS = (
+    "alert_id, rule, subject, summary, evidence, n_episodes, concat_ws('-', rule, alert_id,"
+    " to_char(opened_at AT TIME ZONE 'UTC', 'YYYYMMDD\"T\"HH24MISS')) AS delivery"
+)
 #: What still has to be sent, of table alerts.
 MAY_GO = (
     "sent_at IS NULL AND NOT is_shadow AND NOT is_withdrawn AND resolved_at IS NULL"
@@ -108,7 +116,7 @@ def _take(
     return (
         connection.cursor(row_factory=class_row(Alert))
         .execute(
-            "SELECT alert_id, rule, subject, summary, evidence, n_episodes FROM hoaxwatch.alerts a"
+            f"SELECT {_COLUMNS} FROM hoaxwatch.alerts a"
             f" WHERE {MAY_GO} AND over_at IS NULL AND NOT in_digest"
             " AND alert_id <> ALL (%(tried)s)"
             f" AND (rule = ANY (%(urgent)s) OR {_IS_BEGUN} OR NOT {_IS_FULL})"
@@ -208,8 +216,8 @@ def _send_digest(
         waiting = (
             connection.cursor(row_factory=class_row(Alert))
             .execute(
-                "SELECT alert_id, rule, subject, summary, evidence, n_episodes"
-                f" FROM hoaxwatch.alerts a WHERE {MAY_GO} AND (over_at IS NOT NULL OR in_digest"
+                f"SELECT {_COLUMNS} FROM hoaxwatch.alerts a"
+                f" WHERE {MAY_GO} AND (over_at IS NOT NULL OR in_digest"
                 f" OR NOT rule = ANY (%(urgent)s) AND NOT {_IS_BEGUN} AND {_IS_FULL})"
                 " ORDER BY alert_id FOR UPDATE SKIP LOCKED".encode(),
                 {"now": now, "urgent": list(pace.urgent), "quota": pace.daily_quota},
@@ -273,6 +281,7 @@ def digest_of(number: int, alerts: Sequence[Alert]) -> Alert:
     """
     n = f"{len(alerts)} alert{'s' if len(alerts) > 1 else ''}"
     shown = "; ".join(alert.summary for alert in alerts[:5])
+    names = " ".join(sorted(alert.delivery for alert in alerts))
     rest = f"; and {len(alerts) - 5} more" if len(alerts) > 5 else ""
     return Alert(
         alert_id=number,
@@ -284,4 +293,5 @@ def digest_of(number: int, alerts: Sequence[Alert]) -> Alert:
             | {"summary": alert.summary}
             for alert in alerts
         ],
+        delivery=f"{DIGEST}-{sha256(names.encode()).hexdigest()[:16]}",
     )

@@ -154,7 +154,10 @@ def test(
     from streams.service import set_up_logs
 
     set_up_logs()  # what the log takes goes to stderr, as a worker writes it
-    made = Alert(0, "test", "test:hoaxwatch", "a test of hoaxwatch: nothing happened", {})
+    made = Alert(
+        *(0, "test", "test:hoaxwatch", "a test of hoaxwatch: nothing happened", {}),
+        delivery=f"test-{datetime.now(UTC):%Y%m%dT%H%M%S}",
+    )
     results: dict[str, str | None] = {}
     for name, sink in open_sinks(settings_of(project, database)).items():
         try:

@@ -1,6 +1,6 @@
 """What `worker alert` does: tells alerts anew now and then, and sends what waits.
 
-An alert may be sent twice after a crash, with the same number and episode; never lost.
+An alert may be sent twice after a crash, under the same name; never lost.
 """
 
 from __future__ import annotations

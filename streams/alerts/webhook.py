@@ -37,8 +37,8 @@ class WebhookSink:
     """Posts alerts as JSON. Any answer of 200 to 299 that came whole means taken.
 
     Headers: X-Hoaxwatch-Timestamp (seconds since 1970), X-Hoaxwatch-Signature (`sha256=HEX`, see
-    `sign`) and X-Hoaxwatch-Delivery (ALERT-EPISODE): an alert that is sent again after a crash has
-    the same, so a receiver can drop it. Redirects are not followed.
+    `sign`) and X-Hoaxwatch-Delivery (`Alert.delivery`): what is sent again after a crash has the
+    same, so a receiver can drop it. Redirects are not followed.
 
     Raises: UsageError for an address that is none.
     """
@@ -68,8 +68,7 @@ class WebhookSink:
     def send(self, alert: Alert) -> None:
         """Posts it, at most three times. Raises SinkFailed with what went wrong the last time."""
         body = msgspec.json.encode(alert._asdict())
-        delivery = f"{alert.rule}-{alert.alert_id}-{alert.n_episodes}"
-        try_again(lambda: self._post(body, delivery), self._pauses_seconds)
+        try_again(lambda: self._post(body, alert.delivery), self._pauses_seconds)
 
     def _post(self, body: bytes, delivery: str) -> None:
         timestamp = int(self._now().timestamp())

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 
 from hoaxwatch import cli
@@ -349,6 +350,46 @@ def test_a_new_episode_is_sent_again_and_decisions_end_with_the_old_one(
     assert outbox.send_waiting(connection, {"log": sink}, 10, NOW) == 1
     assert sink.taken == ["tag:a", "tag:a"]
     assert not alerts.resolve(connection, number + 1, "ann", NOW)
+
+
+def test_an_episode_has_one_name_that_no_other_has(connection: Connection) -> None:
+    """The former one lies too far back to be counted when the hashtag is loud again."""
+    names: list[str] = []
+
+    def crashes(alert: Alert) -> None:
+        names.append(alert.delivery)
+        raise psycopg.OperationalError("the database went away before the commit")
+
+    def takes(alert: Alert) -> None:
+        names.append(alert.delivery)
+
+    tell(connection, line("tag:a"))
+    with pytest.raises(psycopg.OperationalError):
+        outbox.send_waiting(connection, {"webhook": crashes}, 10, NOW)
+    outbox.send_waiting(connection, {"webhook": takes}, 10, NOW)
+    tell(connection, line("tag:a", opened_at=NOW + 2400 * HOUR, last_at=NOW + 2400 * HOUR))
+    outbox.send_waiting(connection, {"webhook": takes}, 10, NOW)
+    assert len(names) == 3
+    assert names[0] == names[1] != names[2]
+
+
+def test_a_digest_has_the_same_name_when_it_is_sent_again(connection: Connection) -> None:
+    names: list[str] = []
+
+    def takes(alert: Alert) -> None:
+        names.append(alert.delivery)
+
+    def crashes(alert: Alert) -> None:
+        raise psycopg.OperationalError("the database went away before the commit")
+
+    tell(connection, line("tag:a", over_at=NOW), line("tag:b", over_at=NOW))
+    with pytest.raises(psycopg.OperationalError):
+        outbox.send_waiting(connection, {"webhook": takes, "z": crashes}, 10, NOW)
+    outbox.send_waiting(connection, {"webhook": takes}, 10, NOW)
+    tell(connection, line("tag:c", over_at=NOW))
+    outbox.send_waiting(connection, {"webhook": takes}, 10, NOW + 25 * HOUR)
+    assert len(names) == 3
+    assert names[0] == names[1] != names[2]
 
 
 def test_a_decision_during_a_sweep_is_kept(connection: Connection, database: str) -> None:

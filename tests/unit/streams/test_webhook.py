@@ -17,7 +17,10 @@ from streams.alerts.sink import SinkFailed
 from streams.alerts.webhook import WebhookSink, sign
 from streams.errors import UsageError
 
-ALERT = Alert(7, "hashtag_surge", "tag:a", "#a: 60 posts in an hour", {"posts": ["x:1"]}, 2)
+ALERT = Alert(
+    *(7, "hashtag_surge", "tag:a", "#a: 60 posts in an hour", {"posts": ["x:1"]}, 2),
+    delivery="hashtag_surge-7-20260302T120000",
+)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 Serve = Callable[[socket.socket], None]
 
@@ -96,7 +99,7 @@ def test_an_alert_is_posted_signed_and_named() -> None:
     assert headers["x-hoaxwatch-signature"] == f"sha256={sign('key', timestamp, body)}"
     assert headers["x-hoaxwatch-signature"] != f"sha256={sign('other', timestamp, body)}"
     assert headers["x-hoaxwatch-signature"] != f"sha256={sign('key', timestamp + 1, body)}"
-    assert headers["x-hoaxwatch-delivery"] == "hashtag_surge-7-2"
+    assert headers["x-hoaxwatch-delivery"] == ALERT.delivery
 
 
 @pytest.mark.parametrize(
@@ -124,7 +127,7 @@ def test_it_tries_again_with_the_same_name() -> None:
     bad = says(b"HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n")
     with server(bad, hangs, says(OK)) as (address, requests):
         sink(address, n_tries=3).send(ALERT)
-    assert {headers["x-hoaxwatch-delivery"] for headers, _ in requests} == {"hashtag_surge-7-2"}
+    assert {headers["x-hoaxwatch-delivery"] for headers, _ in requests} == {ALERT.delivery}
     assert len(requests) == 3
 
 
