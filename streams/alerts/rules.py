@@ -8,7 +8,7 @@ is what the alert shows. Facts come in any order; firings depend on them alone.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -220,11 +220,15 @@ def coordinated_bursts(facts: Facts, policy: CoordinationPolicy) -> list[Firing]
     found = [_of_sharers(c) for c in facts.clusters if c.n_coordinated >= policy.min_accounts]
     memory = timedelta(hours=policy.memory_hours)
     bursts = sorted(_link_bursts(facts.links, policy), key=lambda b: (b.end, b.link))
-    for number, burst in enumerate(bursts):
+    recent: deque[_Burst] = deque()
+    times: Counter[str] = Counter()  # how many of them an account was in
+    for burst in bursts:
         if facts.until is None or burst.end >= facts.until:
-            continue
-        recent = [b for b in bursts[: number + 1] if b.end > burst.end - memory]
-        times = Counter(account for b in recent for account in b.accounts)
+            break
+        recent.append(burst)
+        times.update(burst.accounts)
+        while recent[0].end <= burst.end - memory:
+            times.subtract(recent.popleft().accounts)
         again = {account for account in burst.accounts if times[account] >= policy.min_bursts}
         if len(again) >= policy.min_accounts:
             found.append(_of_posters(burst, sorted(again, key=lambda a: (-times[a], a)), times))

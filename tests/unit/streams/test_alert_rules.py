@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -17,6 +18,8 @@ from streams.alerts.rules import (
     Facts,
     Firing,
     MachineFacts,
+    _link_bursts,
+    coordinated_bursts,
     fire,
     tell_episodes,
     tell_stories,
@@ -159,6 +162,35 @@ def test_links_without_hashtags_are_told_by_their_site() -> None:
 def test_bursts_do_not_depend_on_the_order_of_facts(links: list[LinkFact]) -> None:
     ordered = posts("one", 0, "abcdefgh") + posts("two", 3, "abcdefghij")
     assert fire(facts(links=links), DEFAULT) == fire(facts(links=ordered), DEFAULT)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["one", "two", "three"]),
+            st.integers(0, 20).map(lambda n: n * 720.0),
+            st.sets(st.sampled_from("abcdefg"), min_size=2).map(lambda s: "".join(sorted(s))),
+        ),
+        max_size=12,
+    )
+)
+def test_a_burst_fires_by_how_often_its_accounts_were_in_those_before_it(
+    drawn: list[tuple[str, float, str]],
+) -> None:
+    """By the definition, as plainly as it can be said."""
+    policy = policies(coordinated_burst={"min_accounts": 3, "min_bursts": 2}).coordinated_burst
+    links = [fact for link, minute, accounts in drawn for fact in posts(link, minute, accounts)]
+    bursts = sorted(_link_bursts(links, policy), key=lambda b: (b.end, b.link))
+    expected = []
+    for number, burst in enumerate(bursts):
+        before = [b for b in bursts[: number + 1] if burst.end - b.end < 48 * HOUR]
+        times = Counter(account for b in before for account in b.accounts)
+        again = sorted((-times[a], a) for a in burst.accounts if times[a] >= 2)
+        if len(again) >= 3:
+            expected.append((burst.end, tuple(a for _, a in again), -again[0][0]))
+    found = coordinated_bursts(facts(links=links), policy)
+    most = "most_bursts_of_one_account"
+    assert [(f.at, f.accounts, f.measures[most]) for f in found] == expected
 
 
 def test_a_rule_that_is_off_is_silent() -> None:
