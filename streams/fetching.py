@@ -152,7 +152,7 @@ def is_public(address: str) -> bool:
     except ValueError:
         return False
     if isinstance(found, IPv6Address):
-        if found.scope_id is not None:
+        if found.scope_id is not None or found.is_site_local:  # which counts as global
             return False
         inner = _inner(found)
         if inner is not None:
@@ -175,22 +175,21 @@ def fetch(
     Failed(reason='no address of a picture on the web', is_passing=False, wait_seconds=None)
     """
     until = time.monotonic() + limits.max_seconds
-    seen = address
     try:
+        parts = _checked(address)
         for _ in range(MOST_REDIRECTS + 1):
-            parts = _checked(seen)
             found = _exchange(parts, limits, until, resolve)
             if not isinstance(found, str):
                 return found
-            seen = urljoin(seen, found)
+            parts = _checked(found, base=parts.geturl())
     except _Refused as refusal:
         return Failed(str(refusal))
     return Failed(f"more than {MOST_REDIRECTS} redirects")
 
 
-def _checked(address: str) -> SplitResult:
+def _checked(address: str, base: str = "") -> SplitResult:
     try:
-        parts = urlsplit(address)
+        parts = urlsplit(urljoin(base, address))
         _ = parts.port
     except ValueError:
         raise _Refused("no address of a picture on the web") from None

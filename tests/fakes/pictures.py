@@ -68,7 +68,8 @@ class _Handler(BaseHTTPRequestHandler):
             while True:
                 self.wfile.write(b"x" * 65536)
         elif mood == "to":
-            self.head(302, Location=self.path.removeprefix("/to/"))
+            # who asks quotes it, and a host may say it as it is
+            self.head(302, Location=self.path.removeprefix("/to/").replace("%5B", "["))
         elif mood == "round":
             self.head(302, Location=self.path)
         elif mood == "page":
