@@ -303,7 +303,7 @@ class Classifier:
         before = positions.note_lone_try(connection, span, self._holder)
         self._metrics.died_before.inc()
         if before >= LONE_TRIES:
-            self._quarantine_killer(connection, record, span)
+            self._quarantine_killer(connection, record, span, kills_decoding=before > LONE_TRIES)
         else:
             self._process(connection, [record], span)
         if record.offset + 1 >= suspects.end:
@@ -460,11 +460,18 @@ class Classifier:
             reason=reason,
         )
 
-    def _quarantine_killer(self, connection: Connection, record: Taken, span: Span) -> None:
+    def _quarantine_killer(
+        self, connection: Connection, record: Taken, span: Span, *, kills_decoding: bool
+    ) -> None:
         """Puts a record aside that killed the process each time it was alone. If it is stored by
-        now, it stays, and its content is abstained from: else each share of it would kill again."""
+        now, it stays, and its content is abstained from: else each share of it would kill again.
+
+        kills_decoding: the process died of that too, so it is put aside as it came."""
         reason = f"the process died {LONE_TRIES} times over this record alone"
         log.error(reason, where=record.where)
+        if kills_decoding:
+            self._store_problem(connection, record, _wire_problem(record, reason), span)
+            return
         reading = _decode(record)
         problem = _problem(record, reason)
         pending: list[Content] = []

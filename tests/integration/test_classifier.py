@@ -17,10 +17,18 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from storage import positions, writes
 from storage.database import connect
 from storage.positions import Span
-from streams import quarantine, steps
+from streams import quarantine, steps, workers
 from streams.metrics import Metrics
 from streams.quarantine import WIRE
-from streams.records import Content, NewerRecord, Problem, Reading, Verdict, encode_reading
+from streams.records import (
+    Content,
+    NewerRecord,
+    Problem,
+    Reading,
+    Verdict,
+    decode_reading,
+    encode_reading,
+)
 from streams.settings import read_settings
 from streams.workers import BAD_IN_A_ROW, Classifier, Taken
 from tests.faults.proxy import CommitCutter
@@ -290,6 +298,40 @@ def test_what_another_worker_is_past_is_suspected_no_more(database: str) -> None
     other.close()
     assert notes(database) == []
     assert counts(database) == (len(POSTS), len(POSTS), 0, 0)
+
+
+class Killed(BaseException):
+    """Stands for a SIGKILL: nothing of ours catches it."""
+
+
+def test_a_record_that_kills_whoever_decodes_it_is_put_aside_as_it_came(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Among others, alone three times, and once when it was to be put aside as a post."""
+    records = taken()[:3]
+
+    def kills(value: bytes | None) -> Reading:
+        if value == records[1].value:
+            raise Killed
+        return decode_reading(value)
+
+    monkeypatch.setattr(workers, "decode_reading", kills)
+    for _ in range(5):
+        work = classifier(database, MarkerDetector())
+        with pytest.raises(Killed):
+            work(records)
+        work.close()
+    work = classifier(database, MarkerDetector())
+    work(records)
+    work.close()
+    assert counts(database) == (2, 2, 0, 1)
+    assert notes(database) == []
+    with connect(database) as connection:
+        held = connection.execute(
+            "SELECT source, position, reason FROM hoaxwatch.quarantine"
+        ).fetchall()
+    reason = "the process died 3 times over this record alone"
+    assert held == [(f"{WIRE}:posts", records[1].where, reason)]
 
 
 def test_a_record_that_can_be_read_by_now_leaves_quarantine(database: str) -> None:
