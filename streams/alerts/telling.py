@@ -106,12 +106,14 @@ def gather_facts(
 
 def tell(connection: Connection, cursor: Cursor, policies: Policies, now: datetime) -> list[Story]:
     """The stories about what was posted, stored."""
-    facts = gather_facts(connection, policies)
+    # posts may be dated ahead, by a day: what they say is told when its time has come
+    facts = gather_facts(connection, policies, until=now)
+    stored = alerts.read_stored(cursor, policies.TOLD)
     if facts.since is None or facts.until is None:
+        alerts.age_alerts(cursor, [row.alert_id for row in stored])
         return []
     stories = tell_stories(fire(facts, policies), policies, facts.until)
     lines = write_lines(connection, stories, policies)
-    stored = alerts.read_stored(cursor, policies.TOLD)
     names = {(line.rule, line.subject) for line in lines}
     gone = [row for row in stored if (row.rule, row.subject) not in names]
     recent = [row for row in gone if row.last_at > facts.since]

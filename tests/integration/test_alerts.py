@@ -25,11 +25,12 @@ from storage import alerts, outbox
 from storage.alerts import AlertLine
 from storage.database import Connection, connect
 from storage.outbox import Alert, Pace
-from streams import local
+from streams import local, steps
 from streams.alerts.messages import AppriseSink
 from streams.alerts.policies import DEFAULT_POLICIES, Policies
 from streams.alerts.telling import sweep, watch
 from streams.faults import FAIL_POINTS
+from streams.records import Post
 from streams.settings import read_settings
 from tests.marker import MarkerDetector
 from tests.tables import assert_same, read_tables
@@ -632,6 +633,39 @@ def test_stories_that_lie_too_far_back_keep_no_accounts(ten_days: TenDays) -> No
         assert state == "resolved"
         assert not {"posts", "accounts"} & evidence.keys()
         connection.execute("DELETE FROM hoaxwatch.alerts")
+
+
+def test_when_no_post_is_left_alerts_keep_no_accounts(connection: Connection) -> None:
+    tell(connection, line("tag:a"))
+    sweep(connection, DEFAULT_POLICIES, NOW)
+    ((state, evidence),) = rows(connection, "state, evidence")
+    assert state == "resolved"
+    assert not {"posts", "accounts"} & evidence.keys()
+
+
+def test_a_post_dated_ahead_does_not_put_the_clock_forward(database: str) -> None:
+    """Some platforms take the time that a client says; the hour of the surge still goes on."""
+    calm = [("calm", NOW - n * HOUR) for n in range(1, 240)]
+    loud = [("loud", NOW + timedelta(seconds=n)) for n in range(100)]
+    made = [
+        Post(
+            platform="x",
+            post_id=str(number),
+            root_id=str(number),
+            posted_at=at,
+            text=f"post {number}",
+            hashtags=(tag,),
+            raw=b"%d" % number,
+        )
+        for number, (tag, at) in enumerate([*calm, *loud, ("calm", NOW + 20 * HOUR)])
+    ]
+    with local._session(database, MarkerDetector(), SETTINGS) as connection:
+        steps.record(connection, steps.prepare(made, NOW), MarkerDetector(), "key")
+        steps.track(connection, local.track_options(SETTINGS))
+        sweep(connection, DEFAULT_POLICIES, NOW + HOUR / 3)
+        assert rows(connection, "rule") == []
+        sweep(connection, DEFAULT_POLICIES, NOW + HOUR)
+        assert rows(connection, "rule, subject, state") == [("hashtag_surge", "tag:loud", "open")]
 
 
 # The command line
