@@ -30,7 +30,8 @@ class SpoolFull(Exception):
 
 
 class Spool:
-    """The spool of one process. Others that run at the same time have folders beside it.
+    """The spool of one process. Others that run at the same time have folders beside it; what they
+    left when they ended, it takes over.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder, Spool(Path(folder)) as spool:
@@ -41,16 +42,18 @@ class Spool:
 
     def __init__(self, folder: Path, limit_bytes: int = 1 << 30) -> None:
         self._limit_bytes = limit_bytes
-        self._lock = -1
+        self._lock: int | None = None
         for number in count():
             self.folder = folder / f"spool-{number}"
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if self._try_lock():
+            self._lock = _try_lock(self.folder)
+            if self._lock is not None:
                 break
         self._segment: BinaryIO | None = None
-        found = self._segments()
+        found = _segments_in(self.folder)
         self._next = int(found[-1].stem) + 1 if found else 0
-        self.n_bytes = sum(path.stat().st_size for path in found)
+        self._take_over(folder)
+        self.n_bytes = sum(path.stat().st_size for path in _segments_in(self.folder))
 
     def __enter__(self) -> Self:
         return self
@@ -63,22 +66,23 @@ class Spool:
     ) -> None:
         self.close()
 
-    def _try_lock(self) -> bool:
-        self._lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._lock)
-            return False
-        return True
+    def _take_over(self, folder: Path) -> None:
+        for other in sorted(folder.glob("spool-*")):
+            lock = _try_lock(other)
+            if lock is None:  # somebody is at work there; of its own folder that is so too
+                continue
+            for segment in _segments_in(other):
+                segment.rename(self._new_path())
+            os.close(lock)
 
-    def _segments(self) -> list[Path]:
-        return sorted(self.folder.glob("*.segment"))
+    def _new_path(self) -> Path:
+        self._next += 1
+        return self.folder / f"{self._next - 1:010}.segment"
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing waits."""
-        return self._segment is None and not self._segments()
+        return self._segment is None and not _segments_in(self.folder)
 
     def append(self, key: bytes | None, value: bytes) -> None:
         """Adds one record. Raises SpoolFull, OSError."""
@@ -87,9 +91,7 @@ class Spool:
         if self.n_bytes + size > self._limit_bytes:
             raise SpoolFull
         if self._segment is None:
-            path = self.folder / f"{self._next:010}.segment"
-            self._next += 1
-            self._segment = open(path, "xb", opener=_private)  # noqa: SIM115
+            self._segment = open(self._new_path(), "xb", opener=_private)  # noqa: SIM115
         check = zlib.crc32(value, zlib.crc32(key))
         self._segment.write(_HEAD.pack(len(key), len(value), check) + key + value)
         self.n_bytes += size
@@ -107,7 +109,7 @@ class Spool:
     def segments(self) -> Iterator[tuple[Path, list[Entry]]]:
         """Each segment with its records, oldest first. Ends when none is left."""
         self.roll()
-        for path in self._segments():
+        for path in _segments_in(self.folder):
             yield path, list(_entries(path.read_bytes()))
 
     def remove(self, segment: Path) -> None:
@@ -118,9 +120,24 @@ class Spool:
     def close(self) -> None:
         """Writes what was added to disk and lets another process have the folder."""
         self.roll()
-        if self._lock >= 0:
+        if self._lock is not None:
             os.close(self._lock)
-            self._lock = -1
+            self._lock = None
+
+
+def _try_lock(folder: Path) -> int | None:
+    """A descriptor that holds the folder's lock until it is closed; None: another holds it."""
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    return lock
+
+
+def _segments_in(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.segment"))
 
 
 def _private(path: str, flags: int) -> int:

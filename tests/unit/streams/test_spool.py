@@ -59,3 +59,20 @@ def test_two_at_a_time_have_folders_of_their_own(tmp_path: Path) -> None:
         assert other.is_empty
     with Spool(tmp_path) as again:
         assert held(again) == [(None, b"1")]
+
+
+def test_what_another_left_is_sent_by_the_next_alone(tmp_path: Path) -> None:
+    with Spool(tmp_path) as one, Spool(tmp_path) as other:
+        one.append(None, b"1")
+        other.append(None, b"2")
+        other.roll()
+        other.append(None, b"3")
+        with Spool(tmp_path) as third:
+            assert third.is_empty  # both go on
+    with Spool(tmp_path) as alone:
+        assert held(alone) == [(None, b"1"), (None, b"2"), (None, b"3")]
+        assert alone.n_bytes == 3 * 13
+        for segment, _ in alone.segments():
+            alone.remove(segment)
+    with Spool(tmp_path) as one, Spool(tmp_path) as other:
+        assert one.is_empty and other.is_empty
