@@ -258,6 +258,8 @@ def keep_working(command: Sequence[str]) -> int:
     while True:
         began = time.monotonic()
         child = subprocess.Popen(command, preexec_fn=_end_with_parent)
+        if stopping.is_set():  # told while it was started: it does not know
+            child.terminate()
         code = child.wait()
         if stopping.is_set():
             return max(code, 0)

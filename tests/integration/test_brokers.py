@@ -189,13 +189,34 @@ def test_the_parent_starts_a_worker_again_and_stops_with_it(tmp_path: Path) -> N
     assert parent.wait(timeout=30) == 0
 
 
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """The parent has its own; a test that plays it gives them back."""
+    before = {kind: signal.getsignal(kind) for kind in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for kind, handler in before.items():
+        signal.signal(kind, handler)
+
+
+@pytest.mark.usefixtures("handlers")
 @pytest.mark.parametrize("code", [0, 2])
 def test_the_parent_starts_nothing_again_that_cannot_help(tmp_path: Path, code: int) -> None:
     note = tmp_path / "starts"
-    before = {kind: signal.getsignal(kind) for kind in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        assert keep_working([sys.executable, "-c", CHILD, str(note), str(code)]) == code
-    finally:
-        for kind, handler in before.items():
-            signal.signal(kind, handler)
+    assert keep_working([sys.executable, "-c", CHILD, str(note), str(code)]) == code
     assert note.read_text() == "x"
+
+
+@pytest.mark.usefixtures("handlers")
+def test_a_parent_that_is_stopped_while_it_starts_a_worker_stops_that_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Stopped(subprocess.Popen[bytes]):
+        """The child runs, and nobody knows it yet."""
+
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(subprocess, "Popen", Stopped)
+    of_its_own = "import time, sys; time.sleep(20); sys.exit(7)"
+    assert keep_working([sys.executable, "-c", of_its_own]) == 0
