@@ -458,6 +458,8 @@ def read_settings(**overrides: Any) -> Settings:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{config_file()} is not valid TOML: {error}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{config_file()} is not valid TOML: it is not UTF-8") from None
     except ValidationError as error:
         lines = [
             f"setting {'.'.join(str(part) for part in problem['loc'])}: {_said(problem)}"

@@ -5,6 +5,7 @@ The brokers are spoken to by kafka-python here and in `ingest`, by aiokafka unde
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -139,6 +140,10 @@ def sasl_login(settings: Settings) -> tuple[str, str]:
     return settings.kafka_user, settings.kafka_password.get_secret_value()
 
 
+#: What an error of the disk says, on which waits what the brokers have not taken.
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+
+
 @contextmanager
 def kafka_errors(settings: Settings) -> Iterator[None]:
     """Turns what kafka-python raises into one line that says what to do."""
@@ -151,6 +156,11 @@ def kafka_errors(settings: Settings) -> Iterator[None]:
         ) from error
     except (KafkaError, OSError) as error:
         said = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            raise Unavailable(
+                f"there is no room below {settings.home_folder()} ({said}): make some and run it "
+                "again; it goes on where it was"
+            ) from error
         # a broker that refuses a login or a certificate may just hang up
         secured = settings.kafka_security != "PLAINTEXT"
         too = ", kafka_user, kafka_password and kafka_ca_file" if secured else ""

@@ -52,13 +52,17 @@ class WebhookSink:
         pauses_seconds: tuple[float, ...] = PAUSES_SECONDS,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        parts = urlsplit(address)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(address)
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            host = None
+        if not host or parts.scheme not in ("http", "https"):
             raise UsageError(
                 "alert_webhook is no address; it looks like https://alerts.example/hoaxwatch"
             )
         self._is_tls = parts.scheme == "https"
-        self._host, self._port = parts.hostname, parts.port
+        self._host, self._port = host, port
         self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._secret = secret
         self._timeout_seconds = timeout_seconds

@@ -253,6 +253,8 @@ def test_config_masks_secrets(
     fails(capsys, ["config", "check"], USAGE, "batch_posts", "no_such_setting")
     wrong.write_text("batch_posts = \n")
     fails(capsys, ["config", "check"], USAGE, "not valid TOML")
+    wrong.write_bytes(b"project = 'caf\xe9'\n")
+    fails(capsys, ["config", "check"], USAGE, "not valid TOML: it is not UTF-8")
 
 
 def test_psql_gets_the_password_where_others_do_not_see_it(

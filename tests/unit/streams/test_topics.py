@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from streams.agents import credentials, new_app
-from streams.errors import UsageError
+from streams.errors import Unavailable, UsageError
 from streams.settings import Settings, read_settings
-from streams.topics import TOPICS, client_config, group_name, topic_name
+from streams.topics import TOPICS, client_config, group_name, kafka_errors, topic_name
 from tests.house.repository import ROOT
 
 
@@ -25,6 +25,13 @@ def test_plain_brokers() -> None:
     assert config["security_protocol"] == "PLAINTEXT"
     assert not any(name.startswith(("sasl", "ssl")) for name in config)
     assert credentials(settings()) is None
+
+
+def test_a_full_disk_is_not_said_of_the_brokers() -> None:
+    with pytest.raises(Unavailable, match=r"no room below .*: make"), kafka_errors(settings()):
+        Path("/dev/full").write_text("more")
+    with pytest.raises(Unavailable, match=r"brokers a\.example"), kafka_errors(settings()):
+        raise ConnectionRefusedError
 
 
 def test_a_login_is_given_to_both_clients() -> None:

@@ -145,7 +145,13 @@ def test_nobody_listens() -> None:
         sink(f"http://127.0.0.1:{port}/").send(ALERT)
 
 
-@pytest.mark.parametrize("address", ["alerts.example", "ftp://alerts.example/", "https:///x", ""])
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("alerts.example", "ftp://alerts.example/", "https:///x", ""),
+        *("https://h:99999/", "https://h:abc/", "http://[x/"),
+    ],
+)
 def test_an_address_that_is_none(address: str) -> None:
     with pytest.raises(UsageError, match="alert_webhook is no address"):
         WebhookSink(address, "key")
