@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from fastapi import APIRouter, HTTPException, Query, Request
 from markupsafe import Markup
+from pydantic import AfterValidator
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
@@ -30,8 +31,10 @@ router = APIRouter(include_in_schema=False)
 
 Tag = Annotated[str, Query(min_length=1, max_length=300)]
 Name = Annotated[str, Query(min_length=3, max_length=600)]
-Since = Annotated[str | None, Query(max_length=40)]
-Until = Annotated[str | None, Query(max_length=40)]
+# a browser sends every field of a form, also those that nobody filled in
+_Filled = AfterValidator(lambda given: given or None)
+Since = Annotated[str | None, Query(max_length=40), _Filled]
+Until = Annotated[str | None, Query(max_length=40), _Filled]
 Days = Annotated[int | None, Query(ge=1, le=3660)]
 Grain = Annotated[Literal["hour", "day"] | None, Query()]
 Algorithm = Annotated[Literal["louvain", "infomap"], Query()]

@@ -212,6 +212,18 @@ def test_a_click_on_an_account_tells_of_it(tab: Watched, site: tuple[str, Projec
     expect(page.locator("#chosen a")).to_have_text("Its posts")
 
 
+def test_a_period_may_have_one_end(tab: Watched, site: tuple[str, Project]) -> None:
+    tag = named(site[1])["tag"]
+    for path in (f"/hashtag?tag={tag}", "/hashtags", "/network"):
+        page = tab.open(path)
+        page.get_by_label("From").fill("2026-03-02")
+        with page.expect_response(re.compile("since=2026-03-02")) as answer:
+            page.get_by_role("button", name="Show", exact=True).click()
+        assert answer.value.ok, answer.value.url
+        expect(page.get_by_label("From")).to_have_value("2026-03-02")
+        expect(page.get_by_label("until")).to_have_value("")
+
+
 def test_a_post_is_labelled(tab: Watched, site: tuple[str, Project]) -> None:
     page = tab.open(f"/post?name={named(site[1])['post']}")
     page.get_by_label("Your name").fill("ann")

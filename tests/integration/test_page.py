@@ -149,6 +149,25 @@ def test_the_page_says_what_the_commands_say(
     assert table.column("posts").to_pylist() == [row["posts"] for row in as_json]
 
 
+def test_a_field_of_a_form_that_was_left_empty_bounds_nothing(
+    project: Project, client: TestClient
+) -> None:
+    tag = named(project)["tag"]
+    for path, query in (
+        ("/hashtag", {"tag": tag}),
+        ("/hashtags", {}),
+        ("/network", {"tag": "", "limit": "500"}),
+        ("/hashtag.svg", {"tag": tag}),
+        ("/api/trends", {"tag": tag}),
+    ):
+        for bounds in ({}, {"since": "2026-03-02"}, {"until": "2026-03-04"}):
+            bare = client.get(path, params=query | bounds)
+            sent = client.get(path, params=query | {"since": "", "until": ""} | bounds)
+            assert sent.status_code == 200, f"{sent.url}: {sent.text}"
+            if path != "/network":  # which may wait for a count
+                assert len(sent.text.splitlines()) == len(bare.text.splitlines())
+
+
 def network_of(client: TestClient, **asked: str) -> dict[str, Any]:
     """The network, once it is counted."""
     while (answer := client.get("/api/network", params=asked)).status_code == ACCEPTED:
