@@ -192,7 +192,8 @@ class SpreadRow(NamedTuple):
     posts: int
     originals: int
     shares: int
-    authors: int
+    #: Distinct ones; None: not known.
+    authors: int | None
     judged: int
     likely_false: int
     expected_share: float | None

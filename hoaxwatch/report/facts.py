@@ -65,7 +65,7 @@ class ReportData:
     run: Mapping[str, Any] | None = None
     quarantine: Sequence[Mapping[str, Any]] = ()
     rising: Sequence[HashtagRow] = ()
-    #: Of the rising hashtags.
+    #: Of all rising hashtags.
     spreads: Mapping[str, SpreadRow] = field(default_factory=dict)
     trends: Mapping[str, Sequence[TrendRow]] = field(default_factory=dict)
     #: What the curves cover: [start, end), in buckets of "hour" or "day".
@@ -134,7 +134,7 @@ def read_report_data(
             run=next(iter(reads.read_runs(connection, 1)), None),
             quarantine=reads.read_quarantine(connection, N_REASONS),
             rising=rising,
-            spreads={r.hashtag: r for r in reads.read_spreads(connection, keys, start, end)},
+            spreads=_spreads(connection, rising, start, end),
             trends={
                 key: reads.read_trends(connection, key, grain, curve_start, curve_end)
                 for key in keys
@@ -195,6 +195,33 @@ def _rising(
         return rows
     asked = reads.read_hashtags(connection, 1, since, until, hashtag=hashtag)
     return (asked + [row for row in rows if row.hashtag != hashtag])[:N_RISING]
+
+
+def as_spread(row: HashtagRow) -> SpreadRow:
+    """What the day table says of a hashtag; neither its accounts nor an interval, which are not
+    sums of days."""
+    return SpreadRow(
+        *(row.hashtag, row.posts, row.originals, row.shares, None, row.judged, row.likely_false),
+        *(row.expected_share, None, None, row.first_seen_at, row.last_seen_at),
+    )
+
+
+def _spreads(
+    connection: psycopg.Connection,
+    rows: Sequence[HashtagRow],
+    since: datetime | None,
+    until: datetime | None,
+) -> dict[str, SpreadRow]:
+    """These hashtags over the period, each by its posts. Where days count posts that are not kept
+    any more (`storage.retention`), what is left says less than the days do, and these stand."""
+    keys = [row.hashtag for row in rows]
+    found = {row.hashtag: row for row in reads.read_spreads(connection, keys, since, until)}
+    return {
+        row.hashtag: found[row.hashtag]
+        if row.hashtag in found and found[row.hashtag].posts >= row.posts
+        else as_spread(row)
+        for row in rows
+    }
 
 
 def _network_tags(

@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfo
 from graph.coordination import index_actions
 from graph.followed import show_topic
 from graph.lineage import DEFAULT_RULES
+from hoaxwatch.report.facts import as_spread
 from hoaxwatch.report.page import judgement
 from hoaxwatch.web import charts
 from hoaxwatch.web.network import Layouts, coordinated_accounts, network_answer
 from storage import alerts, errata, labels, reads, tracking, whole_posts
 from storage.database import Connection
-from storage.reads import HashtagRow, SpreadRow, TrendRow
+from storage.reads import TrendRow
 from streams.errors import UsageError
 
 N_RISING, N_EMERGING, N_ALERTS, N_POSTS, N_PARTNERS = 15, 8, 6, 25, 30
@@ -231,18 +232,9 @@ def read_tag_network(
     display = reads.read_display_forms(connection, keys)
     pairs = reads.read_pairs_among(connection, keys, since, until)
     return {
-        "tags": layouts.plan_tags([_as_spread(row) for row in rows], pairs, display, seed),
+        "tags": layouts.plan_tags([as_spread(row) for row in rows], pairs, display, seed),
         "display": display,
     }
-
-
-def _as_spread(row: HashtagRow) -> SpreadRow:
-    """What the day table says of a hashtag; neither its accounts nor an interval, which are not
-    sums of days."""
-    return SpreadRow(
-        *(row.hashtag, row.posts, row.originals, row.shares, 0, row.judged, row.likely_false),
-        *(row.expected_share, None, None, row.first_seen_at, row.last_seen_at),
-    )
 
 
 def read_network(

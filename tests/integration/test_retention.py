@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from hoaxwatch import cli
+from hoaxwatch.report.facts import read_report_data
 from storage import labels, retention
 from storage.database import Connection, add_payload_partitions, connect, read_migrations
 from storage.labels import Label
@@ -89,6 +90,23 @@ def test_a_replay_after_retention_changes_nothing(filled: Filled) -> None:
     assert local.keep_from(filled.dsn, floor, filled.settings) == 0
     assert local.keep_from(filled.dsn, floor - DAY, filled.settings) == 0, "it never falls"
     assert_same(read_tables(filled.dsn), kept)
+
+
+def test_a_report_after_retention_says_what_days_still_say(filled: Filled, tmp_path: Path) -> None:
+    last_day = filled.days[-1]
+    assert local.keep_from(filled.dsn, last_day, filled.settings) > 0
+    with connect(filled.dsn) as connection:
+        whole = read_report_data(connection, title="t", now=last_day)
+        kept = read_report_data(connection, title="t", now=last_day, since=last_day)
+    for data in (whole, kept):
+        assert list(data.spreads) == [row.hashtag for row in data.rising] != []
+        for row in data.rising:
+            spread = data.spreads[row.hashtag]
+            assert (spread.posts, spread.judged) == (row.posts, row.judged)
+            assert (spread.authors is None) == (data is whole)
+    page = tmp_path / "report.html"
+    assert cli.run(["report", "-o", str(page), "--database", filled.dsn]) == OK
+    assert "<dt>Authors</dt><dd>–</dd>" in page.read_text("utf-8")
 
 
 def test_what_stays_is_counted_as_if_nothing_had_gone(filled: Filled) -> None:
