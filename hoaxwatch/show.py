@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,11 +17,36 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
+
+# controls but for tabs and ends of lines; what turns the direction of writing; half characters
+_NOT_WORDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """Text as a terminal may be sent it: what strangers wrote may hold commands to the terminal.
+
+    >>> printable("snow \\x1b[2J ❄")
+    'snow \ufffd[2J ❄'
+    """
+    return _NOT_WORDS.sub("\ufffd", text)
+
+
+class Plain(Console):
+    """A console that prints text as it stands, also where it looks like markup or emoji of rich."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(highlight=False, markup=False, emoji=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Of all text that is printed, cells and titles of tables too."""
+        return super().render_str(printable(text), **options)
+
 
 #: For people who watch: progress, hints, warnings.
-notes = Console(stderr=True, highlight=False)
+notes = Plain(stderr=True)
 #: For answers. A pipe or a file has no width: nothing is cut there.
-answers = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+answers = Plain(width=None if sys.stdout.isatty() else 200)
 
 
 class Output(StrEnum):
@@ -90,6 +116,12 @@ def show_rows(
         for row in mappings:
             table.add_row(*(column.text(row) for column in columns))
         answers.print(table)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Prints an answer that is lines for people."""
+    for line in lines:
+        print(printable(line))
 
 
 def write_csv(rows: Sequence[Mapping[str, Any]], stream: IO[str]) -> None:

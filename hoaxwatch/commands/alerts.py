@@ -19,6 +19,7 @@ from hoaxwatch.show import (
     output_of,
     percent,
     print_json,
+    print_lines,
     shorten,
     show_rows,
 )
@@ -90,8 +91,7 @@ def show(
     if as_json:
         print_json(alert | {"deliveries": deliveries})
         return
-    for line in _described(alert, deliveries):
-        print(line)
+    print_lines(_described(alert, deliveries))
 
 
 @app.command()
@@ -249,8 +249,7 @@ def backtest(
     title = f"Alerts from {minute(period[0])} to {minute(period[1])} UTC"
     show_rows(rows, output_of(as_json, as_csv), columns, title, "no alert would have fired")
     if judged is not None and not as_csv:
-        for line in _judged(judged):
-            print(line)
+        print_lines(_judged(judged))
 
 
 def parse_length(text: str) -> timedelta:

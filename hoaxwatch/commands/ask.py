@@ -28,6 +28,7 @@ from hoaxwatch.show import (
     output_of,
     percent,
     print_json,
+    print_lines,
     share,
     shorten,
     show_rows,
@@ -505,8 +506,7 @@ def trace(
         print_json(found)
         return
     for post in found:
-        for line in trace_lines(post):
-            print(line)
+        print_lines(trace_lines(post))
 
 
 def claim_line(claim: Mapping[str, Any]) -> str:

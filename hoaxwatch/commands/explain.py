@@ -9,7 +9,7 @@ import typer
 
 from hoaxwatch.commands import options
 from hoaxwatch.commands.options import connected
-from hoaxwatch.show import notes, print_json
+from hoaxwatch.show import notes, print_json, print_lines
 from streams.errors import UsageError
 from streams.settings import read_settings
 
@@ -70,5 +70,4 @@ def explain(
         print_json([one.facts for one in found])
         return
     for one in found:
-        for line in explaining.lines_of(one.facts):
-            print(line)
+        print_lines(explaining.lines_of(one.facts))

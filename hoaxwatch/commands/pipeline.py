@@ -29,6 +29,7 @@ from hoaxwatch.show import (
     output_of,
     percent,
     print_json,
+    print_lines,
     show_rows,
 )
 from storage.database import open_database
@@ -357,8 +358,7 @@ def score(
         f"{word}: probability {percent(verdict.score)} of being likely false, flagged from "
         f"{percent(threshold)}  ({verdict.detector} {verdict.version})"
     )
-    for feature, weight in evidence:
-        print(f"  {weight:+.2f}  {feature}")
+    print_lines(f"  {weight:+.2f}  {feature}" for feature, weight in evidence)
     print("A score is a model's opinion, not a fact check.")
 
 

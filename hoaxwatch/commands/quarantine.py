@@ -16,6 +16,7 @@ from hoaxwatch.show import (
     number,
     output_of,
     print_json,
+    print_lines,
     shorten,
     show_rows,
 )
@@ -87,9 +88,13 @@ def show(
         print_json([row._asdict() | {"raw": _text(row)} for row in rows])
         return
     for row in rows:
-        print(f"{row.id}  {row.source} {row.position}, received {minute(row.received_at)} UTC")
-        print(f"  {row.reason}")
-        print(f"  {number(len(row.raw))} bytes: {shorten(_text(row), 500)}")
+        print_lines(
+            [
+                f"{row.id}  {row.source} {row.position}, received {minute(row.received_at)} UTC",
+                f"  {row.reason}",
+                f"  {number(len(row.raw))} bytes: {shorten(_text(row), 500)}",
+            ]
+        )
 
 
 @app.command()
