@@ -139,10 +139,13 @@ def _cell(value: Any) -> Any:
 
 
 def print_json(value: Any) -> None:
-    """Prints a value as indented JSON, also where the terminal knows no Unicode."""
+    """Prints a value as indented JSON. What the output's encoding does not know is escaped."""
     text = json.dumps(value, default=plain, ensure_ascii=False, indent=2)
-    encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding))
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, default=plain, indent=2)
+    print(text)
 
 
 @contextmanager

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from io import BytesIO, TextIOWrapper
+
 import pytest
 
-from hoaxwatch.show import Column, Output, notes, print_lines, show_rows
+from hoaxwatch.show import Column, Output, notes, print_json, print_lines, show_rows
 
 #: What posts say that is markup or an emoji to rich, or a command or another order to a terminal.
 MARKUP = ["[/b]", "[bold red]Fire[/bold red]", ":fire:", "[link=http://x]a"]
@@ -44,3 +48,14 @@ def test_words_of_all_scripts_stay(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_title_of_two_lines_is_two_lines(capsys: pytest.CaptureFixture[str]) -> None:
     show_rows([{"n": "1"}], Output.table, [Column("n", lambda row: row["n"])], "one\ntwo", "")
     assert [line.strip() for line in capsys.readouterr().out.splitlines()][:2] == ["one", "two"]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8", "utf-16"])
+def test_json_is_json_in_every_encoding(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {"text": "Straße 🔥 €"}
+    monkeypatch.setattr("sys.stdout", TextIOWrapper(printed := BytesIO(), encoding, newline="\n"))
+    print_json(said)
+    sys.stdout.flush()
+    assert json.loads(printed.getvalue().decode(encoding)) == said
+    if encoding == "utf-8":
+        assert "Straße 🔥 €" in printed.getvalue().decode()
