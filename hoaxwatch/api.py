@@ -20,9 +20,9 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, get_args, overload
 
-from graph.followed import topic_key
+from hoaxwatch.commands.options import check_project, parse_topic
 from hoaxwatch.evidence import detector_of
 from storage import reads
 from storage.database import Connection, connect, database_errors, open_database
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 Row = TypeVar("Row")
 Grain = Literal["day", "hour"]
+Algorithm = Literal["louvain", "infomap"]
 OnProblem = Literal["warn", "skip", "raise"] | Callable[[Problem], object]
 
 
@@ -237,10 +238,13 @@ class Project:
         tz: whose days; the setting `timezone` if not given. Hours are UTC. A share carries the
         hashtags of its original; buckets without a post have no row. limit: of the list.
         """
+        if by not in get_args(Grain):
+            raise UsageError(f"by={by!r} is not a bucket; there are day and hour")
+        tag = None if hashtag is None else parse_topic(hashtag)
+        zone = read_settings(timezone=tz).timezone if tz else self.settings.timezone
         with self._asking() as connection:
-            if hashtag is None:
+            if tag is None:
                 return Rows(reads.read_hashtags(connection, limit, since, until))
-            tag, zone = topic_key(hashtag), tz or self.settings.timezone
             if by == "day" and zone != "UTC":
                 return Rows(reads.read_days(connection, tag, zone, since, until))
             return Rows(reads.read_trends(connection, tag, by, since, until))
@@ -249,13 +253,15 @@ class Project:
         self,
         hashtag: str,
         *,
-        algorithm: Literal["louvain", "infomap"] | None = None,
+        algorithm: Algorithm | None = None,
         window_start: datetime | None = None,
         min_users: int = 2,
     ) -> Rows[ClusterRow]:
         """The groups of accounts that share each other's posts with a hashtag, by window of event
         time, algorithm and size."""
-        tag = topic_key(hashtag)
+        if algorithm is not None and algorithm not in get_args(Algorithm):
+            raise UsageError(f"algorithm={algorithm!r} is unknown; there are louvain and infomap")
+        tag = parse_topic(hashtag)
         with self._asking() as connection:
             return Rows(reads.read_clusters(connection, tag, algorithm, window_start, min_users))
 
@@ -282,8 +288,11 @@ def trends(
     database: str | None = None,
     **options: Any,
 ) -> Rows[HashtagRow] | Rows[TrendRow]:
-    """`Project.trends` of a project that is opened for it; the options are the same."""
-    with open_project(project, database=database) as opened:
+    """`Project.trends` of a project that is opened for it; the options are the same.
+
+    Raises UsageError where there is no such project.
+    """
+    with _open_existing(project, database) as opened:
         if hashtag is None:
             return opened.trends(**options)
         return opened.trends(hashtag, **options)
@@ -292,6 +301,15 @@ def trends(
 def clusters(
     hashtag: str, *, project: str | None = None, database: str | None = None, **options: Any
 ) -> Rows[ClusterRow]:
-    """`Project.clusters` of a project that is opened for it; the options are the same."""
-    with open_project(project, database=database) as opened:
+    """`Project.clusters` of a project that is opened for it; the options are the same.
+
+    Raises UsageError where there is no such project.
+    """
+    with _open_existing(project, database) as opened:
         return opened.clusters(hashtag, **options)
+
+
+def _open_existing(project: str | None, database: str | None) -> Project:
+    settings = read_settings(project=project, database=database)
+    check_project(settings)
+    return Project(settings)

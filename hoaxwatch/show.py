@@ -19,6 +19,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from streams.errors import UsageError
+
 # controls but for tabs and ends of lines; what turns the direction of writing; half characters
 _NOT_WORDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -67,13 +69,13 @@ class Column:
 
 
 def output_of(as_json: bool, as_csv: bool) -> Output:
-    """The output that the flags ask for.
+    """The output that the flags ask for. Raises UsageError for both.
 
     >>> output_of(True, False)
     <Output.json: 'json'>
     """
     if as_json and as_csv:
-        raise ValueError("--json and --csv exclude each other")
+        raise UsageError("--json and --csv exclude each other; leave one out")
     return Output.json if as_json else Output.csv if as_csv else Output.table
 
 

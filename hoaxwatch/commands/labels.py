@@ -244,6 +244,8 @@ def _read(file: Path) -> tuple[list[Label], list[str]]:
             problems.append(f"line {line}: {label} is no label; there are {', '.join(LABELS)}")
         elif not (row.get("platform") and row.get("post_id")):
             problems.append(f"line {line}: platform or post_id is empty")
+        elif "\0" in f"{row['platform']}{row['post_id']}{row.get('note')}":
+            problems.append(f"line {line}: it holds a null character, which no field takes")
         else:
             given.append(Label(row["platform"], row["post_id"], label, row.get("note") or None))
     return given, problems

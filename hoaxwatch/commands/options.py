@@ -177,13 +177,16 @@ def connected(settings: Settings, *, may_make: bool = False) -> Iterator[Connect
     Raises UsageError if there is no such project, unless it may be made.
     """
     if not may_make:
-        _check_project(settings)
+        check_project(settings)
     with open_database(settings) as dsn, connect(dsn) as connection, database_errors(dsn):
         yield connection
 
 
-def _check_project(settings: Settings) -> None:
-    """Reading makes no project: its name may be mistyped. The default one is empty, not absent."""
+def check_project(settings: Settings) -> None:
+    """Reading makes no project: its name may be mistyped. The default one is empty, not absent.
+
+    Raises UsageError if there is none.
+    """
     if settings.database is not None or settings.project == Settings().project:
         return
     folder = embedded_folder(settings)

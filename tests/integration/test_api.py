@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,8 @@ import hoaxwatch
 from streams.errors import Unavailable, UsageError
 from streams.formats.opening import InputError
 from streams.records import Problem
+from streams.settings import SettingsError
+from tests.folders import short_folder
 from tests.samples import write_samples
 
 
@@ -107,6 +110,34 @@ def test_sql_answers_and_never_writes(project: hoaxwatch.Project) -> None:
         with pytest.raises(UsageError, match="cannot be answered"):
             project.sql(query)
     assert project.sql("SELECT count(*) AS n FROM hoaxwatch.posts")[0]["n"] > 100
+
+
+def test_a_mistake_is_said_in_one_line(database: str) -> None:
+    wrong_by: Any = "week"
+    wrong_algorithm: Any = "leiden"
+    with hoaxwatch.open_project("notebook", database=database) as project:
+        asked: list[tuple[Callable[[], object], str]] = [
+            (lambda: project.trends("word:!"), "word:!"),
+            (lambda: project.clusters("word:!"), "word:!"),
+            (lambda: project.trends("snow", tz="Mars/Olympus"), "Europe/Berlin"),
+            (lambda: project.trends("snow", by=wrong_by), "there are day and hour"),
+            (lambda: project.clusters("snow", algorithm=wrong_algorithm), "louvain and infomap"),
+        ]
+        for ask, words in asked:
+            with pytest.raises((UsageError, SettingsError), match=words) as raised:
+                ask()
+            assert "\n" not in str(raised.value)
+
+
+def test_asking_makes_no_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    with short_folder() as home:
+        monkeypatch.setenv("HOAXWATCH_CONFIG", str(home / "none.toml"))
+        monkeypatch.setenv("HOAXWATCH_HOME", str(home / "home"))
+        monkeypatch.delenv("HOAXWATCH_DATABASE", raising=False)
+        for ask in (hoaxwatch.trends, hoaxwatch.clusters):
+            with pytest.raises(UsageError, match="no project 'stduy'"):
+                ask("snow", project="stduy")
+        assert not (home / "home").exists()
 
 
 def test_a_server_that_is_not_there() -> None:

@@ -59,6 +59,7 @@ def _a_newcomer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("trends --since yesterday", USAGE, ["write 2023-04-24"]),
         ("trends --since 2023-05-02 --until 2023-05-01", USAGE, ["exchange them"]),
         ("trends --tz Berlin", USAGE, ["Europe/Berlin"]),
+        ("trends --json --csv", USAGE, ["--json and --csv exclude each other"]),
         ("clusters", USAGE, ["--hashtag", "hoaxwatch clusters --help"]),
         ("simulate --languages fr", USAGE, ["'fr'", "en, de, es", "--languages en"]),
         ("simulate --out .", USAGE, ["holds files already", "another folder with --out"]),
