@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Annotated, Any, Literal
-from urllib.parse import unquote
 
 from fastapi import APIRouter, HTTPException, Query, Request
 from markupsafe import Markup
@@ -299,7 +298,7 @@ def about_the_api(request: Request) -> Response:
 @router.get("/signin")
 def sign_in_form(request: Request, next: Annotated[str, Query(max_length=2000)] = "/") -> Response:
     """Asks for the token."""
-    return page(request, "signin.html.jinja", next=own_path(unquote(next)), is_wrong=False)
+    return page(request, "signin.html.jinja", next=own_path(next), is_wrong=False)
 
 
 @router.post("/signin")

@@ -388,6 +388,24 @@ def test_a_token_is_asked_for(project: Project) -> None:
     assert answer.headers["location"] == "/"
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "/hashtag?tag=%23harbourtalk",
+        "/hashtag?tag=link%3Aexample.org%2Fp%3Fa%3D1%26b%3D2",
+        "/hashtag?tag=100%25",
+        "/hashtags?since=2026-03-04T00%3A00%3A00%2B01%3A00",
+    ],
+)
+def test_after_signing_in_one_is_where_one_wanted_to_be(project: Project, asked: str) -> None:
+    client = project.client(access_of("0.0.0.0", TOKEN), follow_redirects=False)
+    shown = client.get(client.get(asked).headers["location"]).text
+    fields = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]+)"', shown)
+    form = {name: unescape(value) for name, value in fields}
+    answer = client.post("/signin", data=form | {"token": TOKEN})
+    assert (answer.status_code, answer.headers["location"]) == (303, asked)
+
+
 def test_a_proxy_says_who_asks(project: Project) -> None:
     access = access_of("10.0.0.5", None, ["page.example"], "X-Forwarded-User")
     client = project.client(access, headers={"Host": "page.example"})

@@ -68,7 +68,16 @@ def test_where_a_form_comes_from(headers: dict[str, str], is_ours: bool) -> None
 
 
 @pytest.mark.parametrize(
-    "given", ["https://evil.example", "//evil.example", "/\\evil.example", "evil", "/a\nb", ""]
+    "given",
+    [
+        "https://evil.example",
+        "//evil.example",
+        "/\\evil.example",
+        "evil",
+        "/a\nb",
+        "/\t/evil.example",
+        "",
+    ],
 )
 def test_after_signing_in_one_stays_here(given: str) -> None:
     assert own_path(given) == "/"
