@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -12,7 +13,6 @@ from typing import Annotated, Any
 
 import typer
 
-from detectors.detector import Detector
 from detectors.registry import load_detector
 from hoaxwatch import study as tables_of
 from hoaxwatch.commands import options
@@ -20,7 +20,7 @@ from hoaxwatch.commands.options import parse_day
 from hoaxwatch.commands.track import PRESETS, read_hashtags
 from hoaxwatch.evidence import detector_of
 from hoaxwatch.live import open_named, say, stopping
-from hoaxwatch.study import StudyDay, count_days, pool, shown
+from hoaxwatch.study import Judge, StudyDay, count_days, pool, shown
 from storage import errata, history, tracking
 from storage import study as stored
 from storage.database import Connection, connect, database_errors, open_database
@@ -157,13 +157,18 @@ def _report(
     folder: Path,
     cap: int | None = None,
 ) -> None:
-    detectors = [detector_of(settings), *(load_detector(name) for name in beside)]
-    for other in detectors[1:]:
+    in_force = local.candidate_of(detector_of(settings), settings)
+    others = [load_detector(name) for name in beside]
+    for other in others:
         local.judge_beside(dsn, other, settings)
+    judges = [
+        Judge(name=in_force.detector, version=in_force.version, threshold=in_force.threshold),
+        *(Judge(name=d.name, version=d.version, threshold=d.threshold) for d in others),
+    ]
     with database_errors(dsn), connect(dsn) as connection:
         tables = {
             f"{judge.name} {judge.version}": _days(connection, hashtags, since, until, judge)
-            for judge in detectors
+            for judge in judges
         }
         wrong = errata.read_errata_of_hashtags(connection, hashtags, since, until)
     first, last = f"{since:%Y-%m-%d}", f"{until - timedelta(days=1):%Y-%m-%d}"
@@ -174,9 +179,7 @@ def _report(
         "from": first,
         "to": last,
         "cap": cap,
-        "detectors": [
-            {"name": d.name, "version": d.version, "threshold": d.threshold} for d in detectors
-        ],
+        "detectors": [asdict(judge) for judge in judges],
         "counts": {name: _counts(days) for name, days in tables.items()},
         "errata": [tables_of.erratum_line(erratum) for erratum in wrong],
     }
@@ -200,7 +203,7 @@ def _days(
     hashtags: Sequence[str],
     since: datetime,
     until: datetime,
-    judge: Detector,
+    judge: Judge,
 ) -> list[StudyDay]:
     posts = stored.read_posts(connection, hashtags, since, until, judge.name, judge.version)
     coverage = [

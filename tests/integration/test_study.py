@@ -26,6 +26,7 @@ from streams.sources import following
 from tests.fakes import graph, pictures, x
 from tests.fakes.graph import Graph, Trouble, running
 from tests.house.repository import ROOT
+from tests.samples import write_samples
 from tests.tables import assert_same, read_tables
 
 if TYPE_CHECKING:
@@ -251,6 +252,37 @@ def test_a_day_that_is_asked_for_again_brings_the_same_report(
         assert_same(read_tables(dsn), first)
         assert (tmp_path / "out" / day / "study.csv").read_text() == before
         assert before.count("\n") == 3
+
+
+def test_what_is_flagged_follows_the_setting(
+    one_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [str(path) for path in write_samples(tmp_path / "posts", seed=2)]
+    monkeypatch.setenv("HOAXWATCH_CONFIG", str(tmp_path / "none.toml"))
+    monkeypatch.setenv("HOAXWATCH_DETECTOR", "tfidf")
+    manifests = []
+    with one_server.new_database() as dsn:
+        monkeypatch.setenv("HOAXWATCH_DATABASE", dsn)
+        assert run_command(["run", *files]) == 0
+        assert run_command(["track", "add", "watertruth"]) == 0
+        with connect(dsn) as connection:
+            (days,) = connection.execute(
+                "SELECT array_agg(to_char(day, 'YYYY-MM-DD') ORDER BY day)"
+                " FROM mart.hashtag_trends_daily WHERE hashtag = 'watertruth'"
+            ).fetchone() or (None,)
+        for threshold in ("0", "1"):
+            monkeypatch.setenv("HOAXWATCH_THRESHOLD", threshold)
+            command = ["daily", "--date", days[0], "--beside", "null"]
+            assert run_command([*command, "-o", str(tmp_path / threshold)]) == 0
+            told = (tmp_path / threshold / days[0] / "manifest.json").read_text("utf-8")
+            manifests.append(json.loads(told))
+    assert [m["detectors"][0]["threshold"] for m in manifests] == [0, 1]
+    assert manifests[0]["detectors"][1] == manifests[1]["detectors"][1]
+    (all_flagged, none_flagged) = (
+        next(of for name, of in m["counts"].items() if name.startswith("tfidf")) for m in manifests
+    )
+    assert all_flagged["detected"] == all_flagged["judged"] == none_flagged["judged"] > 0
+    assert none_flagged["detected"] == 0
 
 
 def test_pictures_are_fetched_before_the_report(
