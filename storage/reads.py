@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from math import inf
 from typing import Any, NamedTuple
 
@@ -222,6 +222,63 @@ def as_at_one_moment(connection: psycopg.Connection) -> Iterator[None]:
         yield
 
 
+class Period(NamedTuple):
+    """From (included) and to (excluded); None: open."""
+
+    since: datetime | None
+    until: datetime | None
+
+
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+#: No post is from later than this; near the end of the calendar there is no next day.
+_LATEST = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+def whole_hours(since: datetime | None, until: datetime | None) -> Period:
+    """The hours (UTC) that a period touches: tables count by hour and know no parts of one.
+
+    >>> until = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+    >>> whole_hours(None, until).until.hour
+    10
+    """
+    return Period(since and _begin(since, _HOUR), until and _end(until, _HOUR))
+
+
+def whole_days(since: datetime | None, until: datetime | None) -> Period:
+    """The days (UTC) that a period touches.
+
+    >>> until = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+    >>> whole_days(None, until).until.day
+    3
+    """
+    return Period(since and _begin(since, _DAY), until and _end(until, _DAY))
+
+
+def _begin(at: datetime, step: timedelta) -> datetime:
+    """The start of the hour or day in which a moment is; one without a time zone is UTC."""
+    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    hour = min(at, _LATEST).replace(minute=0, second=0, microsecond=0)
+    return hour if step == _HOUR else hour.replace(hour=0)
+
+
+def _end(at: datetime, step: timedelta) -> datetime:
+    """The end of the hour or day that goes on just before a moment."""
+    begin = _begin(at, step)
+    return begin if begin == at.replace(tzinfo=at.tzinfo or UTC) else begin + step
+
+
+def _in_days_and_hours(period: Period) -> list[tuple[Grain, Period]]:
+    """A period as tables have it, in order of time: the whole days in it, and hours before them and
+    after them where it begins or ends within a day."""
+    since, until = whole_hours(*period)
+    first, last = since and _end(since, _DAY), until and _begin(until, _DAY)
+    if first and last and first > last:
+        return [("hour", Period(since, until))]
+    parts = [("hour", Period(since, first)), ("day", Period(first, last))]
+    parts += [("hour", Period(last, until))]
+    return [part for part in parts if part[0] == "day" or part[1].since != part[1].until]
+
+
 _PENDING = """
 SELECT c.platform, c.root_id, c.text, c.lang, c.hashtags, c.links, c.completeness, c.input_hash
 FROM hoaxwatch.content c
@@ -284,7 +341,25 @@ def read_trends(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> list[TrendRow]:
-    """The buckets of a hashtag in order of time. Buckets without a post have no row."""
+    """The buckets of a hashtag in order of time. Buckets without a post have no row. A day of which
+    the period has a part is counted from the posts in that part."""
+    period = whole_hours(since, until)
+    if grain == "hour":
+        return _read_buckets(connection, hashtag, grain, period)
+    return [
+        row
+        for part_grain, part in _in_days_and_hours(period)
+        for row in (
+            _read_buckets(connection, hashtag, grain, part)
+            if part_grain == "day"
+            else read_days(connection, hashtag, "UTC", *part)
+        )
+    ]
+
+
+def _read_buckets(
+    connection: psycopg.Connection, hashtag: str, grain: Grain, period: Period
+) -> list[TrendRow]:
     cursor = connection.cursor(row_factory=class_row(TrendRow))
     return cursor.execute(
         "SELECT hashtag, bucket_start, posts, originals, shares, authors, judged, likely_false,"
@@ -293,28 +368,36 @@ def read_trends(
         " WHERE hashtag = %s AND grain = %s"
         " AND bucket_start >= coalesce(%s, '-infinity'::timestamptz)"
         " AND bucket_start < coalesce(%s, 'infinity'::timestamptz) ORDER BY bucket_start",
-        (hashtag, grain, since, until),
+        (hashtag, grain, *period),
     ).fetchall()
 
 
-# rise: posts on the busiest day above the median of the seven days before it, where a day without a
-# post counts as 0. It is worked out for those that are shown; where it orders them, for all.
+_PART = """
+SELECT * FROM {trends} t WHERE grain = '{grain}'
+AND bucket_start >= coalesce(%(since{i})s, '-infinity'::timestamptz)
+AND bucket_start < coalesce(%(until{i})s, 'infinity'::timestamptz)
+{only}
+"""
+
+# rise: posts on the busiest day (as far as it is in the period) above the median of the seven days
+# before it, where a day without a post counts as 0. It is worked out for those that are shown;
+# where it orders them, for all.
 _HASHTAGS = """
-WITH days AS (
-    SELECT * FROM {trends} t WHERE grain = 'day'
-    AND bucket_start >= coalesce(%(since)s, '-infinity'::timestamptz)
-    AND bucket_start < coalesce(%(until)s, 'infinity'::timestamptz)
-    {only}
+WITH parts AS (
+    {parts}
 ), sums AS (
     SELECT hashtag, sum(posts)::bigint AS posts, sum(originals)::bigint AS originals,
            sum(shares)::bigint AS shares, sum(judged)::bigint AS judged,
            sum(likely_false)::bigint AS likely_false,
            (sum(expected_share * judged) / nullif(sum(judged), 0))::float8 AS expected_share,
            min(first_seen_at) AS first_seen_at, max(last_seen_at) AS last_seen_at
-    FROM days GROUP BY hashtag {most}
+    FROM parts GROUP BY hashtag {most}
+), days AS (
+    SELECT hashtag, date_trunc('day', bucket_start, 'UTC') AS day, sum(p.posts)::bigint AS posts
+    FROM parts p JOIN sums USING (hashtag) GROUP BY 1, 2
 ), busiest AS (
-    SELECT DISTINCT ON (hashtag) hashtag, bucket_start AS day, d.posts
-    FROM days d JOIN sums USING (hashtag) ORDER BY hashtag, d.posts DESC, bucket_start
+    SELECT DISTINCT ON (hashtag) hashtag, day, posts
+    FROM days ORDER BY hashtag, posts DESC, day
 ), before AS (
     -- the 4th smallest of seven values of which 7 - count are 0
     SELECT b.hashtag,
@@ -334,13 +417,6 @@ ORDER BY {order} LIMIT %(limit)s
 _AS_OF = "(SELECT 'day' AS grain, day AS bucket_start, * FROM mart.trends_as_of(%(as_of)s))"
 
 
-class Period(NamedTuple):
-    """From (included) and to (excluded); None: open."""
-
-    since: datetime | None
-    until: datetime | None
-
-
 def _read_hashtags(
     connection: psycopg.Connection,
     limit: int,
@@ -355,12 +431,17 @@ def _read_hashtags(
     most = "" if rising else "ORDER BY 2 DESC, 1 LIMIT %(limit)s"
     only = "" if names is None else "AND hashtag = ANY (%(names)s)"
     trends = "hoaxwatch.hashtag_trends" if as_of is None else _AS_OF
+    # what was believed is written down by day
+    parts = _in_days_and_hours(period if as_of is None else whole_days(*period))
+    rows = " UNION ALL ".join(
+        _PART.format(trends=trends, grain=grain, i=i, only=only)
+        for i, (grain, _) in enumerate(parts)
+    )
     cursor = connection.cursor(row_factory=class_row(HashtagRow))
     return cursor.execute(
-        _HASHTAGS.format(trends=trends, order=order, only=only, most=most).encode(),
+        _HASHTAGS.format(trends=trends, order=order, parts=rows, most=most).encode(),
         {
-            "since": period.since,
-            "until": period.until,
+            **_ends(parts),
             "names": None if names is None else list(names),
             "limit": limit,
             "as_of": as_of,
@@ -370,19 +451,20 @@ def _read_hashtags(
     ).fetchall()
 
 
+def _ends(parts: Sequence[tuple[Grain, Period]]) -> dict[str, datetime | None]:
+    """The parameters of _PART."""
+    return {
+        f"{end}{i}": at for i, (_, part) in enumerate(parts) for end, at in part._asdict().items()
+    }
+
+
 # The most used of each day, down to a depth. What is not among them has on a full day at most as
 # many posts as the last of that day. So a hashtag that was seen on some days has at least `seen`
-# and at most `most` posts, and one that was seen on none at most `unseen`.
+# and at most `most` posts, and one that was seen on none at most `unseen`. A part of a day stands
+# for a day, with all of its hours added up.
 _LEADING = """
-WITH days AS (
-    SELECT generate_series(min(bucket_start), max(bucket_start), interval '24 hours') AS day
-    FROM hoaxwatch.hashtag_trends WHERE grain = 'day'
-    AND bucket_start >= coalesce(%(since)s, '-infinity'::timestamptz)
-    AND bucket_start < coalesce(%(until)s, 'infinity'::timestamptz)
-), firsts AS (
-    SELECT day, hashtag, posts FROM days CROSS JOIN LATERAL (
-        SELECT hashtag, posts FROM hoaxwatch.hashtag_trends
-        WHERE grain = 'day' AND bucket_start = day ORDER BY posts DESC LIMIT %(depth)s) d
+WITH firsts AS (
+    {firsts}
 ), ends AS (
     SELECT day, CASE WHEN count(*) < %(depth)s THEN 0 ELSE min(posts) END AS last
     FROM firsts GROUP BY day
@@ -396,12 +478,28 @@ WITH days AS (
     SELECT coalesce((SELECT seen FROM tags ORDER BY 1 DESC OFFSET %(limit)s - 1 LIMIT 1), 0)
            AS posts
 )
-SELECT coalesce(array_agg(hashtag), '{}') AS seen,
-       coalesce(array_agg(hashtag) FILTER (WHERE most >= least.posts), '{}') AS may_be_most,
+SELECT coalesce(array_agg(hashtag), '{{}}') AS seen,
+       coalesce(array_agg(hashtag) FILTER (WHERE most >= least.posts), '{{}}') AS may_be_most,
        coalesce(bool_and(unseen.posts = 0 OR unseen.posts < least.posts), true) AS has_most,
        coalesce(max(unseen.on_a_day), 0) AS most_unseen
 FROM tags CROSS JOIN least CROSS JOIN unseen
 """
+
+_FIRSTS = {
+    "day": """
+    SELECT day, hashtag, posts FROM (
+        SELECT generate_series(min(bucket_start), max(bucket_start), interval '24 hours') AS day
+        FROM ({part}) p
+    ) days CROSS JOIN LATERAL (
+        SELECT hashtag, posts FROM hoaxwatch.hashtag_trends
+        WHERE grain = 'day' AND bucket_start = day ORDER BY posts DESC LIMIT %(depth)s) d
+    """,
+    "hour": """
+    SELECT * FROM (
+        SELECT %(since{i})s::timestamptz AS day, hashtag, sum(posts) AS posts FROM ({part}) p
+        GROUP BY hashtag ORDER BY 3 DESC LIMIT %(depth)s) h
+    """,
+}
 
 #: How many of each day are looked at first, for each that is wanted; and how many times as many if
 #: that does not decide.
@@ -424,10 +522,17 @@ def _read_leading(
     connection: psycopg.Connection, limit: int, period: Period, depth: int
 ) -> _Leading:
     """Source: the threshold algorithm of Fagin, Lotem and Naor, J. Comput. Syst. Sci. 66 (2003)."""
+    parts = _in_days_and_hours(period)
+    firsts = " UNION ALL ".join(
+        _FIRSTS[grain].format(
+            i=i, part=_PART.format(trends="hoaxwatch.hashtag_trends", grain=grain, i=i, only="")
+        )
+        for i, (grain, _) in enumerate(parts)
+    )
     cursor = connection.cursor(row_factory=class_row(_Leading))
     row = cursor.execute(
-        _LEADING.encode(),
-        {"since": period.since, "until": period.until, "limit": limit, "depth": depth},
+        _LEADING.format(firsts=firsts).encode(),
+        {**_ends(parts), "limit": limit, "depth": depth},
         prepare=False,
     ).fetchone()
     assert row is not None
@@ -446,7 +551,9 @@ def read_hashtags(
     as_of: date | None = None,
 ) -> list[HashtagRow]:
     """The hashtags with most posts in a period, or with the greatest rise; with `hashtag`, it; with
-    `among`, these; with `as_of`, as the tables had them at the end of that day."""
+    `among`, these; with `as_of`, as the tables had them at the end of that day.
+
+    The period is the hours (UTC) that it touches, with `as_of` the days."""
     period = Period(since, until)
     if hashtag is not None or as_of is not None:
         names = among if hashtag is None else [hashtag]
@@ -795,7 +902,8 @@ def read_pairs(
     until: datetime | None = None,
     limit: int = 1000,
 ) -> list[PairRow]:
-    """Hashtags that stand together, most frequent first; with `hashtag`, its partners only."""
+    """Hashtags that stand together on the days (UTC) that a period touches, most frequent first;
+    with `hashtag`, its partners only."""
     cursor = connection.cursor(row_factory=class_row(PairRow))
     return cursor.execute(
         "SELECT hashtag_a, hashtag_b, sum(posts)::bigint AS posts,"
@@ -804,7 +912,7 @@ def read_pairs(
         " AND day < coalesce(%s, 'infinity'::timestamptz)"
         " AND (%s::text IS NULL OR hashtag_a = %s OR hashtag_b = %s)"
         " GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT %s",
-        (since, until, hashtag, hashtag, hashtag, limit),
+        (*whole_days(since, until), hashtag, hashtag, hashtag, limit),
     ).fetchall()
 
 
@@ -814,7 +922,8 @@ def read_pairs_among(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> list[PairRow]:
-    """The links between these hashtags, sorted."""
+    """The links between these hashtags on the days (UTC) that a period touches, sorted."""
+    days = whole_days(since, until)
     cursor = connection.cursor(row_factory=class_row(PairRow))
     return cursor.execute(
         "SELECT hashtag_a, hashtag_b, sum(posts)::bigint AS posts,"
@@ -823,7 +932,7 @@ def read_pairs_among(
         " AND day >= coalesce(%(since)s, '-infinity'::timestamptz)"
         " AND day < coalesce(%(until)s, 'infinity'::timestamptz)"
         " GROUP BY 1, 2 ORDER BY 1, 2",
-        {"hashtags": list(hashtags), "since": since, "until": until},
+        {"hashtags": list(hashtags), "since": days.since, "until": days.until},
     ).fetchall()
 
 

@@ -97,7 +97,8 @@ def trends(
 ) -> None:
     """Show how hashtags are used: posts, originals, shares, accounts, how many likely false.
 
-    A share carries the hashtags of its original. Hours are UTC, and so are the days of the list.
+    A share carries the hashtags of its original. Hours are UTC, and so are the days of the list; of
+    a day in which --since or --until lies, the hours count that the period touches.
     Buckets without a post have no row, but days of a tracked hashtag have: a day that no live
     source collected is marked so, and what was not counted then is unknown. The expected share
     is the mean probability over judged posts; each text is one draw. With --adjusted the share of
@@ -114,7 +115,7 @@ def trends(
         raise UsageError("--adjusted is of what is known today; leave out --as-of")
     settings = settings_of(project, database, tz)
     zone = settings.timezone
-    start, end = parse_span(since, until, zone)
+    start, end = reads.whole_hours(*parse_span(since, until, zone))
     output = output_of(as_json, as_csv)
     errors = None if adjusted is None else _errors_of(adjusted)
     with connected(settings) as connection:
@@ -123,6 +124,7 @@ def trends(
             if by != "day" or (hashtag is not None and zone != "UTC"):
                 raise UsageError("--as-of knows UTC days only; leave out --by hour and --tz")
             believed = _believed(connection, as_of)
+            start, end = reads.whole_days(start, end)
         if hashtag is None:
             show_hashtags(connection, output, limit, start, end, believed, rising=rising)
             return

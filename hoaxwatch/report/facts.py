@@ -103,7 +103,7 @@ def read_report_data(
     with the largest clustered network, and the posts of all.
     connection: idle, for the snapshot.
     """
-    start, end = _whole_days(since, until)
+    start, end = reads.whole_days(since, until)
     with reads.one_snapshot(connection):
         rising = _rising(connection, start, end, hashtag)
         curve_start, curve_end = curve_period(rising, start, end)
@@ -171,16 +171,6 @@ def curve_period(
 
 def _day_of(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-
-
-def _whole_days(
-    since: datetime | None, until: datetime | None
-) -> tuple[datetime | None, datetime | None]:
-    start = _day_of(since) if since else None
-    if until is None:
-        return start, None
-    end = _day_of(until)
-    return start, end if end == until else end + _DAY
 
 
 def _rising(

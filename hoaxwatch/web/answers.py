@@ -14,11 +14,11 @@ from starlette.responses import Response
 
 from graph.followed import find_key
 from hoaxwatch.api import Rows
-from hoaxwatch.commands.options import parse_name, parse_span
+from hoaxwatch.commands.options import parse_name
 from hoaxwatch.show import as_mapping, plain, write_csv
 from hoaxwatch.web import facts
 from hoaxwatch.web.network import N_SHOWN
-from hoaxwatch.web.pages import Algorithm, Id, Limit, Name, Since, Tag, Until
+from hoaxwatch.web.pages import Algorithm, Id, Limit, Name, Since, Tag, Until, span_of
 from hoaxwatch.web.site import site_of
 from storage import alerts, labels, reads
 from storage.database import Connection
@@ -104,7 +104,7 @@ def hashtags(
 ) -> Response:
     """Hashtags with most posts, or with the greatest rise: `hoaxwatch trends`."""
     site = site_of(request)
-    start, end = parse_span(since, until, site.settings.timezone)
+    start, end = span_of(site, since, until)
     with site.reading() as connection:
         rows = reads.read_hashtags(connection, limit, start, end, rising=rising)
     return _answer(rows, format, "hashtags")
@@ -122,7 +122,7 @@ def trends(
     """One hashtag by hour or day: `hoaxwatch trends --hashtag`."""
     site = site_of(request)
     zone = site.settings.timezone
-    start, end = parse_span(since, until, zone)
+    start, end = span_of(site, since, until)
     with site.reading() as connection:
         rows = facts.read_buckets(connection, find_key(tag), by, zone, start, end)
     return _answer(rows, format, "trends")
@@ -137,9 +137,9 @@ def pairs(
     limit: Most = 1000,
     format: Format = "json",
 ) -> Response:
-    """Hashtags that stand in the same posts."""
+    """Hashtags that stand in the same posts, over the whole days (UTC) that the period touches."""
     site = site_of(request)
-    start, end = parse_span(since, until, site.settings.timezone)
+    start, end = span_of(site, since, until)
     with site.reading() as connection:
         key = find_key(tag) if tag else None
         rows = reads.read_pairs(connection, key, start, end, limit)
@@ -157,7 +157,7 @@ def posts(
 ) -> Response:
     """The most shared contents with their verdicts."""
     site = site_of(request)
-    start, end = parse_span(since, until, site.settings.timezone)
+    start, end = span_of(site, since, until)
     with site.reading() as connection:
         rows = reads.read_top_posts(
             connection, limit, hashtag=find_key(tag) if tag else None, since=start, until=end
@@ -274,7 +274,7 @@ def network(
     most shares, their communities, likely-false shares and coordination, and when links began."""
     site = site_of(request)
     key = find_key(tag) if tag else None
-    start, end = parse_span(since, until, site.settings.timezone)
+    start, end = span_of(site, since, until)
 
     def ask(connection: Connection) -> bytes:
         seed = site.settings.seed

@@ -35,9 +35,11 @@ class NotThere(UsageError):
 
 
 def since_of(connection: Connection, days: int | None) -> datetime | None:
-    """The last days that have posts begin then (None: everything)."""
+    """The last days that have posts begin then, at a full hour (None: everything)."""
     newest = None if days is None else reads.read_newest(connection)
-    return None if newest is None else newest - timedelta(days=days or 0)
+    return (
+        None if newest is None else reads.whole_hours(newest - timedelta(days=days or 0), None)[0]
+    )
 
 
 def read_totals(connection: Connection, days: int | None) -> dict[str, Any]:
@@ -119,7 +121,8 @@ def read_hashtag(
         (pair.hashtag_b if pair.hashtag_a == hashtag else pair.hashtag_a, pair) for pair in partners
     ]
     partner_tags = [tag for tag, _ in co_tags]
-    uses = reads.read_hashtags(connection, N_PARTNERS, since, until, among=partner_tags)
+    pair_days = reads.whole_days(since, until)
+    uses = reads.read_hashtags(connection, N_PARTNERS, *pair_days, among=partner_tags)
     return {
         "hashtag": hashtag,
         "grain": grain,
@@ -131,6 +134,7 @@ def read_hashtag(
         "curve": charts.draw_verdicts(charts.fill_buckets(drawn, grain)),
         "co_tags": co_tags,
         "uses": {row.hashtag: row for row in uses},
+        "pair_days": None if pair_days == (since, until) else pair_days,
         "display": reads.read_display_forms(connection, [hashtag, *partner_tags]),
         "networks": reads.read_networks(connection, hashtag),
         "n_lineages": len({row.lineage for row in clusters if row.lineage}),
@@ -231,7 +235,9 @@ def read_tag_network(
     keys = [row.hashtag for row in rows]
     display = reads.read_display_forms(connection, keys)
     pairs = reads.read_pairs_among(connection, keys, since, until)
+    pair_days = reads.whole_days(since, until)
     return {
+        "pair_days": None if pair_days == (since, until) else pair_days,
         "tags": layouts.plan_tags([as_spread(row) for row in rows], pairs, display, seed),
         "display": display,
     }

@@ -126,7 +126,7 @@ def network(
     """Who shares whom: drawn by the browser, or as a still picture where nothing was built."""
     site = site_of(request)
     key = find_key(tag) if tag else None
-    start, end = parse_span(since, until, site.settings.timezone)
+    start, end = span_of(site, since, until)
     counted = None
     if not has_assets():
         counted = site.counted(
@@ -154,7 +154,7 @@ def network(
 def hashtags(request: Request, since: Since = None, until: Until = None) -> Response:
     """Which hashtags stand together."""
     site = site_of(request)
-    start, end = parse_span(since, until, site.settings.timezone)
+    start, end = span_of(site, since, until)
     with site.reading() as connection:
         shown = facts.read_tag_network(connection, site.layouts, start, end, site.settings.seed)
     drawn = draw_tags(shown["tags"])
@@ -165,7 +165,7 @@ def hashtags(request: Request, since: Since = None, until: Until = None) -> Resp
 def hashtags_picture(request: Request, since: Since = None, until: Until = None) -> Response:
     """The same as a file."""
     site = site_of(request)
-    start, end = parse_span(since, until, site.settings.timezone)
+    start, end = span_of(site, since, until)
     with site.reading() as connection:
         shown = facts.read_tag_network(connection, site.layouts, start, end, site.settings.seed)
     return _svg(draw_tags(shown["tags"]), "hashtags")
@@ -321,12 +321,17 @@ async def sign_in(request: Request) -> Response:
     return answer
 
 
+def span_of(site: Site, since: str | None, until: str | None) -> reads.Period:
+    """The period that is asked for, in the hours by which tables count: so what is counted from
+    posts and what stands in tables is of the same time."""
+    return reads.whole_hours(*parse_span(since, until, site.settings.timezone))
+
+
 def _hashtag(
     site: Site, tag: str, by: str | None, since: str | None, until: str | None, algorithm: str
 ) -> dict[str, Any]:
-    zone = site.settings.timezone
-    start, end = parse_span(since, until, zone)
-    key = find_key(tag)
+    start, end = span_of(site, since, until)
+    key, zone = find_key(tag), site.settings.timezone
     with site.reading() as connection:
         return facts.read_hashtag(connection, key, by, zone, start, end, algorithm) | {
             "span": (start, end)

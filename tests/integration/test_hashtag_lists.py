@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import product
 
 import pytest
+from psycopg import Copy
 
 from storage import reads
 from storage.database import Connection, connect
@@ -16,6 +17,7 @@ from storage.reads import Period
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 DAYS = 12
+HOUR = timedelta(hours=1)
 
 #: How many posts a hashtag (a number) has on a day.
 WORLDS: dict[str, Callable[[random.Random, int, int], int]] = {
@@ -29,7 +31,7 @@ WORLDS: dict[str, Callable[[random.Random, int, int], int]] = {
 
 
 def fill(connection: Connection, world: str, seed: int) -> None:
-    """Day rows of 60 hashtags."""
+    """The rows of 60 hashtags by day and, their posts spread over three hours of it, by hour."""
     chance = random.Random(seed)
     connection.execute("TRUNCATE hoaxwatch.hashtag_trends")
     with (
@@ -40,8 +42,15 @@ def fill(connection: Connection, world: str, seed: int) -> None:
             at = START + timedelta(days=day)
             for tag in range(60):
                 if posts := WORLDS[world](chance, tag, day):
-                    counted = (posts, posts, 0, 1, posts, 0, 0.5, 0.4, 0.6)
-                    copy.write_row((f"t{tag}", "day", at, *counted, at, at, 1))
+                    parts = {1: posts // 2, 9: posts // 3, 20: posts - posts // 2 - posts // 3}
+                    hours = {at + hour * HOUR: n for hour, n in parts.items() if n}
+                    write(copy, f"t{tag}", "day", at, posts, min(hours), max(hours))
+                    for hour, n in hours.items():
+                        write(copy, f"t{tag}", "hour", hour, n, hour, hour)
+
+
+def write(copy: Copy, tag: str, grain: str, at: datetime, posts: int, *seen: datetime) -> None:
+    copy.write_row((tag, grain, at, posts, posts, 0, 1, posts, 0, 0.5, 0.4, 0.6, *seen, 1))
 
 
 @pytest.mark.parametrize("first_depth", [1, 4])
@@ -51,7 +60,11 @@ def test_they_are_those_of_all_rows(
     monkeypatch.setattr(reads, "FIRST_DEPTH", first_depth)
     monkeypatch.setattr(reads, "DEEPER", 2)
     middle = Period(START + timedelta(days=3), START + timedelta(days=9))
-    periods = (Period(None, None), middle, Period(START + timedelta(days=60), None))
+    periods = (
+        *(Period(None, None), middle, Period(START + timedelta(days=60), None)),
+        *(Period(START + 5 * HOUR, None), Period(middle.since, START + 100 * HOUR)),
+        Period(START + 57 * HOUR, START + 179 * HOUR),
+    )
     with connect(database) as connection:
         for world, seed in product(WORLDS, range(2)):
             fill(connection, world, seed)
@@ -59,6 +72,32 @@ def test_they_are_those_of_all_rows(
                 found = reads.read_hashtags(connection, limit, *period, rising=rising)
                 whole = reads._read_hashtags(connection, limit, period, None, rising=rising)
                 assert found == whole, (world, seed, period, limit, rising)
+
+
+@pytest.mark.parametrize(
+    ("since", "until"),
+    [(5, 29), (9, 20), (33, None), (None, 57), (24, 48), (2, 3), (9.5, 20.5), (20, 20)],
+)
+def test_they_are_over_the_hours_of_the_period(
+    database: str, since: float | None, until: float | None
+) -> None:
+    period = Period(*(None if at is None else START + at * HOUR for at in (since, until)))
+    with connect(database) as connection:
+        fill(connection, "flat", 3)
+        sums = connection.execute(
+            "SELECT hashtag, sum(posts)::int, min(first_seen_at), max(last_seen_at)"
+            " FROM hoaxwatch.hashtag_trends WHERE grain = 'hour'"
+            " AND (%s::timestamptz IS NULL OR bucket_start + interval '1 hour' > %s)"
+            " AND (%s::timestamptz IS NULL OR bucket_start < %s)"
+            " GROUP BY 1 ORDER BY 2 DESC, 1",
+            (period.since, period.since, period.until, period.until),
+        ).fetchall()
+        found = reads.read_hashtags(connection, 100, *period)
+        assert [(r.hashtag, r.posts, r.first_seen_at, r.last_seen_at) for r in found] == sums
+        assert {row.expected_share for row in found} <= {0.5}
+        for row in found:
+            assert row.busiest_posts <= row.posts
+            assert reads.read_hashtags(connection, 1, *period, hashtag=row.hashtag) == [row]
 
 
 def test_frequent_hashtags_are_decided_without_reading_every_row(database: str) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from html.parser import HTMLParser
@@ -41,6 +43,7 @@ from storage import reads, tracking
 from storage.database import connect
 from storage.errata import Kind, add_erratum
 from storage.spreads import read_spread
+from streams.settings import read_settings
 from tests.paged import XSS, Project, named, rows, small_project
 
 if TYPE_CHECKING:
@@ -166,6 +169,69 @@ def test_a_field_of_a_form_that_was_left_empty_bounds_nothing(
             assert sent.status_code == 200, f"{sent.url}: {sent.text}"
             if path != "/network":  # which may wait for a count
                 assert len(sent.text.splitlines()) == len(bare.text.splitlines())
+
+
+def numbers_of(shown: str) -> dict[str, int]:
+    """The tiles of a page."""
+    found = re.findall(r"<dt>(\w+)</dt><dd>([\d,]+)</dd>", shown)
+    return {name: int(value.replace(",", "")) for name, value in found}
+
+
+def test_the_numbers_of_a_period_within_days_agree(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tag = named(project)["tag"]
+    zoned = replace(project, settings=read_settings(detector="tfidf", timezone="America/New_York"))
+    asked = {"tag": tag, "since": "2026-03-03T09:00+00:00", "until": "2026-03-04T20:00+00:00"}
+    day = {"tag": tag, "since": "2026-03-03", "until": "2026-03-04"}
+    for of, query, since, until in (
+        (project, asked, "2026-03-03 09:00+00", "2026-03-04 20:00+00"),
+        (zoned, day, "2026-03-03 05:00+00", "2026-03-04 05:00+00"),
+    ):
+        with connect(project.dsn) as connection:
+            ((n_posts,),) = rows(
+                connection,
+                "SELECT count(*) FROM hoaxwatch.posts JOIN hoaxwatch.content_hashtags"
+                f" USING (platform, root_id) WHERE hashtag = '{tag}'"
+                f" AND posted_at >= '{since}' AND posted_at < '{until}'",
+            )
+        client = of.client()
+        assert numbers_of(client.get("/hashtag", params=query).text)["Posts"] == n_posts > 0
+        for by in ("hour", "day"):
+            buckets = client.get("/api/trends", params=query | {"by": by}).json()
+            assert sum(row["posts"] for row in buckets) == n_posts
+        listed = client.get("/api/hashtags", params=query).json()
+        assert [row["posts"] for row in listed if row["hashtag"] == tag] == [n_posts]
+        capsys.readouterr()
+        command = ["trends", "--hashtag", tag, "--since", since, "--until", until, "--json"]
+        assert cli.run([*command, "--database", project.dsn]) == 0
+        assert sum(row["posts"] for row in json.loads(capsys.readouterr().out)) == n_posts
+
+
+def test_what_is_counted_over_whole_days_says_so(project: Project, client: TestClient) -> None:
+    tag = named(project)["tag"]
+    for path in ("/hashtag", "/hashtags"):
+        shown = client.get(path, params={"tag": tag, "since": "2026-03-03T09:00"}).text
+        assert "whole days (UTC), from 2026-03-03" in shown
+        assert "whole days" not in client.get(path, params={"tag": tag, "since": "2026-03-03"}).text
+    pairs = client.get("/api/pairs", params={"tag": tag, "since": "2026-03-03T09:00"}).json()
+    assert pairs == client.get("/api/pairs", params={"tag": tag, "since": "2026-03-03"}).json()
+
+
+def test_the_overview_lists_what_its_totals_count(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newest = datetime(2026, 3, 4, 0, 10, tzinfo=UTC)
+    monkeypatch.setattr("storage.reads.read_newest", lambda connection: newest)
+    with connect(project.dsn) as connection:
+        for days in (1, 2):
+            shown = facts.read_overview(connection, days)
+            assert shown["since"] == facts.since_of(connection, days)
+            counts = facts.read_totals(connection, days)["counts"]
+            listed = reads.read_hashtags(connection, 10_000, shown["since"])
+            assert len(listed) == counts.hashtags
+            most = reads.read_spreads(connection, [r.hashtag for r in listed], shown["since"])
+            assert [(r.hashtag, r.posts) for r in most] == [(r.hashtag, r.posts) for r in listed]
 
 
 def network_of(client: TestClient, **asked: str) -> dict[str, Any]:

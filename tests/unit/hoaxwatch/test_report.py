@@ -14,7 +14,7 @@ import pytest
 
 from hoaxwatch import pictures
 from hoaxwatch.report import ReportData, render_report, write_report
-from hoaxwatch.report.facts import ClusteredWindow, _whole_days, curve_period
+from hoaxwatch.report.facts import ClusteredWindow, curve_period
 from hoaxwatch.report.page import judgement
 from storage.reads import (
     ClusterRow,
@@ -26,6 +26,7 @@ from storage.reads import (
     SpreadRow,
     StoredCounts,
     TrendRow,
+    whole_days,
 )
 
 DAY = datetime(2023, 4, 28, tzinfo=UTC)
@@ -351,10 +352,10 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> N
 # Periods
 
 
-def test_a_report_covers_whole_days() -> None:
+def test_a_report_coverswhole_days() -> None:
     since, until = DAY + 5 * HOUR, DAY + 30 * HOUR
-    assert _whole_days(since, until) == (DAY, DAY + 48 * HOUR)
-    assert _whole_days(None, DAY) == (None, DAY)
+    assert whole_days(since, until) == (DAY, DAY + 48 * HOUR)
+    assert whole_days(None, DAY) == (None, DAY)
 
 
 def test_curves_begin_two_days_before_the_first_peak() -> None:
