@@ -108,6 +108,7 @@ def read_hashtag(
     grain = grain or "day"
     rows = read_buckets(connection, hashtag, grain, zone, since, until)
     drawn = charts.drawn_rows(rows) if since is None else rows
+    buckets = charts.fill_buckets(drawn, grain)
     partners = reads.read_pairs(connection, hashtag, since, until, N_PARTNERS)
     clusters = [
         row
@@ -130,8 +131,9 @@ def read_hashtag(
         "algorithm": algorithm,
         "whole": whole[0],
         "found": found[0] if found else None,
-        "n_not_drawn": sum(row.posts for row in rows) - sum(row.posts for row in drawn),
-        "curve": charts.draw_verdicts(charts.fill_buckets(drawn, grain)),
+        "n_not_drawn": sum(row.posts for row in rows)
+        - sum(row.posts for row in buckets.rows if row is not None),
+        "curve": charts.draw_verdicts(buckets),
         "co_tags": co_tags,
         "uses": {row.hashtag: row for row in uses},
         "pair_days": None if pair_days == (since, until) else pair_days,

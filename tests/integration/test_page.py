@@ -541,6 +541,18 @@ def test_serve_says_what_it_needs(
     assert "16" in said and "short'" not in said
 
 
+def test_posts_of_hours_that_find_no_place_are_said(project: Project) -> None:
+    with connect(project.dsn) as connection, connection.transaction(force_rollback=True):
+        connection.execute(
+            "INSERT INTO hoaxwatch.hashtag_trends SELECT 'long', grain, at, 1, 1, 0, 1, 0, 0, NULL,"
+            " NULL, NULL, at, at, 1 FROM (VALUES ('hour'), ('day')) g (grain), generate_series("
+            " timestamptz '2026-01-01Z', '2026-06-29 23:00Z', ('1 ' || grain)::interval) at"
+        )
+        asked = ("hour", "UTC", None, None, "louvain")
+        shown = facts.read_hashtag(connection, "long", *asked)
+    assert shown["n_not_drawn"] == 180 * 24 - 2000
+
+
 def test_days_that_were_not_collected_whole_are_said(project: Project, client: TestClient) -> None:
     with connect(project.dsn) as connection:
         ((tag, first),) = rows(
