@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import typer
@@ -73,6 +73,15 @@ def find_bursts(
             )
 
 
+def change_in_words(row: Mapping[str, Any]) -> str:
+    """Posts per hour more than in the hour before; unknown is a dash, never 0.
+
+    >>> change_in_words({"change": 7.0}), change_in_words({"change": None})
+    ('+7', '–')
+    """
+    return "–" if row["change"] is None else f"{row['change']:+.0f}"
+
+
 def bursts(
     hashtag: Annotated[
         str | None,
@@ -131,7 +140,7 @@ def bursts(
         Column("posts", lambda row: number(row["posts"]), is_number=True),
         Column("usual", lambda row: f"{row['usual']:g}", is_number=True),
         Column("score", lambda row: f"{row['score']:.1f}", is_number=True),
-        Column("change", lambda row: f"{row['change'] or 0:+.0f}", is_number=True),
+        Column("change", change_in_words, is_number=True),
         Column("compared with", lambda row: f"{row['n_compared']} x {row['compared_with']}"),
         Column("accounts", lambda row: number(row["accounts"]), is_number=True),
         Column("largest", lambda row: percent(row["largest"]), is_number=True),
