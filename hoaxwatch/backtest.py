@@ -169,7 +169,8 @@ def judge_alerts(
     n_false = verdicts.count("false alarm")
     n_planted = sum(verdict in (CAMPAIGN, BURST) for verdict in verdicts)
     campaigns = [event for event in known.events if event.kind == CAMPAIGN]
-    calm_until = min([event.starts_at for event in campaigns] + [period[1]])
+    begins = min([event.starts_at for event in campaigns] + [period[1]])
+    calm_until = max(begins, period[0])
     in_calm = [v for a, v in zip(alerts, verdicts, strict=True) if a.at < calm_until]
     n_calm_false = in_calm.count("false alarm")
     return {
