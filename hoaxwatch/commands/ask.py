@@ -446,7 +446,10 @@ def report(
     project: options.Project = None,
     database: options.Database = None,
 ) -> None:
-    """Write one HTML file with totals, rising hashtags, networks, clusters and the manifest."""
+    """Write one HTML file with totals, rising hashtags, networks, clusters and the manifest.
+
+    Its days are UTC, whatever the setting `timezone`, and so are --since and --until.
+    """
     settings = settings_of(project, database)
     with connected(settings) as connection:
         write(connection, settings, output, hashtag, title, since, until)

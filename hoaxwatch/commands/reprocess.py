@@ -57,7 +57,6 @@ def reprocess(
             "--adopt is for all posts: a detector that judged a part of them would leave the rest "
             "unjudged; leave out --since and --until"
         )
-    start, end = parse_span(since, until)
     settings = read_settings(
         project=project,
         database=database,
@@ -66,6 +65,7 @@ def reprocess(
         encoder=encoder,
         weights=weights,
     )
+    start, end = parse_span(since, until, settings.timezone)
     judge = detector_of(settings)
     candidate = local.candidate_of(judge, settings)
     with connected(settings) as connection:

@@ -200,8 +200,9 @@ def propose(
     first, then followers. Nothing is tracked before somebody accepts it: track accept, or reject.
     What was decided is not proposed again.
     """
-    start, end = options.parse_span(since, until)
-    with connected(settings_of(project, database)) as connection:
+    settings = settings_of(project, database)
+    start, end = options.parse_span(since, until, settings.timezone)
+    with connected(settings) as connection:
         rows = snowball.propose_hashtags(connection, start, end, least, limit)
         rows += snowball.propose_accounts(connection, start, end, least, limit)
     columns = [

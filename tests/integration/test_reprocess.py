@@ -222,6 +222,19 @@ def test_the_command(
     assert "counted already" in capsys.readouterr().err
 
 
+def test_a_period_is_in_the_time_zone_of_the_setting(
+    project: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = ["reprocess", "--detector", "tfidf", "--json", "--database", project]
+    told = []
+    for zone, since in (("UTC", "2026-03-04T05:00"), ("America/New_York", "2026-03-04")):
+        monkeypatch.setenv("HOAXWATCH_TIMEZONE", zone)
+        capsys.readouterr()
+        assert cli.run([*run, "--since", since]) == OK
+        told.append(json.loads(capsys.readouterr().out)["contents"])
+    assert told[0] == told[1] > 0
+
+
 def test_mistakes(database: str, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     run = ["reprocess", "--detector", "tfidf", "--database", database]
     assert cli.run(run) == USAGE

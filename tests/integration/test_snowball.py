@@ -89,7 +89,10 @@ def proposed(database: str, capsys: pytest.CaptureFixture[str], *more: str) -> l
 
 
 def test_both_sides_are_proposed_with_evidence(
-    database: str, connection: Connection, capsys: pytest.CaptureFixture[str]
+    database: str,
+    connection: Connection,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     store(database, POSTS)
     rows = proposed(database, capsys)
@@ -108,6 +111,9 @@ def test_both_sides_are_proposed_with_evidence(
     first = [r["name"] for r in proposed(database, capsys, "--until", "2026-03-02T03:00")]
     assert first == ["hoax", "x:1"]
     assert proposed(database, capsys, "--least", "7") == []
+    monkeypatch.setenv("HOAXWATCH_TIMEZONE", "America/New_York")
+    again = [r["name"] for r in proposed(database, capsys, "--until", "2026-03-01T22:00")]
+    assert again == first, "times are as in the setting"
 
 
 def test_what_was_decided_is_recorded_and_not_proposed_again(
