@@ -42,7 +42,7 @@ from graph.topics import Topic
 from graph.traits import relate_traits
 from graph.users import UserNetwork
 from hoaxwatch.commands import options
-from hoaxwatch.commands.options import connected, parse_time, settings_of
+from hoaxwatch.commands.options import connected, parse_span, settings_of
 from hoaxwatch.images import read_phashes
 from hoaxwatch.networks import (
     Profile,
@@ -159,7 +159,7 @@ def _asking(
         notes.print(f"keywords: {', '.join(words)}", markup=False)
     named = as_topic(options.parse_topic(hashtag)) if hashtag else Topic()
     topic = replace(named, keywords=(*named.keywords, *words), link=link or named.link, root=root)
-    start, end = parse_time(since, "--since"), parse_time(until, "--until")
+    start, end = parse_span(since, until, settings.timezone)
     profiles: dict[str, Profile] = {}
     if files:
         forms: dict[str, Counter[str]] = {}
@@ -853,8 +853,9 @@ def emerging(
     whole: growth over less may be the collection's.
     """
     tag = options.parse_topic(hashtag) if hashtag else None
-    start, end = parse_time(since, "--since"), parse_time(until, "--until")
-    with connected(settings_of(project, database)) as connection:
+    settings = settings_of(project, database)
+    start, end = parse_span(since, until, settings.timezone)
+    with connected(settings) as connection:
         found = reads.read_emerging(connection, limit, tag, start, end)
         leaders = reads.read_leaders(connection, found)
         covered = read_covered(connection, sorted({row.hashtag for row in found}))
@@ -913,8 +914,9 @@ def events(
     if algorithm not in ("louvain", "infomap"):
         raise UsageError(f"--algorithm {algorithm!r} is not stored; there are louvain and infomap")
     tag = options.parse_topic(hashtag)
-    start, end = parse_time(since, "--since"), parse_time(until, "--until")
-    with connected(settings_of(project, database)) as connection:
+    settings = settings_of(project, database)
+    start, end = parse_span(since, until, settings.timezone)
+    with connected(settings) as connection:
         found = reads.read_events(connection, tag, algorithm, start, end)
     columns = [
         Column("window (UTC)", lambda row: minute(row["window_start"])),

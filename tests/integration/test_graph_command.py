@@ -157,6 +157,15 @@ def test_the_root_need_not_have_been_collected(
                 assert asked(capsys, "build", "--root", written, *at)["posts"] == n_posts
 
 
+def test_times_without_a_zone_are_of_the_setting(
+    file: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    utc = asked(capsys, "build", file, "--since", "2023-11-15T06:00+00:00")
+    monkeypatch.setenv("HOAXWATCH_TIMEZONE", "America/New_York")
+    assert asked(capsys, "build", file, "--since", "2023-11-15T01:00") == utc
+    assert asked(capsys, "build", file, "--since", "2023-11-15T06:00") != utc
+
+
 def test_found_again_is_by_other_seeds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Accounts that share each other at random: every seed finds other communities."""
     chance = random.Random(1)
