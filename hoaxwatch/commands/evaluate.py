@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ from typer.core import TyperGroup
 
 from detectors.labels import POSITIVE_CLASS
 from hoaxwatch.commands import options
-from hoaxwatch.commands.train import Labels, Seed, digest, load_posts
+from hoaxwatch.commands.train import Labels, Seed, digests, load_posts
 from hoaxwatch.show import Column, Output, notes, number, output_of, percent, print_json, show_rows
 from streams.errors import UsageError
 
@@ -110,6 +111,13 @@ def posts(
         load_detector(name, weights=folder, encoder=encoder)
         for name, folder in map(parse_detector, detectors)
     ]
+    for folder in (folder for _, folder in map(parse_detector, detectors) if folder is not None):
+        if split in ("validation", "test") and is_divided_otherwise(folder, data, labels, seed):
+            _say(
+                f"{folder} was trained on one of these files, but with other files, --labels or "
+                f"--seed beside it: what it was trained on may be among what is measured, unless "
+                "the files have a column split"
+            )
     false = {frozenset(one.false_classes) for one in loaded if isinstance(one, NamesClasses)}
     if len(false) != 1 or len(loaded) > sum(isinstance(one, NamesClasses) for one in loaded):
         positive_of(found)
@@ -120,7 +128,7 @@ def posts(
         judged.append(judge(name, one, found))
         if not np.isfinite(judged[-1].scores).any():
             raise UsageError(f"{name} scores none of these posts: {judged[-1].reasons[0]}")
-    about = {"split": split, "data": {path.name: digest(path) for path in data}, "seed": seed}
+    about = {"split": split, "data": digests(data), "seed": seed}
     result = assess(found, judged, about, min(false))
     if out is not None:
         _write_evaluation(out, result)
@@ -162,6 +170,18 @@ def parse_detector(written: str) -> tuple[str, Path | None]:
     """
     name, sign, folder = written.partition("=")
     return name, Path(folder) if sign else None
+
+
+def is_divided_otherwise(folder: Path, data: Sequence[Path], labels: str | None, seed: int) -> bool:
+    """Whether a folder's training read one of these files, and divided it otherwise than we do."""
+    try:
+        trained = json.loads((folder / "metrics.json").read_text("utf-8"))
+        theirs = list(trained["data"].values())
+        other = (theirs, trained["labels"], trained["seed"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False  # no folder that `hoaxwatch train` wrote
+    own = list(digests(data).values())
+    return not set(own).isdisjoint(theirs) and other != (own, labels, seed)
 
 
 def detectors_named(written: list[str]) -> list[str]:

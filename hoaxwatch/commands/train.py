@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -169,7 +170,7 @@ def train(
             said = run(detector, task._replace(watch=watched.at))
         if trainer.reads == "posts":
             said = {"detector": detector, "seed": seed, "balance": balance} | said
-            said |= {"labels": labels, "data": {str(p.name): digest(p) for p in data}}
+            said |= {"labels": labels, "data": digests(data)}
             said["posts"] = {
                 split: dict(Counter(post.label for post in posts if post.split == split))
                 for split in ("train", "validation", "test")
@@ -190,7 +191,28 @@ def train(
             f"validation: MCC {found['mcc']:.2f} ({found['mcc_interval'][0]:.2f} to "
             f"{found['mcc_interval'][1]:.2f}), flagged from {100 * said['threshold']:.0f} %"
         )
-    _say(f"wrote {out}; measure it: hoaxwatch evaluate {detector}={out} --data {data[0]}")
+        _say(f"wrote {out}; measure it: {measured_by(detector, out, data, labels, seed)}")
+    else:
+        _say(f"wrote {out}; how good it is says {out / 'README.md'}")
+
+
+def measured_by(
+    detector: str, out: Path, data: Sequence[Path], labels: str | None, seed: int
+) -> str:
+    """The command that divides the files as this training did, and so measures on posts that it
+    left alone.
+
+    >>> measured_by("tfidf", Path("out"), [Path("a.csv"), Path("my b.csv")], None, 1)
+    "hoaxwatch evaluate tfidf=out --data a.csv --data 'my b.csv' --seed 1"
+    """
+    words = ["hoaxwatch", "evaluate", f"{detector}={out}"]
+    for path in data:
+        words += ["--data", str(path)]
+    if labels is not None:
+        words += ["--labels", labels]
+    if seed:
+        words += ["--seed", str(seed)]
+    return shlex.join(words)
 
 
 def load_posts(data: Sequence[Path], labels: str | None, seed: int) -> list[Any]:
@@ -205,6 +227,11 @@ def digest(path: Path) -> str:
     """The sha256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digests(data: Sequence[Path]) -> dict[str, str]:
+    """The sha256 of each file, by its name."""
+    return {path.name: digest(path) for path in data}
 
 
 def card(said: Mapping[str, Any]) -> str:

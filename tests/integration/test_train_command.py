@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import os
 import random
+import shlex
 from pathlib import Path
 
 import pytest
 
+from detectors.datasets.labelled import LabelledPost
 from hoaxwatch import cli
+from hoaxwatch.commands import evaluate
+from hoaxwatch.commands.train import load_posts
 from tests.made_up_sets import sentence
 
 WORDS = ["--labels", "hoax=likely_false,fine=likely_true"]
@@ -67,6 +71,37 @@ def test_train_evaluate_and_run_with_it(capsys: pytest.CaptureFixture[str]) -> N
     Path("own/two/weights.npz").write_bytes(b"no")
     assert cli.run(["models", "verify", "own"]) == cli.USAGE
     assert "weights.npz has sha256" in said(capsys)
+
+
+def test_the_printed_command_measures_on_what_training_left_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = Path("mine.csv").read_text().splitlines()[1:]
+    head = "text,label,post_id\n"
+    for name, start in (("one half.csv", 0), ("other.csv", 150)):
+        own = enumerate(rows[start : start + 150], start)
+        Path(name).write_text(head + "\n".join(f"{row},{i}" for i, row in own) + "\n")
+    files = [Path("one half.csv"), Path("other.csv")]
+    data = [word for file in files for word in ("--data", str(file))]
+    assert cli.run(["train", "tfidf", *data, *WORDS, "--seed", "1", "--out", "own"]) == cli.OK
+    learnt = {post.post_id for post in load_posts(files, WORDS[1], 1) if post.split != "test"}
+
+    read: list[LabelledPost] = []
+
+    def watched(data: list[Path], labels: str | None, seed: int) -> list[LabelledPost]:
+        read[:] = load_posts(data, labels, seed)
+        return read
+
+    monkeypatch.setattr(evaluate, "load_posts", watched)
+    command = shlex.split(said(capsys).partition("measure it: hoaxwatch ")[2])
+    assert cli.run(command) == cli.OK
+    tested = {post.post_id for post in read if post.split == "test"}
+    assert tested and tested.isdisjoint(learnt)
+    warning = "what it was trained on may be among what is measured"
+    assert warning not in said(capsys)
+    for otherwise in ([*data, *WORDS], [*data[:2], *WORDS, "--seed", "1"]):
+        assert cli.run(["evaluate", "tfidf=own", *otherwise]) == cli.OK
+        assert warning in said(capsys)
 
 
 def test_calibrated_by_isotonic_regression_with_a_band(capsys: pytest.CaptureFixture[str]) -> None:
