@@ -29,6 +29,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.datasets.labelled import long_rows
 from detectors.factify import (
     INSUFFICIENT_TEXT,
     REFUTE,
@@ -151,7 +152,7 @@ def read_claims(path: Path, kind: Kind = "check") -> Iterator[CheckedClaim | Pro
     if whole is not None:
         yield from _from_json(whole, kind, source, "")
         return
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # splitlines also splits within texts
         if not line.strip():
             continue
         try:
@@ -268,30 +269,47 @@ def make_claim(
 def _from_csv(
     text: str, kind: Kind, source: str, delimiter: str
 ) -> Iterator[CheckedClaim | Problem]:
-    rows = csv.DictReader(text.splitlines(keepends=True), delimiter=delimiter)
-    wanted = ("text", "url", "rating", "publisher", "title", "reviewed_on", "lang", "body")
-    names = {name.strip().casefold(): name for name in rows.fieldnames or ()}
+    rows = _csv_rows(text.split("\n"), delimiter)
+    names = [name.strip().casefold() for name in next(rows, [])]
     for number, row in enumerate(rows, 2):
-        fields = {name: row.get(names.get(name, "")) or "" for name in wanted}
+        fields = dict(zip(names, row, strict=False))
         try:
             yield make_claim(
                 kind,
-                text=fields["text"],
-                url=fields["url"],
-                rating=fields["rating"],
-                publisher=fields["publisher"],
-                title=fields["title"],
-                reviewed_on=fields["reviewed_on"],
-                lang=fields["lang"] or None,
-                body=fields["body"],
+                text=fields.get("text", ""),
+                url=fields.get("url", ""),
+                rating=fields.get("rating", ""),
+                publisher=fields.get("publisher", ""),
+                title=fields.get("title", ""),
+                reviewed_on=fields.get("reviewed_on", ""),
+                lang=fields.get("lang") or None,
+                body=fields.get("body", ""),
             )
         except ValueError as error:
             yield Problem(
                 reason=str(error),
                 source=source,
                 position=f"row {number}",
-                raw=json.dumps(list(row.values())).encode(),
+                raw=json.dumps(row).encode(),
             )
+
+
+def _csv_rows(lines: Sequence[str], delimiter: str) -> Iterator[list[str]]:
+    """The rows of a CSV but empty ones. Where quotes do not match, the line is a row by itself:
+    after a stray one all that follows would be one field."""
+    first = 0
+    while first < len(lines):
+        begin = first
+        rest = (f"{lines[i]}\n" for i in range(begin, len(lines)))
+        reader = csv.reader(rest, delimiter=delimiter, strict=True)
+        try:
+            for row in long_rows(reader):
+                first = begin + reader.line_num
+                if row:
+                    yield row
+        except csv.Error:
+            yield from long_rows(csv.reader([lines[first]], delimiter=delimiter))
+            first += 1
 
 
 def _text(value: Any) -> str:
@@ -303,7 +321,7 @@ def _text(value: Any) -> str:
 def _number(value: Any) -> float | None:
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple
+from typing import IO, Any, Literal, NamedTuple, TypeVar
 
 from detectors.labels import Label
 
 Split = Literal["train", "validation", "test"]
+Row = TypeVar("Row", dict[str, Any], list[str])
 
 
 class MissingDataset(ValueError):
@@ -93,7 +94,7 @@ def read_csv(path: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
         yield from long_rows(reader)
 
 
-def long_rows(reader: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def long_rows(reader: Iterator[Row]) -> Iterator[Row]:
     """The rows of a csv reader, however long a field is: whole articles are one.
 
     The limit is the whole process's, so it is raised only while a row is read.

@@ -198,6 +198,56 @@ def test_bad_records_are_told_and_end_nothing(tmp_path: Path) -> None:
     assert all(problem.source == "mixed.jsonl" for problem in problems)
 
 
+@pytest.mark.parametrize("separator", "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029")
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_only_a_line_feed_ends_a_line(tmp_path: Path, separator: str, suffix: str) -> None:
+    texts = [f"garlic{separator}cures the flu", "the bridge is closed"]
+    url = "https://checks.example/1"
+    path = tmp_path / f"claims.{suffix}"
+    if suffix == "csv":
+        lines = ["text,url", *(f"{text},{url}" for text in texts)]
+    else:
+        rows = [{"claimReviewed": text, "url": url} for text in texts]
+        lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    path.write_text("\n".join(lines), "utf-8")
+    found = list(read_claims(path))
+    assert [one.text for one in found if isinstance(one, CheckedClaim)] == texts
+
+
+def test_a_stray_quote_swallows_no_claim_after_it(tmp_path: Path) -> None:
+    url = "https://checks.example/1"
+    rows = [f"claim {i},{url}" for i in range(8000)]
+    rows[2] = f'"garlic cures,{url}'
+    rows[5] = f'"he said ""no"", twice\n\nand went",{url}'
+    rows[6] = f'"he said "no" again",{url}'
+    path = tmp_path / "claims.csv"
+    path.write_text("\n".join(["text,url", *rows]))
+    found = list(read_claims(path))
+    (problem,) = (one for one in found if isinstance(one, Problem))
+    assert (problem.position, problem.reason) == ("row 4", "no address in it: url is ''")
+    texts = [one.text for one in found if isinstance(one, CheckedClaim)]
+    assert texts[:5] == [
+        "claim 0",
+        "claim 1",
+        "claim 3",
+        "claim 4",
+        'he said "no", twice\n\nand went',
+    ]
+    assert texts[5:] == ['he said no" again"', *(f"claim {i}" for i in range(7, 8000))]
+
+
+def test_a_long_body_is_read_and_an_endless_number_is_none(tmp_path: Path) -> None:
+    body = "word " * 40_000
+    path = tmp_path / "claims.csv"
+    path.write_text(f"text,url,body\n{GARLIC},https://checks.example/1,{body}\n")
+    (found,) = read_claims(path)
+    assert isinstance(found, CheckedClaim) and found.body == body
+    path = tmp_path / "claims.json"
+    path.write_text(json.dumps(REVIEW | {"reviewRating": {"ratingValue": 10**400}}))
+    (found,) = read_claims(path)
+    assert isinstance(found, CheckedClaim) and found.stance == "unknown"
+
+
 def test_reports_have_no_rating(tmp_path: Path) -> None:
     path = tmp_path / "reports.csv"
     path.write_text(CSV.replace("lang\n", "body\n").replace(",en\n", ",whole article\n"))
