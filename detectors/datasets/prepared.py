@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -90,22 +91,37 @@ def read_posts_files(
 
 
 def write_posts_file(path: Path, posts: Iterable[LabelledPost]) -> int:
-    """Writes posts as JSON lines, without what is not known; how many. Raises: OSError."""
+    """Writes posts as JSON lines, without what is not known; how many. All of them or no file; a
+    lone surrogate, which UTF-8 does not have, becomes a question mark. Raises: OSError."""
     n = 0
-    with path.open("w", encoding="utf-8", newline="\n") as out:
-        for post in posts:
-            row: dict[str, Any] = {
-                name: value for name, value in post._asdict().items() if value not in (None, ())
-            }
-            if post.posted_at is not None:
-                row["posted_at"] = post.posted_at.isoformat()
-            if post.images:
-                row["images"] = [str(image) for image in post.images]
-            known = {key: value for key, value in post.attributes.items() if value is not None}
-            row["attributes"] = known
-            out.write(json.dumps(row, ensure_ascii=False) + "\n")
-            n += 1
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with part.open("w", encoding="utf-8", errors="replace", newline="\n") as out:
+            for post in posts:
+                out.write(json.dumps(_row(post), ensure_ascii=False) + "\n")
+                n += 1
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
     return n
+
+
+def _row(post: LabelledPost) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        name: value for name, value in post._asdict().items() if value not in (None, ())
+    }
+    if post.posted_at is not None:
+        row["posted_at"] = post.posted_at.isoformat()
+    if post.images:
+        row["images"] = [str(image) for image in post.images]
+    known = {key: value for key, value in post.attributes.items() if value is not None}
+    row["attributes"] = known
+    return row
+
+
+def with_text(posts: Iterable[LabelledPost]) -> list[LabelledPost]:
+    """The posts that have a text; without one a file of posts is refused."""
+    return [post for post in posts if post.text.strip()]
 
 
 def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -130,11 +130,13 @@ def prepare(
         apart_from,
         divide,
         read_posts_file,
+        with_text,
         write_posts_file,
     )
 
     try:
-        found = _own_posts(path, labels) if name == INSTAGRAM else list(read_labelled(name, path))
+        read = _own_posts(path, labels) if name == INSTAGRAM else list(read_labelled(name, path))
+        found = with_text(read)
         others = [post for other in apart or () for post in read_posts_file(other)]
         alone = apart_from(found, others) if others else found
         once = alone if near is None else told_once(alone, near, others)
@@ -153,7 +155,8 @@ def prepare(
             {
                 "set": name,
                 "split": split,
-                "read": len(found),
+                "read": len(read),
+                "no_text": len(read) - len(found),
                 "repeats_others": len(found) - len(alone) - n_repeats,
                 "repeats_itself": n_repeats,
             }
@@ -163,7 +166,9 @@ def prepare(
     for part, own in counts.items():
         _say(f"{part}: " + ", ".join(f"{number(n)} {label}" for label, n in own.items()))
     left = f"{number(len(alone) - len(posts))} left out that nearly repeat one of another split"
-    _say(f"{number(len(found))} posts read, {left}")
+    _say(f"{number(len(read))} posts read, {left}")
+    if len(found) < len(read):
+        _say(f"{number(len(read) - len(found))} left out that have no text")
     if others:
         n_others = len(found) - len(alone) - n_repeats
         _say(f"{number(n_others)} nearly repeat a post of {len(apart or ())} files")

@@ -139,10 +139,11 @@ def test_a_public_set_is_made_ready(tmp_path: Path, capsys: pytest.CaptureFixtur
     counts = {row["name"]: row["posts"] for row in json.loads(capsys.readouterr().out)}
     assert (counts["liar"], counts["constraint"], counts["weibo_2017"]) == (240, 240, None)
     rows = Path("text/liar_train.tsv").read_text()
-    Path("text/liar_train.tsv").write_text(rows + rows.replace("\n", " again\n"))
+    repeats = rows.replace("\n", " again\n")
+    Path("text/liar_train.tsv").write_text(f"{rows}{repeats}1\tfalse\t \n")
     assert cli.run([*liar, "--json", "-o", "once.jsonl", "--near", "0.8"]) == 0
     again = json.loads(capsys.readouterr().out)
-    assert again["read"] == 360
+    assert (again["read"], again["no_text"]) == (361, 1)
     assert again["repeats_itself"] >= 120
     kept = [json.loads(line)["text"] for line in Path("once.jsonl").read_text().splitlines()]
     assert len(set(kept)) == len(kept) <= 240

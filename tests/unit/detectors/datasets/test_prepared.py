@@ -19,6 +19,7 @@ from detectors.datasets.prepared import (
     read_posts_file,
     read_posts_files,
     with_splits,
+    with_text,
     write_posts_file,
 )
 from detectors.labels import LABELS
@@ -50,6 +51,19 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     again = read_posts_file(tmp_path / "a.jsonl")
     assert [p._replace(attributes={}) for p in again] == [p._replace(attributes={}) for p in posts]
     assert [p.attributes for p in again] == [{"followers": float(i)} for i in range(4)]
+
+
+def test_what_is_written_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    texts = [" \n", "half a smile \ud83d", "", "and no more"]
+    posts = [post._replace(text=text) for post, text in zip(made_up(4), texts, strict=True)]
+    assert write_posts_file(path, with_text(posts)) == 2
+    assert [p.text for p in read_posts_file(path)] == ["half a smile ?", "and no more"]
+    before = path.read_bytes()
+    with pytest.raises(TypeError):
+        write_posts_file(path, [posts[3], posts[3]._replace(label=object())])  # type: ignore[arg-type]
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_csv_of_ones_own(tmp_path: Path) -> None:
