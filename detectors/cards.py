@@ -79,6 +79,7 @@ def data_section(metrics: Mapping[str, Any], used: str) -> str:
         of = metrics["sizes"][name].get(split, {})
         return f"{of.get('likely_false', 0)} / {of.get('likely_true', 0)}"
 
+    leaked = _leaked(metrics.get("near_duplicates_trained_on", {}))
     rows = [
         [name, *ABOUT[name], *(counts(name, split) for split in ("train", "validation", "test"))]
         for name in metrics["sizes"]
@@ -94,4 +95,16 @@ Counts are texts labelled likely_false / likely_true.{used and " " + used}
 each other set; validation is a tenth as well. Texts that share half of their word 4-grams form a
 group; a group never straddles two splits, across sets too: where it would, the copies outside the
 test split (then outside the validation split) are dropped, and of a group one text per set stays.
-So the numbers are lower than those of random splits. No data set is shipped with the model."""
+So the numbers are lower than those of random splits. No data set is shipped with the model.
+{leaked}""".rstrip()
+
+
+def _leaked(n_of: Mapping[str, int]) -> str:
+    """Of metrics that are older than today's splits."""
+    if not n_of:
+        return ""
+    named = ", ".join(f"{n} of {name}" for name, n in n_of.items())
+    return f"""
+**Measured before** word 4-grams that more than 100 texts share were compared. Test texts that
+nearly repeat a training text: {named}.
+Splits that are drawn now hold none."""

@@ -155,6 +155,17 @@ def test_near_duplicates_are_on_one_side_and_seeds_decide() -> None:
     assert divided != divide([*posts, *again], "random", seed=1)
 
 
+def test_varied_copies_of_one_text_are_on_one_side_however_many() -> None:
+    rng = random.Random(4)
+    spread = "scientists found tracking particles in the tap water and nobody talks about it"
+    copies = [
+        post._replace(text=f"{sentence(rng, True)[:20]} {spread} {i}", label=LABELS[1])
+        for i, post in enumerate(made_up(150))
+    ]
+    splits = {p.split for p in divide([*made_up(400), *copies], "random") if spread in p.text}
+    assert len(splits) == 1
+
+
 def test_a_source_that_is_held_out_is_the_test_split() -> None:
     divided = divide(made_up(), "source", held_out=["other"])
     assert {post.source for post in divided if post.split == "test"} == {"other"}
