@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from detectors.consistency import implied
-from detectors.datasets.groups import connected_groups
+from detectors.datasets.groups import groups_by_image
 from detectors.datasets.labelled import LabelledPost
 from detectors.detector import Detector, Explains, JudgesPosts, NamesClasses
 from detectors.evaluation import (
@@ -406,7 +406,7 @@ def comparison(
 
 def drawn_together(posts: Sequence[LabelledPost]) -> Ints:
     """What a resample takes together: posts with a picture in common, which share their label."""
-    return np.array(connected_groups([post.image_ids for post in posts]), dtype=np.int64)
+    return np.array(groups_by_image(posts), dtype=np.int64)
 
 
 def assess(

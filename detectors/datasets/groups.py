@@ -54,7 +54,20 @@ def groups_by_event(posts: Sequence[LabelledPost]) -> list[int]:
 
 def groups_by_image(posts: Sequence[LabelledPost]) -> list[int]:
     """Posts that share a picture are one group; a post without one is alone."""
-    return connected_groups([post.image_ids for post in posts])
+    return connected_groups([(*post.image_ids, *post.images) for post in posts])
+
+
+def groups_by_image_or_text(posts: Sequence[LabelledPost]) -> list[int]:
+    """Posts that share a picture are one group; of those without one, near-duplicates are.
+
+    Not both for one post: groups joined by either are too large (see `split_by_group`).
+    """
+    has_image = [bool(post.image_ids or post.images) for post in posts]
+    texts = groups_by_text(posts)
+    return connected_groups(
+        [(*post.image_ids, *post.images) for post in posts],
+        [() if has else (text,) for has, text in zip(has_image, texts, strict=True)],
+    )
 
 
 def groups_by_text(posts: Sequence[LabelledPost]) -> list[int]:

@@ -21,6 +21,7 @@ from typing import Any, get_args
 from detectors.datasets.groups import (
     connected_groups,
     groups_by_image,
+    groups_by_image_or_text,
     groups_by_text,
     split_by_group,
     without_leaks,
@@ -252,7 +253,8 @@ def divide(
 ) -> list[LabelledPost]:
     """The posts with their splits, 7 : 1 : 2, without those that would leak.
 
-    random      whichever, as the papers do; texts that are near-duplicates stay together
+    random      whichever, as the papers do, but posts that share a picture stay together, as do
+                those without one whose texts are near-duplicates
     account, event, source
                 no account (event, source) is on two sides; where an event's set has a published
                 test split, those are the test events, and validation is drawn by picture
@@ -291,7 +293,7 @@ def divide(
             )
         groups = connected_groups([[key] for key in keys])
     else:
-        groups = groups_by_image(posts) if way == "event" else groups_by_text(posts)
+        groups = groups_by_image(posts) if way == "event" else groups_by_image_or_text(posts)
     splits = split_by_group(
         posts,
         groups,
@@ -352,18 +354,19 @@ def with_splits(posts: Sequence[LabelledPost], seed: int = 0) -> list[LabelledPo
     """The posts with the splits of their file; what it leaves open is drawn.
 
     No split at all: `divide` at random. Some: a post without one is trained on; without a
-    validation split a tenth of the training texts becomes one. The same posts and seed give the
-    same splits, so measuring finds the texts that training left alone. Raises: BadData.
+    validation split a tenth of the training texts becomes one, by picture. The same posts and seed
+    give the same splits, so measuring finds the texts that training left alone. Raises: BadData.
     """
     if all(post.split is None for post in posts):
         return divide(posts, "random", seed)
     found = [post if post.split else post._replace(split="train") for post in posts]
     if not any(post.split == "validation" for post in found):
+        groups = groups_by_image(found)
         found = [
             post._replace(split="validation")
-            if post.split == "train" and uniform(f"validation {seed} {post.text}") < 0.1
+            if post.split == "train" and uniform(f"validation {seed} {found[group].text}") < 0.1
             else post
-            for post in found
+            for post, group in zip(found, groups, strict=True)
         ]
     splits = [post.split or "train" for post in found]
     kept = without_leaks(found, splits)

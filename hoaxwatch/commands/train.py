@@ -126,10 +126,10 @@ def train(
 ) -> None:
     """Train a detector on labelled posts, and write a weights folder for --weights.
 
-    A file without a column split is divided 7 : 1 : 2; no near-duplicate is on two sides. The epoch
-    that is best on validation texts is kept, calibration and threshold are fitted there, and the
-    test split is left to `hoaxwatch evaluate`. Settings are the paper's, or --small. cascade_gcn
-    takes --data FOLDER that holds twitter15/.
+    A file without a column split is divided 7 : 1 : 2; no near-duplicate and no picture is on two
+    sides. The epoch that is best on validation texts is kept, calibration and threshold are fitted
+    there, and the test split is left to `hoaxwatch evaluate`. Settings are the paper's, or --small.
+    cascade_gcn takes --data FOLDER that holds twitter15/.
     """
     from detectors.datasets.prepared import BadData
     from detectors.encoder import DEFAULT_ENCODER

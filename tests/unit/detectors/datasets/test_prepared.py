@@ -166,6 +166,30 @@ def test_varied_copies_of_one_text_are_on_one_side_however_many() -> None:
     assert len(splits) == 1
 
 
+def on_one_side(posts: list[LabelledPost]) -> bool:
+    """Whether there are three splits, and no picture in two of them."""
+    sides = defaultdict(set)
+    for post in posts:
+        for image in (*post.image_ids, *post.images):
+            sides[image].add(post.split)
+    assert {post.split for post in posts} == {"train", "validation", "test"}
+    return max(map(len, sides.values())) == 1
+
+
+@pytest.mark.parametrize("field", ["image_ids", "images"])
+def test_a_picture_is_on_one_side(field: str) -> None:
+    posts = made_up(400)
+    for i, post in enumerate(posts[:360]):
+        name = f"{i // 6}.jpg"
+        as_file = post._replace(images=(Path(name),))
+        posts[i] = as_file if field == "images" else post._replace(image_ids=(name,))
+    assert on_one_side(divide(posts, "random"))
+    assert on_one_side(with_splits(posts))
+    tested = [post._replace(split="test" if i < 60 else None) for i, post in enumerate(posts)]
+    assert on_one_side(with_splits(tested))
+    assert on_one_side(divide(tested, "published"))
+
+
 def test_a_source_that_is_held_out_is_the_test_split() -> None:
     divided = divide(made_up(), "source", held_out=["other"])
     assert {post.source for post in divided if post.split == "test"} == {"other"}
