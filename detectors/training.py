@@ -119,7 +119,9 @@ def run(name: str, task: Task) -> dict[str, Any]:
         raise CannotTrain(f"{name} takes no --calibration and no --abstain; {able} do")
     module, _, attribute = trainer.function.partition(":")
     train: Callable[[Task], dict[str, Any]] = getattr(import_module(module), attribute)
-    return train(task)
+    said = train(task)
+    (task.out / CHECKPOINT).unlink(missing_ok=True)
+    return said
 
 
 S = TypeVar("S", bound=NamedTuple)
@@ -198,9 +200,9 @@ def learn(
     groups: parameters with their highest learning rate. batches: the batches of an epoch, drawn
     with `shuffler`. validate: the validation loss; the epoch with the least is kept, and the loop
     ends after `patience` epochs without a lesser one (0: never).
-    folder: where a checkpoint is written after each epoch; resume: goes on from it, with the
-    same bits as without the stop. about: what the model and the data are; a checkpoint of something
-    else is refused. Raises: CannotTrain.
+    folder: where a checkpoint is written after each epoch, and stays until the weights are written
+    (`run`); resume: goes on from it, with the same bits as without the stop. about: what the model
+    and the data are; a checkpoint of something else is refused. Raises: CannotTrain.
     """
     import torch
 
@@ -256,8 +258,6 @@ def learn(
     with torch.no_grad():
         for name, tensor in best.items():
             kept[name].copy_(tensor)
-    if path is not None:
-        path.unlink(missing_ok=True)
     best_epoch = state["best"] if validate is not None else len(state["losses"]) - 1
     return Learnt(best_epoch + 1, tuple(state["losses"]), tuple(state["validation"]))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from detectors import train_bert
 from detectors.bert import BertDetector
 from detectors.checkpoints import CannotTrain, Step
 from detectors.datasets.labelled import LabelledPost
@@ -70,6 +71,27 @@ def test_bert_goes_on_where_it_stopped_and_runs(tmp_path: Path) -> None:
     (verdict,) = detector.score([Content("x", "1", "a miracle cure is a hoax", "de")])
     assert verdict.reason != "language"
     assert detector.threshold == said["threshold"]
+
+
+@pytest.mark.parametrize("last", ["reaches", "write_config"])
+def test_bert_stopped_before_its_weights_are_written_goes_on(
+    last: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = str(save_tiny(tmp_path / "encoder"))
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    run("bert", task(whole, encoder, **FAST))
+
+    def stop(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(train_bert, last, stop)
+        run("bert", task(stopped, encoder, **FAST))
+    steps: list[Step] = []
+    run("bert", task(stopped, encoder, **FAST)._replace(resume=True, watch=steps.append))
+    assert steps == []  # all epochs were run
+    files = {path.name: path.read_bytes() for path in whole.iterdir()}
+    assert {path.name: path.read_bytes() for path in stopped.iterdir()} == files
 
 
 def test_tfidf_learns_what_tells(tmp_path: Path) -> None:

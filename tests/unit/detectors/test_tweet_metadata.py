@@ -12,6 +12,7 @@ import msgspec
 import pytest
 import torch
 
+from detectors import train_tweet_metadata
 from detectors.checkpoints import CannotTrain
 from detectors.datasets.labelled import LabelledPost
 from detectors.encoder import read_encoder
@@ -168,6 +169,20 @@ def test_it_learns_what_figures_say_and_scores_a_post_alike_alone(folder: Path) 
     unknown = detector.judge_posts([posts(1)[0]._replace(attributes={})])
     assert unknown != judged[:1]
     assert not (folder / CHECKPOINT).exists()
+
+
+def test_a_training_stopped_before_its_weights_are_written_goes_on(
+    folder: Path, encoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(train_tweet_metadata, "write_model", stop)
+        run("tweet_metadata", task(tmp_path, encoder))
+    run("tweet_metadata", task(tmp_path, encoder)._replace(resume=True))
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
 
 
 @pytest.mark.parametrize("variant", ["cls", "text", "text+metadata"])
