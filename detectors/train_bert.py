@@ -949,7 +949,7 @@ def train_posts(task: Task) -> dict[str, Any]:
         folder=task.out,
         resume=task.resume,
         watch=task.watch,
-        about=f"bert {settings} {learner.encoder.sha256} {len(training)}",
+        about=f"bert {settings} {learner.encoder.sha256} {task.digest()}",
     )
     logits = learner.logits(adapter, lessons[1].states)
     share, fitted = 0.0, None

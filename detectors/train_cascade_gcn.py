@@ -17,6 +17,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -898,14 +899,16 @@ def _about(
 
 def train_folder(task: Task) -> dict[str, Any]:
     """Trains on Twitter15 as what ships was; see `training.run`. Ten minutes of one core."""
-    if not (task.data / twitter15.NAME / "edges.csv.xz").is_file():
+    edges, sources = (task.data / twitter15.NAME / f"{n}.csv.xz" for n in ("edges", "sources"))
+    if not edges.is_file():
         raise CannotTrain(
             f"{task.data} holds no {twitter15.NAME}/edges.csv.xz: give the folder that holds "
             f"{twitter15.NAME}/"
         )
     if task.changes:
         raise CannotTrain("cascade_gcn chooses its settings itself: leave --set out")
-    course = begin(task.out, task.resume, "cascade_gcn", task.watch)
+    digest = sha256(edges.read_bytes() + sources.read_bytes()).hexdigest()
+    course = begin(task.out, task.resume, f"cascade_gcn {digest}", task.watch)
     said = train(task.data, task.out, task.trained_on, task.say, course=course)
     end(course)
     return said

@@ -163,7 +163,7 @@ def _scheduled(usual: Schedule, own: ThreeBranchSettings | AttXdsfSettings, seed
 
 
 def _course(task: Task, settings: str) -> Course:
-    about = f"{settings} {task.encoder} seed {task.seed}, {len(task.posts)} posts"
+    about = f"{settings} {task.encoder} seed {task.seed}, posts {task.digest()}"
     return begin(task.out, task.resume, about, task.watch)
 
 

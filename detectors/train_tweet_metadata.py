@@ -239,7 +239,7 @@ def fit(
         folder=task.out,
         resume=task.resume,
         watch=task.watch,
-        about=f"tweet_metadata {settings} {learner.encoder.sha256} {len(taught.states)}",
+        about=f"tweet_metadata {settings} {learner.encoder.sha256} {task.digest()}",
     )
     return maps, network.eval(), learnt
 

@@ -8,9 +8,11 @@ calibrate   on validation texts: Platt's, or isotonic regression behind it
 
 from __future__ import annotations
 
+import json
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
@@ -67,6 +69,18 @@ class Task(NamedTuple):
     calibration: str = "platt"
     abstain: tuple[float, ...] = ()
     watch: Watch = unwatched
+
+    def digest(self) -> str:
+        """Of what trainings read of the posts, in order: a checkpoint is of these alone."""
+        read = [
+            [
+                *(post.text, post.label, post.split, post.lang, str(post.posted_at)),
+                *(post.image_ids, [image.name for image in post.images]),
+                sorted(post.attributes.items()),
+            ]
+            for post in self.posts
+        ]
+        return blake2b(json.dumps(read).encode(), digest_size=16).hexdigest()
 
     def part(self, split: str) -> list[LabelledPost]:
         """The posts of a split. Raises: CannotTrain for an empty one, or one with one class."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from detectors.cascade_gcn import (
 )
 from detectors.cascade_gcn_card import model_card
 from detectors.cascades import build_cascade, no_structure, seen_within
-from detectors.checkpoints import Step, begin
+from detectors.checkpoints import CannotTrain, Step, begin
 from detectors.datasets import twitter15
 from detectors.train_cascade_gcn import (
     AGES,
@@ -40,6 +41,7 @@ from detectors.train_cascade_gcn import (
     read_examples,
     train,
 )
+from detectors.training import Task, run
 from tests.unit.detectors.invented_cascades import N_PER_CLASS, write_cascades
 
 
@@ -109,6 +111,23 @@ def test_a_network_that_was_stopped_goes_on(folder: Path, tmp_path: Path) -> Non
     assert steps == []  # it was finished
     names = {"fold 1", "fold 2", "gcn"}
     assert {again.of(name).path() for name in names} != {again.path()}
+
+
+def test_what_was_stopped_does_not_go_on_with_other_cascades(tmp_path: Path) -> None:
+    folder = write_cascades(tmp_path)
+
+    def stop(step: Step) -> None:
+        if step.epoch == 2:
+            raise KeyboardInterrupt
+
+    asked = Task([], folder, tmp_path / "out", "", lambda line: None, watch=stop)
+    with pytest.raises(KeyboardInterrupt):
+        run("cascade_gcn", asked)
+    sources = folder / "twitter15" / "sources.csv.xz"
+    text = lzma.decompress(sources.read_bytes()).decode()
+    sources.write_bytes(lzma.compress(text.replace(",true,", ",false,", 1).encode()))
+    with pytest.raises(CannotTrain, match="is of other data or settings: leave --resume out"):
+        run("cascade_gcn", asked._replace(resume=True))
 
 
 def test_metrics_cover_all_that_was_asked(trained: tuple[Path, dict[str, Any]]) -> None:

@@ -100,6 +100,9 @@ def test_what_was_stopped_goes_on_to_the_same_weights(
         run(name, stopped._replace(watch=stop))
     with pytest.raises(CannotTrain, match="is of other data or settings: leave --resume out"):
         run(name, stopped._replace(resume=True, seed=1))
+    other = [posts[0]._replace(text="another text"), *posts[1:]]
+    with pytest.raises(CannotTrain, match="is of other data or settings: leave --resume out"):
+        run(name, stopped._replace(resume=True, posts=other))
     steps: list[Step] = []
     run(name, stopped._replace(resume=True, watch=steps.append))
     assert (steps[0].name, steps[0].epoch) == (network, 2)  # what was finished is not done again

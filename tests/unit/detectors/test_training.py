@@ -64,7 +64,12 @@ def test_bert_goes_on_where_it_stopped_and_runs(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         run("bert", task(stopped, encoder, **FAST)._replace(say=stop))
-    run("bert", task(stopped, encoder, **FAST)._replace(resume=True))
+    again = task(stopped, encoder, **FAST)._replace(resume=True)
+    other = posts()
+    other[7] = other[7]._replace(label=LABELS[other[7].label == LABELS[0]])
+    with pytest.raises(CannotTrain, match="is of other data or settings: leave --resume out"):
+        run("bert", again._replace(posts=other))
+    run("bert", again)
     adapters = [(folder / "adapter.safetensors").read_bytes() for folder in (whole, stopped)]
     assert adapters[0] == adapters[1]
     detector = BertDetector(whole, encoder, "fp32")

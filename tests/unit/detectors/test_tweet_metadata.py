@@ -180,6 +180,10 @@ def test_a_training_stopped_before_its_weights_are_written_goes_on(
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(train_tweet_metadata, "write_model", stop)
         run("tweet_metadata", task(tmp_path, encoder))
+    other = posts()
+    other[0] = other[0]._replace(attributes={"likes": 2.0})
+    with pytest.raises(CannotTrain, match="is of other data or settings: leave --resume out"):
+        run("tweet_metadata", task(tmp_path, encoder, other)._replace(resume=True))
     run("tweet_metadata", task(tmp_path, encoder)._replace(resume=True))
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
