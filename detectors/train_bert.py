@@ -90,16 +90,15 @@ from detectors.train_tfidf import (
     DOUBTFUL,
     MAX_CALM_SHARE,
     Example,
-    best_threshold,
     calibrated,
     calm_threshold,
     fit_calibration,
     measures,
-    outside_band,
     positives,
     read_examples,
     rounded,
     sizes,
+    validated,
 )
 from detectors.trained import Calibration
 from detectors.training import Learnt, Task, calibrate, changed, learn, positive_of
@@ -964,9 +963,7 @@ def train_posts(task: Task) -> dict[str, Any]:
     write_model(task.out, learner, taught, reach, task.trained_on, task.languages)
     if fitted:
         write_wide(task.out, fitted, Stacked(share, calibration))
-    scores = calibrated(logits, calibration)
-    threshold = best_threshold(positive, scores)
-    kept = outside_band(scores, calibration)
+    threshold, found = validated(BertDetector(task.out, task.encoder), validation, positive)
     write_config(task.out, msgspec.structs.replace(read_config(task.out), threshold=threshold))
     return {
         "settings": settings._asdict(),
@@ -976,7 +973,7 @@ def train_posts(task: Task) -> dict[str, Any]:
         "validation_losses": learnt.validation,
         "threshold": threshold,
         "calibration": msgspec.to_builtins(calibration),
-        "validation": measures(positive[kept], scores[kept], threshold),
+        "validation": found,
     }
 
 

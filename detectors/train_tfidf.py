@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from itertools import groupby
@@ -22,10 +23,13 @@ from typing import Any, NamedTuple, cast
 import msgspec
 import numpy as np
 
+from detectors.assessment import judge
+from detectors.checkpoints import CannotTrain
 from detectors.datasets import DATASETS, read_dataset
 from detectors.datasets.calm import halves, read_calm_posts
 from detectors.datasets.labelled import LabelledPost, LabelledText, Split
 from detectors.datasets.splits import split_apart
+from detectors.detector import Detector
 from detectors.evaluation import (
     Bools,
     Floats,
@@ -178,13 +182,6 @@ def calibrated(logits: Floats, calibration: Calibration) -> Floats:
         at, height = np.array(calibration.knots).T
         scores = np.interp(scores, at, height)
     return scores
-
-
-def outside_band(scores: Floats, calibration: Calibration) -> Bools:
-    """Which scores are an opinion, (n,): all where there is no band."""
-    low, high = calibration.abstain or (1.0, 1.0)
-    kept: Bools = (scores <= low) | (scores >= high)
-    return kept
 
 
 def calm_threshold(scores: Floats, share: float) -> float:
@@ -498,16 +495,33 @@ def train_posts(task: Task) -> dict[str, Any]:
     fitted = fit_posts(training, settings)
     logits = fitted.logits([features(post.text) for post in validation])
     calibration = calibrate(positive, logits, task)
-    scores = calibrated(logits, calibration)
-    threshold = best_threshold(positive, scores)
-    kept = outside_band(scores, calibration)
+    draft = write_model(task.out, fitted, calibration, 0.5, task.trained_on, task.languages)
+    threshold, found = validated(draft, validation, positive)
     write_model(task.out, fitted, calibration, threshold, task.trained_on, task.languages)
     return {
         "settings": settings._asdict(),
         "threshold": threshold,
         "calibration": msgspec.to_builtins(calibration),
-        "validation": measures(positive[kept], scores[kept], threshold),
+        "validation": found,
     }
+
+
+def validated(
+    detector: Detector, validation: Sequence[LabelledPost], positive: Bools
+) -> tuple[float, dict[str, Any]]:
+    """The threshold with the best MCC on validation posts, and how a written detector does there.
+    Of what it has an opinion about, as in a run. Raises: CannotTrain if that is nothing."""
+    judged = judge(detector.name, detector, validation)
+    kept = np.isfinite(judged.scores)
+    if not kept.any():
+        (reason, _), *_ = Counter(judged.reasons).most_common(1)
+        languages = "name the languages of the texts with --languages"
+        hint = languages if reason == "language" else "give more posts or epochs"
+        raise CannotTrain(f"it scores none of {len(kept)} validation posts ({reason}): {hint}")
+    labels, scores = positive[kept], judged.scores[kept]
+    threshold = best_threshold(labels, scores)
+    n_abstained = len(kept) - len(scores)
+    return threshold, {**measures(labels, scores, threshold), "n_abstained": n_abstained}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -43,7 +43,7 @@ from detectors.train_bert import (
     on_device,
     shuffled_by_length,
 )
-from detectors.train_tfidf import best_threshold, calibrated, measures, outside_band
+from detectors.train_tfidf import validated
 from detectors.trained import Calibration
 from detectors.training import Learnt, Task, calibrate, changed, learn
 from detectors.tweet_metadata import (
@@ -52,11 +52,13 @@ from detectors.tweet_metadata import (
     VARIANTS,
     Config,
     Network,
+    TweetMetadataDetector,
     Variant,
     class_probabilities,
     default_false,
     false_logit,
     new_network,
+    write_config,
     write_model,
 )
 
@@ -167,11 +169,11 @@ def train_posts(task: Task) -> dict[str, Any]:
     logits = false_logits(learner, maps, network, lessons[1], is_false)
     positive = np.array([is_false[k] for k in lessons[1].classes.tolist()], dtype=np.bool_)
     calibration = calibrate(positive, logits, task)
-    scores = calibrated(logits, calibration)
-    threshold = best_threshold(positive, scores)
-    kept = outside_band(scores, calibration)
-    config = msgspec.structs.replace(config, calibration=calibration, threshold=threshold)
-    write_model(task.out, config, network, named(maps))
+    config = msgspec.structs.replace(config, calibration=calibration)
+    written = write_model(task.out, config, network, named(maps))
+    detector = TweetMetadataDetector(task.out, task.encoder)
+    threshold, found = validated(detector, validation, positive)
+    write_config(task.out, msgspec.structs.replace(written, threshold=threshold))
     return {
         "settings": settings._asdict(),
         "epoch": learnt.epoch,
@@ -181,7 +183,7 @@ def train_posts(task: Task) -> dict[str, Any]:
         "known": {column.name: column.n_known for column in columns},
         "counter_ages": counter_ages(training),
         "calibration": msgspec.to_builtins(calibration),
-        "validation": measures(positive[kept], scores[kept], threshold),
+        "validation": found,
     }
 
 

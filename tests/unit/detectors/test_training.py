@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from detectors import train_bert
+from detectors.assessment import judge
 from detectors.bert import BertDetector
 from detectors.checkpoints import CannotTrain, Step
 from detectors.datasets.labelled import LabelledPost
 from detectors.labels import LABELS
+from detectors.registry import load_detector
 from detectors.tfidf import TfidfDetector
 from detectors.training import TRAINERS, Task, platt, run, trainer_of
 from streams.records import Content
@@ -34,6 +36,7 @@ def posts(n: int = 160) -> list[LabelledPost]:
             str(i),
             sentence(rng, i % 8 > 3),
             LABELS[i % 8 > 3],
+            lang="en",
         )
         for i in range(n)
     ]
@@ -103,6 +106,29 @@ def test_tfidf_learns_what_tells(tmp_path: Path) -> None:
     said = run("tfidf", task(tmp_path, min_df="1"))
     assert said["validation"]["mcc"] > 0.2
     assert TfidfDetector(tmp_path).threshold == said["threshold"]
+
+
+@pytest.mark.parametrize("name", ["bert", "tfidf", "tweet_metadata"])
+def test_only_what_is_scored_decides_and_is_measured(name: str, tmp_path: Path) -> None:
+    encoder = str(save_tiny(tmp_path / "encoder"))
+    of = [post._replace(lang="de" if i % 24 == 3 else "en") for i, post in enumerate(posts())]
+    of[7] = of[7]._replace(text="short")
+    changes = {"bert": FAST, "tfidf": {}, "tweet_metadata": FAST}[name]
+    asked = task(tmp_path / "own", encoder, **changes)
+    asked.out.mkdir()
+    said = run(name, asked._replace(posts=of, abstain=(0.49, 0.51)))
+    options = {} if name == "tfidf" else {"encoder": encoder}
+    detector = load_detector(name, weights=asked.out, **options)
+    validation = [post for post in of if post.split == "validation"]
+    scores = judge(name, detector, validation).scores
+    n = int(np.isfinite(scores).sum())
+    assert 0 < n <= len(validation) - 8
+    found = said["validation"]
+    assert (found["n"], found["n_abstained"]) == (n, len(validation) - n)
+    assert said["threshold"] == detector.threshold
+    assert sum(found["counts"].values()) == n
+    with pytest.raises(CannotTrain, match=r"none of 40 validation posts \(language\).*--languages"):
+        run(name, asked._replace(posts=of, languages=("fr",)))
 
 
 def test_labels_must_be_ours_and_trainers_known(tmp_path: Path) -> None:
