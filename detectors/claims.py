@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
@@ -147,7 +148,7 @@ def read_claims(path: Path, kind: Kind = "check") -> Iterator[CheckedClaim | Pro
         return
     try:
         whole = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         whole = None
     if whole is not None:
         yield from _from_json(whole, kind, source, "")
@@ -157,7 +158,7 @@ def read_claims(path: Path, kind: Kind = "check") -> Iterator[CheckedClaim | Pro
             continue
         try:
             value = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             yield Problem(
                 reason=f"not JSON: {error}",
                 source=source,
@@ -208,9 +209,8 @@ def _reviews(value: Any) -> Iterator[tuple[Any, Mapping[str, Any]]]:
 def _claim(review: Any, outer: Mapping[str, Any], kind: Kind) -> CheckedClaim:
     if not isinstance(review, dict):
         raise ValueError(f"no review but {type(review).__name__}")
-    rating = review.get("reviewRating") or {}
-    author = review.get("author") or review.get("publisher") or {}
-    author = author[0] if isinstance(author, list) and author else author
+    rating = _one(review.get("reviewRating"), "alternateName")
+    author = _one(review.get("author") or review.get("publisher"), "name")
     words = _text(rating.get("alternateName") or review.get("textualRating"))
     return make_claim(
         kind,
@@ -220,7 +220,7 @@ def _claim(review: Any, outer: Mapping[str, Any], kind: Kind) -> CheckedClaim:
         value=_number(rating.get("ratingValue")),
         best=_number(rating.get("bestRating")),
         worst=_number(rating.get("worstRating")),
-        publisher=_text(author.get("name") or author.get("site")) if author else "",
+        publisher=_text(author.get("name") or author.get("site")),
         title=_text(review.get("name") or review.get("title") or review.get("headline")),
         reviewed_on=_text(review.get("datePublished") or review.get("reviewDate"))[:10],
         lang=_text(review.get("inLanguage") or review.get("languageCode")) or None,
@@ -312,6 +312,13 @@ def _csv_rows(lines: Sequence[str], delimiter: str) -> Iterator[list[str]]:
             first += 1
 
 
+def _one(value: Any, name: str) -> Mapping[str, Any]:
+    """The first of several, or nothing; a text alone is what the field `name` would say."""
+    if isinstance(value, list):
+        value = value[0] if value else None
+    return value if isinstance(value, dict) else {name: value}
+
+
 def _text(value: Any) -> str:
     if isinstance(value, list):
         value = value[0] if value else ""
@@ -320,9 +327,10 @@ def _text(value: Any) -> str:
 
 def _number(value: Any) -> float | None:
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError, OverflowError):
         return None
+    return number if math.isfinite(number) else None
 
 
 # Search

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from pathlib import Path
 from typing import Any
@@ -175,7 +176,7 @@ def test_bad_records_are_told_and_end_nothing(tmp_path: Path) -> None:
         "{",
         json.dumps(REVIEW | {"claimReviewed": " "}),
         json.dumps(REVIEW | {"url": "checks.example"}),
-        json.dumps(REVIEW | {"reviewRating": "False"}),
+        json.dumps("False"),
         json.dumps(7),
         json.dumps([]),
         json.dumps(REVIEW | {"claimReviewed": BRIDGE}),
@@ -246,6 +247,36 @@ def test_a_long_body_is_read_and_an_endless_number_is_none(tmp_path: Path) -> No
     path.write_text(json.dumps(REVIEW | {"reviewRating": {"ratingValue": 10**400}}))
     (found,) = read_claims(path)
     assert isinstance(found, CheckedClaim) and found.stance == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("fields", "rating", "publisher"),
+    [
+        ({"author": "Example Facts"}, "False", "Example Facts"),
+        ({"author": ["Example Facts", "Another"]}, "False", "Example Facts"),
+        ({"author": []}, "False", ""),
+        ({"reviewRating": ["False"], "author": None}, "False", ""),
+        ({"reviewRating": [{"alternateName": "False"}, {}], "author": None}, "False", ""),
+        ({"reviewRating": {"ratingValue": math.nan, "bestRating": 5}, "author": {}}, "", ""),
+    ],
+)
+def test_fields_as_publishers_also_write_them(
+    tmp_path: Path, fields: dict[str, Any], rating: str, publisher: str
+) -> None:
+    path = tmp_path / "claims.json"
+    path.write_text(json.dumps(REVIEW | {"publisher": None} | fields))
+    (found,) = read_claims(path)
+    assert isinstance(found, CheckedClaim)
+    assert (found.rating, found.publisher) == (rating, publisher)
+
+
+def test_a_line_nested_without_end_is_told_and_ends_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "claims.jsonl"
+    nested = "[" * 100_000 + "]" * 100_000
+    path.write_text(f"{nested}\n{json.dumps(REVIEW)}\n")
+    problem, claim = read_claims(path)
+    assert isinstance(problem, Problem) and problem.position == "line 1"
+    assert isinstance(claim, CheckedClaim)
 
 
 def test_reports_have_no_rating(tmp_path: Path) -> None:
