@@ -245,8 +245,8 @@ def take_dirty(cursor: psycopg.Cursor[Any], shards: Sequence[int]) -> dict[str, 
     cursor.execute("TRUNCATE taken, facts")
     if not cursor.execute(_TAKE, (list(shards),)).rowcount:
         return {}
-    cursor.execute("SELECT pg_advisory_lock(%s)", (JUDGE_LOCK,))
-    cursor.execute("SELECT pg_advisory_unlock(%s)", (JUDGE_LOCK,))  # whoever comes later may judge
+    # whoever comes later may judge; in one statement, so that nothing can come in between
+    cursor.execute("SELECT pg_advisory_lock(%(k)s), pg_advisory_unlock(%(k)s)", {"k": JUDGE_LOCK})
     taken: dict[str, list[datetime]] = {}
     for hashtag, hour in cursor.execute("SELECT hashtag, hour FROM taken ORDER BY hashtag, hour"):
         taken.setdefault(hashtag, []).append(hour)
