@@ -342,19 +342,27 @@ def read_trends(
     until: datetime | None = None,
 ) -> list[TrendRow]:
     """The buckets of a hashtag in order of time. Buckets without a post have no row. A day of which
-    the period has a part is counted from the posts in that part."""
+    the period has a part is counted from the posts in that part; if they are not kept any more
+    (`storage.retention`), it is the whole day."""
     period = whole_hours(since, until)
     if grain == "hour":
         return _read_buckets(connection, hashtag, grain, period)
-    return [
-        row
-        for part_grain, part in _in_days_and_hours(period)
-        for row in (
-            _read_buckets(connection, hashtag, grain, part)
-            if part_grain == "day"
-            else read_days(connection, hashtag, "UTC", *part)
-        )
-    ]
+    parts = _in_days_and_hours(period)
+    kept_from = _kept_from(connection) if any(of == "hour" for of, _ in parts) else None
+    rows: list[TrendRow] = []
+    for part_grain, part in parts:
+        is_kept = kept_from is None or part.since is None or part.since >= kept_from
+        if part_grain == "hour" and is_kept:
+            rows += read_days(connection, hashtag, "UTC", *part)
+        else:
+            rows += _read_buckets(connection, hashtag, grain, whole_days(*part))
+    return rows
+
+
+def _kept_from(connection: psycopg.Connection) -> datetime | None:
+    """From when on all posts are kept; None: none was let go."""
+    row = connection.execute("SELECT max(floor) FROM hoaxwatch.retention").fetchone()
+    return None if row is None else row[0]
 
 
 def _read_buckets(

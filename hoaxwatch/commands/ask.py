@@ -115,7 +115,8 @@ def trends(
         raise UsageError("--adjusted is of what is known today; leave out --as-of")
     settings = settings_of(project, database, tz)
     zone = settings.timezone
-    start, end = reads.whole_hours(*parse_span(since, until, zone))
+    asked = parse_span(since, until, zone)
+    start, end = reads.whole_hours(*asked)
     output = output_of(as_json, as_csv)
     errors = None if adjusted is None else _errors_of(adjusted)
     with connected(settings) as connection:
@@ -137,13 +138,15 @@ def trends(
             show_rows(rows, output, columns, title, empty)
             return
         if by == "day" and zone != "UTC":
+            start, end = asked  # from posts: in zones of half hours days begin within an hour
             rows = reads.read_days(connection, tag, zone, start, end)
             local = ZoneInfo(zone)
             rows = [row._replace(bucket_start=row.bucket_start.astimezone(local)) for row in rows]
         else:
             zone = "UTC"
             rows = reads.read_trends(connection, tag, by, start, end)
-        covered = tracking.read_coverage(connection, tag, start, end) if by == "day" else []
+        days = reads.whole_days(start, end)
+        covered = tracking.read_coverage(connection, tag, *days) if by == "day" else []
         judged = _JUDGED
         shown: Sequence[Any] = rows
         if covered and zone == "UTC":

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from graph.followed import find_key
 from hoaxwatch.api import Rows
-from hoaxwatch.commands.options import parse_name
+from hoaxwatch.commands.options import parse_name, parse_span
 from hoaxwatch.show import as_mapping, plain, write_csv
 from hoaxwatch.web import facts
 from hoaxwatch.web.network import N_SHOWN
@@ -122,7 +122,7 @@ def trends(
     """One hashtag by hour or day: `hoaxwatch trends --hashtag`."""
     site = site_of(request)
     zone = site.settings.timezone
-    start, end = span_of(site, since, until)
+    start, end = parse_span(since, until, zone)
     with site.reading() as connection:
         rows = facts.read_buckets(connection, find_key(tag), by, zone, start, end)
     return _answer(rows, format, "trends")

@@ -80,7 +80,8 @@ def read_buckets(
     since: datetime | None,
     until: datetime | None,
 ) -> list[TrendRow]:
-    """A hashtag by hour (UTC) or by day of a time zone."""
+    """A hashtag by hour (UTC) or by day of a time zone: those of zones with half hours begin within
+    an hour, so the period is as it is asked for."""
     if grain == "day" and zone != "UTC":
         rows = reads.read_days(connection, hashtag, zone, since, until)
         local = ZoneInfo(zone)
@@ -98,6 +99,8 @@ def read_hashtag(
     algorithm: str,
 ) -> dict[str, Any]:
     """What the tables say of a hashtag over a period. Raises NotThere."""
+    asked = since, until
+    since, until = reads.whole_hours(since, until)
     found = reads.read_hashtags(connection, 1, since, until, hashtag=hashtag)
     whole = found or reads.read_hashtags(connection, 1, hashtag=hashtag)
     if not whole:
@@ -106,7 +109,7 @@ def read_hashtag(
         span = found[0].last_seen_at - found[0].first_seen_at
         grain = "hour" if span <= timedelta(days=HOURLY_DAYS) else "day"
     grain = grain or "day"
-    rows = read_buckets(connection, hashtag, grain, zone, since, until)
+    rows = read_buckets(connection, hashtag, grain, zone, *asked)
     drawn = charts.drawn_rows(rows) if since is None else rows
     buckets = charts.fill_buckets(drawn, grain)
     partners = reads.read_pairs(connection, hashtag, since, until, N_PARTNERS)
@@ -146,7 +149,7 @@ def read_hashtag(
         "events": events,
         "uncovered": [
             day
-            for day in tracking.read_coverage(connection, hashtag, since, until)
+            for day in tracking.read_coverage(connection, hashtag, *pair_days)
             if day.covered_seconds < DAY_SECONDS or day.is_capped
         ],
     }

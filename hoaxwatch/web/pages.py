@@ -330,11 +330,11 @@ def span_of(site: Site, since: str | None, until: str | None) -> reads.Period:
 def _hashtag(
     site: Site, tag: str, by: str | None, since: str | None, until: str | None, algorithm: str
 ) -> dict[str, Any]:
-    start, end = span_of(site, since, until)
     key, zone = find_key(tag), site.settings.timezone
+    asked = parse_span(since, until, zone)
     with site.reading() as connection:
-        return facts.read_hashtag(connection, key, by, zone, start, end, algorithm) | {
-            "span": (start, end)
+        return facts.read_hashtag(connection, key, by, zone, *asked, algorithm) | {
+            "span": reads.whole_hours(*asked)
         }
 
 

@@ -208,6 +208,30 @@ def test_the_numbers_of_a_period_within_days_agree(
         assert sum(row["posts"] for row in json.loads(capsys.readouterr().out)) == n_posts
 
 
+def test_a_day_of_a_zone_with_half_hours_is_one_day(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tag = named(project)["tag"]
+    zone = "Asia/Kolkata"
+    settings = read_settings(detector="tfidf", timezone=zone)
+    with connect(project.dsn) as connection:
+        ((n_posts,),) = rows(
+            connection,
+            "SELECT count(*) FROM hoaxwatch.posts JOIN hoaxwatch.content_hashtags"
+            f" USING (platform, root_id) WHERE hashtag = '{tag}'"
+            " AND posted_at >= '2026-03-02 18:30+00' AND posted_at < '2026-03-03 18:30+00'",
+        )
+    span = {"since": "2026-03-03", "until": "2026-03-04"}
+    client = replace(project, settings=settings).client()
+    (day,) = client.get("/api/trends", params=span | {"tag": tag}).json()
+    assert day["posts"] == n_posts > 0
+    assert day["bucket_start"].startswith("2026-03-03T00:00")
+    capsys.readouterr()
+    words = ["trends", "-t", tag, "--tz", zone, "--since", span["since"], "--until", span["until"]]
+    assert cli.run([*words, "--json", "--database", project.dsn]) == 0
+    assert [row["posts"] for row in json.loads(capsys.readouterr().out)] == [n_posts]
+
+
 def test_what_is_counted_over_whole_days_says_so(project: Project, client: TestClient) -> None:
     tag = named(project)["tag"]
     for path in ("/hashtag", "/hashtags"):
@@ -553,7 +577,9 @@ def test_posts_of_hours_that_find_no_place_are_said(project: Project) -> None:
     assert shown["n_not_drawn"] == 180 * 24 - 2000
 
 
-def test_days_that_were_not_collected_whole_are_said(project: Project, client: TestClient) -> None:
+def test_days_that_were_not_collected_whole_are_said(
+    project: Project, client: TestClient, capsys: pytest.CaptureFixture[str]
+) -> None:
     with connect(project.dsn) as connection:
         ((tag, first),) = rows(
             connection,
@@ -564,4 +590,10 @@ def test_days_that_were_not_collected_whole_are_said(project: Project, client: T
         tracking.track(connection, [(tag, tag)], "me", first)
         pull = tracking.Pull("bluesky", tag, "1", first, first + timedelta(hours=6))
         tracking.store_mark(connection, "bluesky", tracking.Mark("1", (pull,)), first)
-    assert f"{first:%Y-%m-%d} (25" in client.get("/hashtag", params={"tag": tag}).text
+    capsys.readouterr()
+    for since in (first, first + timedelta(hours=3)):
+        query = {"tag": tag, "since": f"{since:%Y-%m-%dT%H:%M}"}
+        assert f"{first:%Y-%m-%d} (25" in client.get("/hashtag", params=query).text
+        words = ["trends", "-t", tag, "--since", query["since"], "--json"]
+        assert cli.run([*words, "--database", project.dsn]) == 0
+        assert json.loads(capsys.readouterr().out)[0]["collected"] == 0.25

@@ -12,7 +12,7 @@ import pytest
 
 from hoaxwatch import cli
 from hoaxwatch.report.facts import read_report_data
-from storage import labels, retention
+from storage import labels, reads, retention
 from storage.database import Connection, add_payload_partitions, connect, read_migrations
 from storage.labels import Label
 from streams import local, steps
@@ -107,6 +107,22 @@ def test_a_report_after_retention_says_what_days_still_say(filled: Filled, tmp_p
     page = tmp_path / "report.html"
     assert cli.run(["report", "-o", str(page), "--database", filled.dsn]) == OK
     assert "<dt>Authors</dt><dd>–</dd>" in page.read_text("utf-8")
+
+
+def test_a_part_of_a_day_that_went_is_the_whole_day(filled: Filled) -> None:
+    first, last = filled.days[0], filled.days[-1]
+    assert local.keep_from(filled.dsn, last, filled.settings) > 0
+    with connect(filled.dsn) as connection:
+        for row in reads.read_hashtags(connection, 5):
+            days = reads.read_trends(connection, row.hashtag, "day")
+            for since in (first + timedelta(hours=9), last + timedelta(hours=9)):
+                got = reads.read_trends(connection, row.hashtag, "day", since)
+                kept = [day for day in days if day.bucket_start >= since]
+                part = reads.read_days(connection, row.hashtag, "UTC", since, since + DAY)
+                on = since.replace(hour=0)
+                whole = [day for day in days if day.bucket_start == on]
+                begins = whole if on < last else [d for d in part if d.bucket_start == on]
+                assert got == begins + kept
 
 
 def test_what_stays_is_counted_as_if_nothing_had_gone(filled: Filled) -> None:
