@@ -172,7 +172,12 @@ def read_claims(path: Path, kind: Kind = "check") -> Iterator[CheckedClaim | Pro
 def _from_json(
     value: Any, kind: Kind, source: str, position: str
 ) -> Iterator[CheckedClaim | Problem]:
-    for number, (review, outer) in enumerate(_reviews(value), 1):
+    try:
+        reviews = list(_reviews(value))
+    except RecursionError:  # json.loads of Python 3.12 and 3.13 takes deeper ones than we do
+        yield Problem(reason="nested too deep to be read", source=source, position=position)
+        return
+    for number, (review, outer) in enumerate(reviews, 1):
         where = f"{position}, review {number}" if position else f"review {number}"
         try:
             yield _claim(review, outer, kind)
@@ -181,8 +186,16 @@ def _from_json(
                 reason=str(error) or type(error).__name__,
                 source=source,
                 position=where,
-                raw=json.dumps(review).encode(),
+                raw=_raw(review),
             )
+
+
+def _raw(review: Any) -> bytes:
+    """As JSON; nothing of what nests too deep to be written."""
+    try:
+        return json.dumps(review).encode()
+    except RecursionError:
+        return b""
 
 
 def _reviews(value: Any) -> Iterator[tuple[Any, Mapping[str, Any]]]:

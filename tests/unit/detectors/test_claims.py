@@ -18,6 +18,7 @@ from detectors.claims import (
     CorpusChecker,
     Hit,
     MatchPolicy,
+    _from_json,
     make_claim,
     match_label,
     read_claims,
@@ -276,6 +277,19 @@ def test_a_line_nested_without_end_is_told_and_ends_nothing(tmp_path: Path) -> N
     path.write_text(f"{nested}\n{json.dumps(REVIEW)}\n")
     problem, claim = read_claims(path)
     assert isinstance(problem, Problem) and problem.position == "line 1"
+    assert isinstance(claim, CheckedClaim)
+
+
+def test_whatever_nests_too_deep_for_us_is_told() -> None:
+    # json.loads of Python 3.12 and 3.13 takes it, that of 3.11 does not
+    nested: list[Any] = []
+    for _ in range(5000):
+        nested = [nested]
+    (problem,) = _from_json(nested, "check", "claims.json", "line 1")
+    assert isinstance(problem, Problem)
+    assert (problem.reason, problem.position) == ("nested too deep to be read", "line 1")
+    problem, claim = _from_json([{"claimReviewed": nested}, REVIEW], "check", "claims.json", "")
+    assert isinstance(problem, Problem) and problem.position == "review 1"
     assert isinstance(claim, CheckedClaim)
 
 
