@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 
 from detectors.labels import POSITIVE_CLASS
 from hoaxwatch.commands import options
-from hoaxwatch.commands.train import Labels, Seed, digests, load_posts
+from hoaxwatch.commands.train import Labels, Seed, digests, division, load_posts
 from hoaxwatch.show import Column, Output, notes, number, output_of, percent, print_json, show_rows
 from streams.errors import UsageError
 
@@ -112,11 +112,11 @@ def posts(
         for name, folder in map(parse_detector, detectors)
     ]
     for folder in (folder for _, folder in map(parse_detector, detectors) if folder is not None):
-        if split in ("validation", "test") and is_divided_otherwise(folder, data, labels, seed):
+        if split in ("validation", "test") and is_divided_otherwise(folder, data, every):
             _say(
-                f"{folder} was trained on one of these files, but with other files, --labels or "
-                f"--seed beside it: what it was trained on may be among what is measured, unless "
-                "the files have a column split"
+                f"{folder} was trained on one of these files, but divided otherwise, with other "
+                "files, --labels or --seed beside it or by another version: what it was trained on "
+                "may be among what is measured, unless the files have a column split"
             )
     false = {frozenset(one.false_classes) for one in loaded if isinstance(one, NamesClasses)}
     if len(false) != 1 or len(loaded) > sum(isinstance(one, NamesClasses) for one in loaded):
@@ -172,16 +172,18 @@ def parse_detector(written: str) -> tuple[str, Path | None]:
     return name, Path(folder) if sign else None
 
 
-def is_divided_otherwise(folder: Path, data: Sequence[Path], labels: str | None, seed: int) -> bool:
-    """Whether a folder's training read one of these files, and divided it otherwise than we do."""
+def is_divided_otherwise(folder: Path, data: Sequence[Path], posts: Sequence[Any]) -> bool:
+    """Whether a folder's training read one of these files, and divided it otherwise than these
+    posts of them are. So is one that does not tell: which texts are tested depends on the version.
+    """
     try:
         trained = json.loads((folder / "metrics.json").read_text("utf-8"))
-        theirs = list(trained["data"].values())
-        other = (theirs, trained["labels"], trained["seed"])
+        theirs = set(trained["data"].values())
+        division_then = trained.get("division")
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False  # no folder that `hoaxwatch train` wrote
-    own = list(digests(data).values())
-    return not set(own).isdisjoint(theirs) and other != (own, labels, seed)
+    has_read = not theirs.isdisjoint(digests(data).values())
+    return has_read and division_then != division(posts)
 
 
 def detectors_named(written: list[str]) -> list[str]:

@@ -170,7 +170,7 @@ def train(
             said = run(detector, task._replace(watch=watched.at))
         if trainer.reads == "posts":
             said = {"detector": detector, "seed": seed, "balance": balance} | said
-            said |= {"labels": labels, "data": digests(data)}
+            said |= {"labels": labels, "data": digests(data), "division": division(read)}
             said["posts"] = {
                 split: dict(Counter(post.label for post in posts if post.split == split))
                 for split in ("train", "validation", "test")
@@ -232,6 +232,12 @@ def digest(path: Path) -> str:
 def digests(data: Sequence[Path]) -> dict[str, str]:
     """The sha256 of each file, by its name."""
     return {path.name: digest(path) for path in data}
+
+
+def division(posts: Sequence[Any]) -> str:
+    """The sha256 of which text is in which split, in whatever order."""
+    lines = sorted(json.dumps([post.split, post.text]) for post in posts)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def card(said: Mapping[str, Any]) -> str:

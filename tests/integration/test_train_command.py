@@ -103,6 +103,24 @@ def test_the_printed_command_measures_on_what_training_left_alone(
         assert cli.run(["evaluate", "tfidf=own", *otherwise]) == cli.OK
         assert warning in said(capsys)
 
+    metrics = json.loads(Path("own/metrics.json").read_text())
+    without = {name: value for name, value in metrics.items() if name != "division"}
+    for by_another_version in (without, metrics | {"division": "0" * 64}):
+        Path("own/metrics.json").write_text(json.dumps(by_another_version))
+        assert cli.run(command) == cli.OK
+        assert warning in said(capsys)
+
+
+def test_a_column_split_is_the_same_whatever_the_seed(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = Path("mine.csv").read_text().splitlines()[1:]
+    splits = ["train", "test", "validation", "train", "train", "train"]
+    written = [f"{row},{splits[i // 2 % 6]}" for i, row in enumerate(rows)]
+    Path("mine.csv").write_text("text,label,split\n" + "\n".join(written) + "\n")
+    assert cli.run(["train", "tfidf", "--data", "mine.csv", *WORDS, "--out", "own"]) == cli.OK
+    otherwise = ["--labels", "fine=likely_true,hoax=likely_false", "--seed", "1"]
+    assert cli.run(["evaluate", "tfidf=own", "--data", "mine.csv", *otherwise]) == cli.OK
+    assert "may be among what is measured" not in said(capsys)
+
 
 def test_calibrated_by_isotonic_regression_with_a_band(capsys: pytest.CaptureFixture[str]) -> None:
     rng = random.Random(6)
