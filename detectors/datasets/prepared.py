@@ -294,15 +294,30 @@ def divide(
         groups = connected_groups([[key] for key in keys])
     else:
         groups = groups_by_image(posts) if way == "event" else groups_by_image_or_text(posts)
+    keep_published = way in ("event", "published")
+    _check_groups(posts, groups, keep_published)
     splits = split_by_group(
         posts,
         groups,
         test_tenths=TEST_TENTHS,
         validation_tenths=VALIDATION_TENTHS,
         seed=seed,
-        keep_published=way in ("event", "published"),
+        keep_published=keep_published,
     )
     return [p._replace(split=s) for p, s in zip(posts, splits, strict=True) if s is not None]
+
+
+def _check_groups(
+    posts: Sequence[LabelledPost], groups: Sequence[int], keep_published: bool
+) -> None:
+    tested = {g for g, post in zip(groups, posts, strict=True) if post.split == "test"}
+    n = len(set(groups) - (tested if keep_published else set()))
+    if n < MIN_GROUPS:
+        raise BadData(
+            f"the posts to draw from are only {n} group{'' if n == 1 else 's'} of near-duplicates "
+            f"or of shared pictures, {MIN_GROUPS} are needed: give posts that differ more, or a "
+            "column split"
+        )
 
 
 def _keys(posts: Sequence[LabelledPost], way: str) -> list[str]:

@@ -130,8 +130,8 @@ def test_three_tenths() -> None:
 @pytest.mark.parametrize(
     ("keep_published", "expected"),
     [
-        (True, {"test": 3781, "train": 9174, "validation": 1498, None: 1176}),
-        (False, {"test": 4017, "train": 8738, "validation": 1466, None: 1408}),
+        (True, {"test": 3781, "train": 9228, "validation": 1498, None: 1122}),
+        (False, {"test": 4017, "train": 8781, "validation": 1476, None: 1355}),
     ],
 )
 def test_real_mediaeval_by_event_and_by_picture(

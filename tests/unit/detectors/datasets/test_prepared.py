@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -164,6 +164,31 @@ def test_varied_copies_of_one_text_are_on_one_side_however_many() -> None:
     ]
     splits = {p.split for p in divide([*made_up(400), *copies], "random") if spread in p.text}
     assert len(splits) == 1
+
+
+@pytest.mark.parametrize("n_words", [4, 5])
+def test_a_post_that_is_what_all_were_collected_by_does_not_join_them(n_words: int) -> None:
+    rng = random.Random(5)
+    phrase = " ".join(["tracking", "chips", "in", "the", "water"][-n_words:])
+    posts = [
+        post._replace(text=f"{sentence(rng, True)} {phrase} {sentence(rng, True)}")
+        for post in made_up(600)
+    ]
+    alone = posts[0]._replace(text=phrase, post_id="alone")
+    shares = {
+        split: n / 601
+        for split, n in Counter(p.split for p in divide([*posts, alone], "random")).items()
+    }
+    assert shares == pytest.approx({"train": 0.7, "validation": 0.1, "test": 0.2}, abs=0.02)
+
+
+def test_posts_that_all_tell_the_same_cannot_be_divided() -> None:
+    same = [post._replace(text="the same words in all of them") for post in made_up()]
+    with pytest.raises(BadData, match=r"only 1 group.*near-duplicates.*column split"):
+        divide(same, "random")
+    tested = [post._replace(split="test" if i < 100 else None) for i, post in enumerate(same)]
+    with pytest.raises(BadData, match="only 0 groups"):
+        divide(tested, "published")
 
 
 def on_one_side(posts: list[LabelledPost]) -> bool:
