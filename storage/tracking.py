@@ -8,6 +8,7 @@ of the posts that they stand for or after the brokers have these: never before.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -182,7 +183,7 @@ def save_mark(cursor: psycopg.Cursor[Any], source: str, mark: Mark, now: datetim
         cursor.execute(
             "INSERT INTO hoaxwatch.source_cursors VALUES (%s, %s, %s) ON CONFLICT (source)"
             " DO UPDATE SET cursor = excluded.cursor, saved_at = excluded.saved_at",
-            (source, mark.cursor, now),
+            (source, _without_forgotten(cursor, mark.cursor), now),
         )
     if mark.kept:
         cursor.execute(
@@ -195,11 +196,8 @@ def save_mark(cursor: psycopg.Cursor[Any], source: str, mark: Mark, now: datetim
 
 
 def forget_asked(cursor: psycopg.Cursor[Any], sources: Sequence[str], hashtag: str) -> None:
-    """Removes what these sources covered of an account (from:ID), and how far they are with it."""
-    cursor.execute(
-        "DELETE FROM hoaxwatch.collections WHERE source = ANY (%s) AND hashtag = %s",
-        (list(sources), hashtag),
-    )
+    """Removes what these sources covered of an account (from:ID), and how far they are with it.
+    Cursors first, as `save_mark` does, or the two could wait for each other."""
     # cursors name it in quotes, alone or before a span of days
     for source, said in cursor.execute(
         "SELECT source, cursor FROM hoaxwatch.source_cursors"
@@ -210,6 +208,23 @@ def forget_asked(cursor: psycopg.Cursor[Any], sources: Sequence[str], hashtag: s
             "UPDATE hoaxwatch.source_cursors SET cursor = %s WHERE source = %s",
             (without_asked(said, hashtag), source),
         )
+    cursor.execute(
+        "DELETE FROM hoaxwatch.collections WHERE source = ANY (%s) AND hashtag = %s",
+        (list(sources), hashtag),
+    )
+
+
+def _without_forgotten(cursor: psycopg.Cursor[Any], said: str) -> str:
+    """A source's cursor without accounts that were forgotten while the source went on."""
+    asked = set(re.findall(f'"({ACCOUNT}[^" ]+)', said))
+    if asked:
+        rows = cursor.execute(
+            "SELECT account_id FROM hoaxwatch.tracked_accounts WHERE account_id = ANY (%s)",
+            ([name.removeprefix(ACCOUNT) for name in asked],),
+        )
+        for name in asked - {ACCOUNT + account_id for (account_id,) in rows}:
+            said = without_asked(said, name)
+    return said
 
 
 def without_asked(cursor: str, hashtag: str) -> str:

@@ -52,14 +52,15 @@ def tell_again(cursor: Cursor) -> Iterator[list[Post]]:
         posts: list[Post] = []
         for key, group in groupby(page, attrgetter("platform", "post_id")):
             for payload in group:
-                found, reason = read_again(payload)
+                found, _ = read_again(payload)
                 # the bytes stay as they are stored, whatever a reader would keep of them today
-                posts += [
+                same = [
                     replace(post, raw=payload.raw)
                     for post in found
                     if (post.platform, post.post_id) == key
                 ]
-                if reason is not None:
+                posts += same
+                if not same:  # it cannot be read, or is another post to today's reader
                     unread.add(key)
         yield posts
     retelling.settle(cursor, unread)

@@ -303,7 +303,9 @@ class Classifier:
         before = positions.note_lone_try(connection, span, self._holder)
         self._metrics.died_before.inc()
         if before >= LONE_TRIES:
-            self._quarantine_killer(connection, record, span, kills_decoding=before > LONE_TRIES)
+            # putting it aside failed twice: once may be a database that went away, or a SIGTERM
+            kills_decoding = before > LONE_TRIES + 1
+            self._quarantine_killer(connection, record, span, kills_decoding=kills_decoding)
         else:
             self._process(connection, [record], span)
         if record.offset + 1 >= suspects.end:

@@ -307,7 +307,7 @@ class Killed(BaseException):
 def test_a_record_that_kills_whoever_decodes_it_is_put_aside_as_it_came(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Among others, alone three times, and once when it was to be put aside as a post."""
+    """Among others, alone three times, and twice when it was to be put aside as a post."""
     records = taken()[:3]
 
     def kills(value: bytes | None) -> Reading:
@@ -316,7 +316,7 @@ def test_a_record_that_kills_whoever_decodes_it_is_put_aside_as_it_came(
         return decode_reading(value)
 
     monkeypatch.setattr(workers, "decode_reading", kills)
-    for _ in range(5):
+    for _ in range(6):
         work = classifier(database, MarkerDetector())
         with pytest.raises(Killed):
             work(records)
