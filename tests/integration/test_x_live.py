@@ -189,10 +189,13 @@ def test_a_month_that_begins_within_a_pull_has_its_own_money() -> None:
     assert 0.5 <= state["spent"] < 0.6
 
 
-ARCHIVED: dict[str, Any] = {
-    "x_archive_since": datetime.now(UTC).date() - timedelta(days=3),
-    "x_archive_until": datetime.now(UTC).date() + timedelta(days=1),
-}
+def archived() -> dict[str, Any]:
+    """The span of the archive from three days ago until after today."""
+    today = datetime.now(UTC).date()
+    return {
+        "x_archive_since": today - timedelta(days=3),
+        "x_archive_until": today + timedelta(days=1),
+    }
 
 
 @pytest.mark.parametrize("kind", [XSearch, XArchive, XStream])
@@ -205,7 +208,7 @@ def test_what_was_paid_is_remembered_wherever_a_source_is_left(
     monkeypatch.setattr(x_stream, "SETTLE_SECONDS", 0.05)
     cursor = ""
     with running(X(make_posts(120), n_posted=60)) as fake:
-        source = source_about(kind, fake, "Snow", **ARCHIVED)
+        source = source_about(kind, fake, "Snow", **archived())
         began = json.dumps({"since_id": id_at(LONG_AGO)}) if kind is XStream else None
         for sighting in sightings_of(source, began, fake.sent_all.is_set):
             cursor = sighting.mark.cursor or cursor
@@ -221,11 +224,11 @@ def test_sources_that_are_stopped_again_and_again_stay_in_the_budget(
     monkeypatch.setattr(x_client, "ARCHIVE_SECONDS", 0.0)
     monkeypatch.setattr(x_stream, "TICK_SECONDS", 0.01)
     monkeypatch.setattr(x_stream, "SETTLE_SECONDS", 0.05)
-    paid = 0.0
+    paid, span = 0.0, archived()
     with running(X(make_posts(300), n_posted=300)) as fake:
         cursor = json.dumps({"since_id": id_at(LONG_AGO)})
         for _ in range(12):
-            source = source_about(kind, fake, "Snow", x_budget_usd=0.5, **ARCHIVED)
+            source = source_about(kind, fake, "Snow", x_budget_usd=0.5, **span)
             n_asked = len(fake.asked)
             before = json.loads(cursor).get("spent", 0.0)
             for sighting in source.posts(cursor):
@@ -433,15 +436,7 @@ def test_a_hashtag_that_x_refuses_is_not_covered_and_hinders_no_other(
 
 
 def archive(fake: X, dsn: str, said: list[str] | None = None, **more: Any) -> None:
-    today = datetime.now(UTC).date()
-    settings = settings_of(
-        fake,
-        **{
-            "x_archive_since": today - timedelta(days=3),
-            "x_archive_until": today + timedelta(days=1),
-            **more,
-        },
-    )
+    settings = settings_of(fake, **{**archived(), **more})
     source = source_of(XArchive, settings, dsn, said)
     local.follow(dsn, source, FaultDetector(), settings, Event())
 
@@ -490,8 +485,8 @@ def test_an_archive_until_after_now_goes_on_where_it_was(monkeypatch: pytest.Mon
     """Each post is bought once: what came since the first pass too, and if the day has ended."""
     monkeypatch.setattr(x_client, "ARCHIVE_SECONDS", 0.0)
     monkeypatch.setattr(x_archive, "SETTLE_SECONDS", 0.0)
-    today = datetime.now(UTC).date()
-    span = {**ARCHIVED, "x_most_posts": 30}
+    span = {**archived(), "x_most_posts": 30}
+    first, end = span["x_archive_since"], span["x_archive_until"]
     cursor: str | None = None
     bought: list[str] = []
     pulls: list[Pull] = []
@@ -514,11 +509,10 @@ def test_an_archive_until_after_now_goes_on_where_it_was(monkeypatch: pytest.Mon
         fake.n_posted = 140
         one_pass()
         assert sorted(bought) == sorted(about(fake, "snow"))
-        one_pass(x_archive_until=today)  # all of it is there
+        one_pass(x_archive_until=end - timedelta(days=1))  # all of it is there
         assert sorted(bought) == sorted(about(fake, "snow"))
     covered = sorted({pull[:3]: pull for pull in pulls}.values(), key=lambda p: p.covered_from)
-    first_day = datetime.combine(today - timedelta(days=3), time_of_day(), UTC)
-    assert covered[0].covered_from == first_day
+    assert covered[0].covered_from == datetime.combine(first, time_of_day(), UTC)
     for one, two in pairwise(covered):
         assert abs(two.covered_from - one.covered_until) < timedelta(milliseconds=2)
     assert len(json.loads(cursor or "")["below"]) <= 2
