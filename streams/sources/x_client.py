@@ -6,6 +6,7 @@ tweepy has one host built in; an adapter sends its requests to the one that is s
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -165,8 +166,15 @@ class HostAdapter(HTTPAdapter):
     def __init__(self, host: str, silence_seconds: float) -> None:
         super().__init__()
         self._host, self._silence_seconds = host.rstrip("/"), silence_seconds
-        #: The Date of the latest answer, if our clock is wrong.
+        #: The Date of the latest answer, if our clock is wrong; and when it came (monotonic).
         self.told_at: datetime | None = None
+        self._came_at = 0.0
+
+    def now(self) -> datetime:
+        """The time, by the host's clock if ours is wrong."""
+        if self.told_at is None:
+            return datetime.now(UTC)
+        return self.told_at + timedelta(seconds=time.monotonic() - self._came_at)
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
         """As its base."""
@@ -182,6 +190,7 @@ class HostAdapter(HTTPAdapter):
         except ValueError:
             return
         self.told_at = moment if abs(moment - datetime.now(UTC)) > CLOCK_OFF else None
+        self._came_at = time.monotonic()
 
 
 class XClient:
@@ -228,7 +237,7 @@ class XClient:
 
     def now(self) -> datetime:
         """The time, by X's clock if ours is wrong."""
-        return self._host.told_at or datetime.now(UTC)
+        return self._host.now()
 
     def is_spent(self) -> bool:
         """Whether the money of the month that it is now is spent."""
@@ -319,9 +328,9 @@ class XClient:
             self._free_at = float(reset) + 1
 
     def _paid(self, page: Json) -> Json:
-        now = self.now()
-        self.purse.pay(page, now)
-        return page | {"__twarc": {"retrieved_at": now.isoformat()}}
+        came_at = self._host.told_at or datetime.now(UTC)
+        self.purse.pay(page, came_at)
+        return page | {"__twarc": {"retrieved_at": came_at.isoformat()}}
 
 
 def _whole(told: object) -> int | None:

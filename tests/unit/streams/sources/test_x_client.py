@@ -1,10 +1,15 @@
-"""The money of a month: what was spent is forgotten by a new month alone."""
+"""The money of a month: what was spent is forgotten by a new month alone, of X's clock."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
-from streams.sources.x_client import Purse
+import pytest
+
+from streams.settings import read_settings
+from streams.sources import x_client
+from streams.sources.x_client import Purse, XClient
 
 APRIL = datetime(2026, 4, 1, tzinfo=UTC)
 MARCH = APRIL - timedelta(seconds=1)
@@ -29,3 +34,19 @@ def test_a_clock_that_is_behind_brings_no_month_back() -> None:
     purse.pay(page("2"), MARCH)
     assert purse.is_empty(APRIL)
     assert (purse.month, purse.spent) == ("2026-04", 1.0)
+
+
+def test_the_time_that_x_told_goes_on_between_its_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what passed here, whatever this machine's clock says: a month ends on an open stream."""
+    passed = SimpleNamespace(monotonic=lambda: 7.0)
+    monkeypatch.setattr(x_client, "time", passed)
+    client = XClient(
+        read_settings(x_bearer_token="good", x_budget_usd=0.01, x_post_usd=0.01), print
+    )
+    client._host._note_clock("Tue, 31 Mar 2026 23:59:59 GMT")
+    assert client.now() == MARCH
+    client.purse.pay(page("1"), client.now())
+    assert client.is_spent()
+    passed.monotonic = lambda: 9.5
+    assert client.now() == APRIL + timedelta(seconds=1.5)
+    assert not client.is_spent()
