@@ -134,6 +134,12 @@ class Purse:
     def _total(self) -> float:
         return self.spent + (self._others.spent if self._others.month == self.month else 0.0)
 
+    def correct(self, now: datetime) -> None:
+        """By a clock that is right: a month that a wrong one began too early becomes the present
+        one. What was spent stays."""
+        if self.month > f"{now + timedelta(days=1):%Y-%m}":
+            self.month = f"{now:%Y-%m}"
+
     def pay(self, page: Json, now: datetime) -> None:
         """Counts what an answer holds."""
         self._turn(now)
@@ -231,9 +237,10 @@ class XClient:
 
     def look_at_clock(self) -> None:
         """Asks X for nothing but the Date of its answer, which costs nothing; unanswered, ours is
-        taken to be right."""
+        taken to be right, but corrects no month."""
         with suppress(requests.RequestException, OSError):
             self._api.session.head(BUILT_IN)
+            self.purse.correct(self.now())
 
     def now(self) -> datetime:
         """The time, by X's clock if ours is wrong."""

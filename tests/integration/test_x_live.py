@@ -189,6 +189,19 @@ def test_a_month_that_begins_within_a_pull_has_its_own_money() -> None:
     assert 0.5 <= state["spent"] < 0.6
 
 
+def test_a_month_that_a_wrong_clock_began_does_not_stay() -> None:
+    """The next pass goes on in the month that X's clock tells, with what was spent."""
+    fake = X(make_posts(20), n_posted=20)
+    with running(fake):
+        source = source_about(XSearch, fake, "Snow")
+        cursor = json.dumps({"month": f"{datetime.now(UTC).year + 2}-01", "spent": 0.25})
+        for sighting in source.posts(cursor):
+            cursor = sighting.mark.cursor or cursor
+    state = json.loads(cursor)
+    assert state["month"] == f"{datetime.now(UTC):%Y-%m}"
+    assert state["spent"] > 0.25
+
+
 def archived() -> dict[str, Any]:
     """The span of the archive from three days ago until after today."""
     today = datetime.now(UTC).date()

@@ -9,7 +9,7 @@ import pytest
 
 from streams.settings import read_settings
 from streams.sources import x_client
-from streams.sources.x_client import Purse, XClient
+from streams.sources.x_client import Purse, Spent, XClient
 
 APRIL = datetime(2026, 4, 1, tzinfo=UTC)
 MARCH = APRIL - timedelta(seconds=1)
@@ -50,3 +50,17 @@ def test_the_time_that_x_told_goes_on_between_its_answers(monkeypatch: pytest.Mo
     passed.monotonic = lambda: 9.5
     assert client.now() == APRIL + timedelta(seconds=1.5)
     assert not client.is_spent()
+
+
+def test_a_month_that_a_wrong_clock_began_becomes_the_present_one_with_what_was_spent() -> None:
+    """One that begins within a day stays: clocks differ a little."""
+    purse = Purse(1.0, 0.5, 0.5)
+    purse.resume(Spent("2026-04", 0.5))
+    purse.correct(MARCH)
+    assert (purse.month, purse.spent) == ("2026-04", 0.5)
+    purse.resume(Spent("2026-05", 0.5))
+    purse.correct(MARCH)
+    assert (purse.month, purse.spent) == ("2026-03", 0.5)
+    assert not purse.is_empty(MARCH)
+    purse.pay(page("1", "2"), APRIL)
+    assert (purse.month, purse.spent) == ("2026-04", 1.0)
