@@ -175,7 +175,8 @@ def _from_json(
     try:
         reviews = list(_reviews(value))
     except RecursionError:  # json.loads of Python 3.12 and 3.13 takes deeper ones than we do
-        yield Problem(reason="nested too deep to be read", source=source, position=position)
+        where = position or "whole file"
+        yield Problem(reason="nested too deep to be read", source=source, position=where)
         return
     for number, (review, outer) in enumerate(reviews, 1):
         where = f"{position}, review {number}" if position else f"review {number}"

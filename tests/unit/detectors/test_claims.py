@@ -285,9 +285,10 @@ def test_whatever_nests_too_deep_for_us_is_told() -> None:
     nested: list[Any] = []
     for _ in range(5000):
         nested = [nested]
-    (problem,) = _from_json(nested, "check", "claims.json", "line 1")
-    assert isinstance(problem, Problem)
-    assert (problem.reason, problem.position) == ("nested too deep to be read", "line 1")
+    for position, told in (("line 1", "line 1"), ("", "whole file")):
+        (problem,) = _from_json(nested, "check", "claims.json", position)
+        assert isinstance(problem, Problem)
+        assert (problem.reason, problem.position) == ("nested too deep to be read", told)
     problem, claim = _from_json([{"claimReviewed": nested}, REVIEW], "check", "claims.json", "")
     assert isinstance(problem, Problem) and problem.position == "review 1"
     assert isinstance(claim, CheckedClaim)
