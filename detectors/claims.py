@@ -30,7 +30,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.datasets.labelled import long_rows
 from detectors.factify import (
     INSUFFICIENT_TEXT,
     REFUTE,
@@ -40,6 +39,7 @@ from detectors.factify import (
     n_denials,
     shared_numbers,
 )
+from detectors.long_rows import long_rows
 from detectors.sentences import SentenceEncoder, Vectors
 from detectors.text.abstain import stated_language
 from detectors.text.normalise import MAX_CHARACTERS

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from detectors.datasets.generated_pairs import LabelledPair
-from detectors.datasets.labelled import long_rows
 from detectors.factify import CLASSES, Image, Pair
+from detectors.long_rows import long_rows
 
 NAME = "factify"
 _COLUMNS = (

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple, TypeVar
+from typing import IO, Literal, NamedTuple
 
 from detectors.labels import Label
+from detectors.long_rows import long_rows
 
 Split = Literal["train", "validation", "test"]
-Row = TypeVar("Row", dict[str, Any], list[str])
 
 
 class MissingDataset(ValueError):
@@ -92,22 +92,6 @@ def read_csv(path: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
         if missing:
             raise MissingDataset(f"{path.name} has no column {missing[0]!r}: is it the right file?")
         yield from long_rows(reader)
-
-
-def long_rows(reader: Iterator[Row]) -> Iterator[Row]:
-    """The rows of a csv reader, however long a field is: whole articles are one.
-
-    The limit is the whole process's, so it is raised only while a row is read.
-    """
-    while True:
-        usual = csv.field_size_limit(2**31 - 1)
-        try:
-            row = next(reader, None)
-        finally:
-            csv.field_size_limit(usual)
-        if row is None:
-            return
-        yield row
 
 
 #: How sets write moments that are not in ISO form; all are UTC.

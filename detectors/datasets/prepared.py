@@ -26,8 +26,9 @@ from detectors.datasets.groups import (
     split_by_group,
     without_leaks,
 )
-from detectors.datasets.labelled import LabelledPost, Split, long_rows, open_text
+from detectors.datasets.labelled import LabelledPost, Split, open_text
 from detectors.datasets.splits import uniform
+from detectors.long_rows import long_rows
 
 #: By what a set is divided.
 WAYS = ("random", "account", "event", "time", "source", "published")

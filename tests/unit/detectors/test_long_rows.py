@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from detectors.datasets.labelled import long_rows
+from detectors.long_rows import long_rows
 
 
 def test_the_limit_of_the_process_is_as_before_between_rows() -> None:
