@@ -131,9 +131,7 @@ class Mastodon:
             since = began
             if self._state.since_id is not None:
                 since = time_of(int(self._state.since_id))
-                for row in self._keeping.rows:
-                    yield from self._close_gap(row, socket)
-                self._reached.clear()
+                yield from self._close_gaps(socket)
             self._newest = max(self._newest, id_at(began) if self._newest == 0 else 0)
             self._outage.ends()
             self._backoff.reset()
@@ -175,6 +173,15 @@ class Mastodon:
         if number.isdecimal() and int(number) < id_at(datetime.now(UTC) + timedelta(hours=1)):
             self._newest = max(self._newest, int(number))
 
+    def _close_gaps(self, socket: ClientConnection) -> Iterator[Sighting]:
+        """Those of all that is tracked when it ends: others may come while the server is asked."""
+        closed: set[str] = set()
+        while rows := [row for row in self._keeping.rows if row.hashtag not in closed]:
+            self._subscribe(socket)
+            yield from self._close_gap(rows[0], socket)
+            closed.add(rows[0].hashtag)
+        self._reached.clear()
+
     def _close_gap(self, row: Tracked, socket: ClientConnection) -> Iterator[Sighting]:
         """A hashtag's statuses since a little before the cursor, oldest page first. While the
         server wants to be asked later, its stream is heard."""
@@ -188,6 +195,7 @@ class Mastodon:
             except _TooOften as failure:
                 until = time.monotonic() + (yield from self._told(failure))
                 while time.monotonic() < until:
+                    self._subscribe(socket)
                     yield from self._heard(socket)
                     yield Sighting(None)
                 continue

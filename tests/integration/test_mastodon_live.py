@@ -200,6 +200,32 @@ def test_what_is_tracked_later_is_subscribed_to(tracked: str) -> None:
     assert fake.subscribed == ["subscribe Snow", "unsubscribe Snow", "subscribe tea"]
 
 
+def test_what_is_tracked_while_a_gap_is_closed_is_subscribed_to_and_gone_through() -> None:
+    """While the server wants to be asked later; only then it counts as covered since the cursor."""
+    fake, said = Mastodon([], limit=5, limit_seconds=1.0), list[str]()
+    rows = [Tracked(tag.casefold(), tag, datetime.now(UTC)) for tag in ("Snow", "tea")]
+    with running(fake):
+        cursor = with_a_gap(fake, 40)
+        fake.posts += [fake.make("tea", datetime.now(UTC) - timedelta(hours=1))]
+        settings = read_settings(mastodon_url=fake.url)
+        source = mastodon.Mastodon(settings, Keeping(rows[:1]), said.append, Backoff(0.01))
+        found: list[str] = []
+        n_subscribed_in_the_gap = 0
+        deadline = time.monotonic() + 60
+        for reading, mark in source.posts(cursor):
+            if said:
+                source.track(rows)
+            if isinstance(reading, Post):
+                found.append(reading.post_id)
+            if mark.cursor is not None:
+                break
+            n_subscribed_in_the_gap = len(fake.subscribed)
+            assert time.monotonic() < deadline
+    assert set(found) == {post_id(status) for status in fake.posts}
+    assert n_subscribed_in_the_gap == 2
+    assert {pull.hashtag for pull in mark.pulls} == {"snow", "tea"}
+
+
 def test_a_server_that_wants_a_token_says_so_in_one_line(tracked: str) -> None:
     with running(Mastodon(plan(6), token="good")) as fake:
         with pytest.raises(UsageError, match="set HOAXWATCH_MASTODON_TOKEN"):
