@@ -193,7 +193,7 @@ def take_page(cursor: Cursor, n_posts: int) -> list[PayloadRow]:
 
 def settle(cursor: Cursor, unread: Collection[tuple[str, str]]) -> None:
     """Call after the last page, in the same transaction, with the (platform, post id) of posts
-    that have a raw record which could not be read."""
+    that have a raw record which could not be read, or is another post by now."""
     if unread:
         cursor.execute(_RESTORE_AUTHORS, [list(column) for column in zip(*unread, strict=True)])
     cursor.execute(_RESTORE_CONTENTS)

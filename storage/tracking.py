@@ -8,7 +8,6 @@ of the posts that they stand for or after the brokers have these: never before.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -183,7 +182,7 @@ def save_mark(cursor: psycopg.Cursor[Any], source: str, mark: Mark, now: datetim
         cursor.execute(
             "INSERT INTO hoaxwatch.source_cursors VALUES (%s, %s, %s) ON CONFLICT (source)"
             " DO UPDATE SET cursor = excluded.cursor, saved_at = excluded.saved_at",
-            (source, _without_forgotten(cursor, mark.cursor), now),
+            (source, _without_forgotten(cursor, source, mark.cursor), now),
         )
     if mark.kept:
         cursor.execute(
@@ -196,9 +195,9 @@ def save_mark(cursor: psycopg.Cursor[Any], source: str, mark: Mark, now: datetim
 
 
 def forget_asked(cursor: psycopg.Cursor[Any], sources: Sequence[str], hashtag: str) -> None:
-    """Removes what these sources covered of an account (from:ID), and how far they are with it.
-    Cursors first, as `save_mark` does, or the two could wait for each other."""
-    # cursors name it in quotes, alone or before a span of days
+    """Removes what these sources covered of an account (from:ID), and how far they are with it."""
+    # cursors first, as in `save_mark`: else each may wait for what the other holds. They name it
+    # in quotes, alone or before a span of days
     for source, said in cursor.execute(
         "SELECT source, cursor FROM hoaxwatch.source_cursors"
         " WHERE source = ANY (%s) AND strpos(cursor, %s) > 0 FOR UPDATE",
@@ -214,17 +213,35 @@ def forget_asked(cursor: psycopg.Cursor[Any], sources: Sequence[str], hashtag: s
     )
 
 
-def _without_forgotten(cursor: psycopg.Cursor[Any], said: str) -> str:
-    """A source's cursor without accounts that were forgotten while the source went on."""
-    asked = set(re.findall(f'"({ACCOUNT}[^" ]+)', said))
-    if asked:
-        rows = cursor.execute(
-            "SELECT account_id FROM hoaxwatch.tracked_accounts WHERE account_id = ANY (%s)",
-            ([name.removeprefix(ACCOUNT) for name in asked],),
-        )
-        for name in asked - {ACCOUNT + account_id for (account_id,) in rows}:
-            said = without_asked(said, name)
+def _without_forgotten(cursor: psycopg.Cursor[Any], source: str, said: str) -> str:
+    """A source's cursor without the accounts that were forgotten while the source went on."""
+    if f'"{ACCOUNT}' not in said:
+        return said
+    # whoever forgets one just now is waited for
+    cursor.execute("SELECT FROM hoaxwatch.source_cursors WHERE source = %s FOR UPDATE", (source,))
+    for (hashtag,) in cursor.execute(
+        "SELECT hashtag FROM unnest(%s::text[]) AS a (hashtag) WHERE NOT EXISTS ("
+        " SELECT FROM hoaxwatch.tracked_accounts a"
+        " WHERE a.account_id = substr(hashtag, %s))",
+        (sorted(_accounts_in(said)), len(ACCOUNT) + 1),
+    ).fetchall():
+        said = without_asked(said, hashtag)
     return said
+
+
+def _accounts_in(cursor: str) -> set[str]:
+    """The accounts under which a source's cursor notes something.
+
+    >>> _accounts_in('{"done": {"from:1 2026-03-01 2026-04-01": "7", "snow": "8"}, "spent": 0.5}')
+    {'from:1'}
+    """
+    return {
+        key.partition(" ")[0]
+        for held in json.loads(cursor).values()
+        if isinstance(held, dict)
+        for key in held
+        if key.startswith(ACCOUNT)
+    }
 
 
 def without_asked(cursor: str, hashtag: str) -> str:

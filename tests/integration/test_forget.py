@@ -118,10 +118,10 @@ def test_nothing_names_an_account_whose_past_is_not_counted_any_more(
         n_members = one(connection, "SELECT count(*) FROM hoaxwatch.cluster_members")[0]
         assert cli.run(["forget", "account", f"x:{name}", "--yes", *at]) == 0
         assert named(connection, name) == set()
-        # a stream that does not know it yet says once more what it covered
+        # a source that does not know it yet says once more what it covered, and how far it is
         tracking.store_mark(connection, "x", Mark(pulls=tuple(pulls)), NOON)
-        for source in ("x_search", "x_archive"):
-            tracking.store_mark(connection, source, Mark(marks[source]), NOON)
+        for source, cursor in marks.items():
+            tracking.store_mark(connection, source, Mark(cursor), NOON)
         assert named(connection, name) == set()
         assert one(connection, "SELECT count(*) FROM hoaxwatch.cluster_members")[0] > n_members / 2
         assert tracking.read_cursor(connection, "bluesky") == "1"

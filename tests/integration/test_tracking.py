@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -64,6 +66,35 @@ def test_a_mark_is_stored_whole_and_a_pull_that_goes_on_has_one_row(connection: 
     assert tracking.read_kept(connection, "here", limit=1) == [9]
     assert tracking.read_pulls(connection) == [pull("a", 0, 3, got=5, error="gone")]
     assert tracking.read_pulls(connection, source="there") == []
+
+
+def test_who_forgets_and_who_marks_do_not_wait_for_each_other(
+    connection: Connection, database: str
+) -> None:
+    account = pull("a", 0, 1, tag="from:12")
+    connection.execute(
+        "INSERT INTO hoaxwatch.tracked_accounts (platform, account_id, tracked_from, added_by)"
+        " VALUES ('x', '12', %s, 'ada')",
+        (DAY,),
+    )
+    mark = Mark(json.dumps({"done": {"from:12": "7"}}), (account,))
+    tracking.store_mark(connection, "here", mark, DAY)
+
+    def forget() -> None:
+        with connect(database) as other, other.transaction(), other.cursor() as cursor:
+            tracking.forget_asked(cursor, ["here"], "from:12")
+
+    with ThreadPoolExecutor(1) as executor:
+        with connection.transaction(), connection.cursor() as cursor:
+            tracking.save_mark(cursor, "here", Mark(mark.cursor), DAY)
+            forgotten = executor.submit(forget)
+            deadline = time.monotonic() + 20
+            while connection.execute("SELECT FROM pg_locks WHERE NOT granted").fetchone() is None:
+                assert time.monotonic() < deadline
+            tracking.save_mark(cursor, "here", Mark(pulls=(account,)), DAY)
+        forgotten.result(20)
+    assert tracking.read_cursor(connection, "here") == '{"done": {}}'
+    assert tracking.read_pulls(connection) == []
 
 
 def test_a_day_knows_what_of_it_was_collected(connection: Connection) -> None:
