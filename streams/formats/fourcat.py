@@ -7,6 +7,7 @@ it and its text. The NDJSON holds the original.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -47,6 +48,8 @@ _REQUIRED = {"id", "thread_id", "timestamp", "body", "author"}
 #: Columns that tell which platform's data set it is.
 _OF_X = {"retweet_count", "is_retweet", "is_quote_tweet", "retweeted_user"}
 _OF_INSTAGRAM = {"num_likes", "num_media", "usertags"}
+#: Only items of NDJSON have it; in a row it may be what somebody wrote.
+_META_KEY = re.compile(rb'"__import_meta"\s*:')
 
 
 def sniff(head: bytes) -> float:
@@ -72,7 +75,7 @@ def read(stream: io.BufferedIOBase, source: str) -> Iterator[Reading]:
 
 def remap(raw: bytes, source: str) -> Iterator[Reading]:
     """What the `raw` of a Post or Problem is today: a row's cells, or an item."""
-    if b'"__import_meta"' in raw:
+    if _META_KEY.search(raw):
         yield from parse_json(raw, source, "raw", parse_record)
     else:
         yield from remap_row(raw, source, row_parser)

@@ -189,6 +189,13 @@ def test_an_item_of_ndjson_is_that_of_zeeschuimer() -> None:
             assert again.observed_at == mine.observed_at is not None
 
 
+@pytest.mark.parametrize("written", ["__import_meta", '"__import_meta":'])
+def test_a_row_that_names_what_ndjson_has_is_a_row(written: str) -> None:
+    found = read_tweet(body=written)
+    (again,) = fourcat.remap(found.raw, "s")
+    assert isinstance(again, Post) and again.text == found.text == written
+
+
 def test_ndjson_is_sniffed_by_what_4cat_adds() -> None:
     assert fourcat.sniff(b'{"rest_id":"1","legacy":{},"__import_meta":{}}') > 0.9
     assert fourcat.sniff(b'{"rest_id":"1"}') == 0
