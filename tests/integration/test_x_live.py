@@ -202,6 +202,13 @@ def test_a_month_that_a_wrong_clock_began_does_not_stay() -> None:
     assert state["spent"] > 0.25
 
 
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sources wait for X's limits and late posts for hundredths of a second."""
+    monkeypatch.setattr(x_client, "ARCHIVE_SECONDS", 0.0)
+    monkeypatch.setattr(x_stream, "TICK_SECONDS", 0.01)
+    monkeypatch.setattr(x_stream, "SETTLE_SECONDS", 0.05)
+
+
 def archived() -> dict[str, Any]:
     """The span of the archive from three days ago until after today."""
     today = datetime.now(UTC).date()
@@ -216,9 +223,7 @@ def test_what_was_paid_is_remembered_wherever_a_source_is_left(
     kind: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As by Ctrl-C or a kill: the cursor of the sightings so far says what they cost."""
-    monkeypatch.setattr(x_client, "ARCHIVE_SECONDS", 0.0)
-    monkeypatch.setattr(x_stream, "TICK_SECONDS", 0.01)
-    monkeypatch.setattr(x_stream, "SETTLE_SECONDS", 0.05)
+    hurry(monkeypatch)
     cursor = ""
     with running(X(make_posts(120), n_posted=60)) as fake:
         source = source_about(kind, fake, "Snow", **archived())
@@ -234,9 +239,7 @@ def test_what_was_paid_is_remembered_wherever_a_source_is_left(
 def test_sources_that_are_stopped_again_and_again_stay_in_the_budget(
     kind: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(x_client, "ARCHIVE_SECONDS", 0.0)
-    monkeypatch.setattr(x_stream, "TICK_SECONDS", 0.01)
-    monkeypatch.setattr(x_stream, "SETTLE_SECONDS", 0.05)
+    hurry(monkeypatch)
     paid, span = 0.0, archived()
     with running(X(make_posts(300), n_posted=300)) as fake:
         cursor = json.dumps({"since_id": id_at(LONG_AGO)})
@@ -387,8 +390,7 @@ def test_what_x_says_before_it_closes_a_stream_moves_no_cursor(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A line without a post; what came meanwhile is searched for once."""
-    monkeypatch.setattr(x_stream, "TICK_SECONDS", 0.01)
-    monkeypatch.setattr(x_stream, "SETTLE_SECONDS", 0.05)
+    hurry(monkeypatch)
     told = json.dumps({"errors": [{"title": "operational-disconnect"}]})
     ends = [Trouble(end="closed", after=3, says=told), Trouble(end="closed", says=told)]
     with running(X(make_posts(16), stream_troubles=ends)) as fake:
@@ -430,8 +432,7 @@ def test_a_hashtag_that_x_refuses_is_not_covered_and_hinders_no_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What no rule of ours asks for, but one of others, comes all the same."""
-    monkeypatch.setattr(x_stream, "TICK_SECONDS", 0.01)
-    monkeypatch.setattr(x_stream, "SETTLE_SECONDS", 0.05)
+    hurry(monkeypatch)
     said: list[str] = []
     fake = X(make_posts(30), rules={"9": {"id": "9", "value": "#tea", "tag": "of others"}})
     with running(fake):
