@@ -18,7 +18,7 @@ from PIL import Image
 from detectors.detector import Detector, DetectorUnusable, Explains
 from detectors.posts import ReadsPosts, SeenPicture
 from hoaxwatch.evidence import detector_of
-from hoaxwatch.show import percent, shorten
+from hoaxwatch.show import percent, printable, shorten
 from storage import reads
 from storage.database import Connection
 from storage.whole_posts import read_content, read_verdicts
@@ -236,12 +236,14 @@ def _text(x: int, y: int, words: str, weight: str = "normal") -> str:
 
 
 def _safe(words: str) -> str:
-    """Words of strangers in XML, which takes no control characters.
+    """Words of strangers in XML, which takes no control characters (`show.printable`).
 
     >>> _safe("<b>\\0 & more")
     '&lt;b&gt;\\ufffd &amp; more'
+    >>> _safe("می\\u200cخواهم") == "می\\u200cخواهم"  # what joins letters or keeps them apart
+    True
     """
-    return str(escape("".join(c if c.isprintable() else "\ufffd" for c in words)))
+    return str(escape(printable(words)))
 
 
 def page(pictures: Sequence[Markup]) -> Markup:

@@ -21,8 +21,11 @@ from rich.text import Text
 
 from streams.errors import UsageError
 
-# controls but for tabs and ends of lines; what turns the direction of writing; half characters
-_NOT_WORDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# controls but for tabs and ends of lines; what turns the direction of writing; halves of
+# characters and what is no character
+_NOT_WORDS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
 
 
 def printable(text: str) -> str:
