@@ -35,12 +35,24 @@ class Judge:
     name: str
     version: str
     threshold: float
+    #: Scores closer to the threshold than this are unsure, so not judged, as in all other tables.
+    abstain_band: float = 0.0
+
+    def flags(self, score: float) -> bool | None:
+        """Whether a score is a detection; None: unsure. Six decimals, as they are stored.
+
+        >>> judge = Judge(name="bert", version="1", threshold=0.5, abstain_band=0.05)
+        >>> [judge.flags(score) for score in (0.55, 0.5, 0.46, 0.45)]
+        [True, None, None, False]
+        """
+        distance = round(score - self.threshold, 6)
+        return None if abs(distance) < self.abstain_band else distance >= 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class StudyDay:
     """A UTC day (None: all days together) through one detector. found = removed + judged +
-    unjudged; labelled ones are of the judged."""
+    unjudged (unsure ones among these); labelled ones are of the judged."""
 
     day: datetime | None
     found: int
@@ -71,7 +83,7 @@ def count_days(
     posts: Sequence[StudyPost],
     since: datetime,
     until: datetime,
-    threshold: float,
+    judge: Judge,
     coverage: Sequence[CoveredDay],
 ) -> list[StudyDay]:
     """One row per day from `since` to before `until`, days without a post included."""
@@ -80,23 +92,25 @@ def count_days(
     while day < until:
         of_day = [post for post in posts if post.day == day]
         covered = [row for row in coverage if row.day == day]
-        days.append(_count(day, of_day, threshold, covered))
+        days.append(_count(day, of_day, judge, covered))
         day += timedelta(days=1)
     return days
 
 
 def _count(
-    day: datetime, posts: Sequence[StudyPost], threshold: float, covered: Sequence[CoveredDay]
+    day: datetime, posts: Sequence[StudyPost], judge: Judge, covered: Sequence[CoveredDay]
 ) -> StudyDay:
-    judged = [post for post in posts if post.score is not None]
     removed = sum(post.reason == OTHER_LANGUAGE for post in posts)
-    told = [(post.score >= threshold, post.is_false) for post in judged if post.score is not None]
+    all_told = (
+        (judge.flags(post.score), post.is_false) for post in posts if post.score is not None
+    )
+    told = [(flagged, is_false) for flagged, is_false in all_told if flagged is not None]
     return StudyDay(
         day=day,
         found=len(posts),
         removed=removed,
-        judged=len(judged),
-        unjudged=len(posts) - removed - len(judged),
+        judged=len(told),
+        unjudged=len(posts) - removed - len(told),
         detected=sum(flagged for flagged, _ in told),
         labelled=sum(is_false is not None for _, is_false in told),
         hits=told.count((True, True)),

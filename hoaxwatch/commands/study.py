@@ -162,8 +162,16 @@ def _report(
     for other in others:
         local.judge_beside(dsn, other, settings)
     judges = [
-        Judge(name=in_force.detector, version=in_force.version, threshold=in_force.threshold),
-        *(Judge(name=d.name, version=d.version, threshold=d.threshold) for d in others),
+        Judge(
+            name=name,
+            version=version_of,
+            threshold=threshold,
+            abstain_band=settings.abstain_below,
+        )
+        for name, version_of, threshold in (
+            (in_force.detector, in_force.version, in_force.threshold),
+            *((other.name, other.version, other.threshold) for other in others),
+        )
     ]
     with database_errors(dsn), connect(dsn) as connection:
         tables = {
@@ -211,7 +219,7 @@ def _days(
         for hashtag in hashtags
         for row in tracking.read_coverage(connection, hashtag, since, until)
     ]
-    return count_days(posts, since, until, judge.threshold, coverage)
+    return count_days(posts, since, until, judge, coverage)
 
 
 def _counts(days: Sequence[StudyDay]) -> dict[str, int]:

@@ -10,6 +10,7 @@ import pytest
 
 from hoaxwatch.study import (
     COLUMNS,
+    Judge,
     as_csv,
     as_html,
     as_markdown,
@@ -21,6 +22,7 @@ from storage.study import StudyPost
 from storage.tracking import CoveredDay
 
 DAY = datetime(2026, 3, 2, tzinfo=UTC)
+JUDGE = Judge(name="tfidf", version="1", threshold=0.5)
 ONE = timedelta(days=1)
 
 
@@ -44,8 +46,17 @@ COVERAGE = [
 ]
 
 
+def test_scores_in_the_unsure_band_are_not_judged() -> None:
+    """As in the views: closer to the threshold than the band, to six decimals."""
+    posts = [post(0, n, score, True) for n, score in enumerate((0.9, 0.55, 0.52, 0.48, 0.45, 0.1))]
+    judge = Judge(name="tfidf", version="1", threshold=0.5, abstain_band=0.05)
+    (day,) = count_days(posts, DAY, DAY + ONE, judge, [])
+    assert (day.found, day.judged, day.unjudged) == (6, 4, 2)
+    assert (day.detected, day.hits, day.misses) == (2, 2, 2)
+
+
 def test_days_are_counted_and_pooled() -> None:
-    days = count_days(POSTS, DAY, DAY + 3 * ONE, 0.5, COVERAGE)
+    days = count_days(POSTS, DAY, DAY + 3 * ONE, JUDGE, COVERAGE)
     first, second, third = days
     assert (first.found, first.removed, first.judged, first.unjudged) == (7, 1, 5, 1)
     assert (first.detected, first.labelled) == (4, 4)
@@ -66,7 +77,7 @@ def test_days_are_counted_and_pooled() -> None:
 
 
 def test_reports_say_unknown_and_never_zero_for_it() -> None:
-    tables = {"fault 1": count_days(POSTS, DAY, DAY + 3 * ONE, 0.5, COVERAGE)}
+    tables = {"fault 1": count_days(POSTS, DAY, DAY + 3 * ONE, JUDGE, COVERAGE)}
     rows = list(csv.DictReader(io.StringIO(as_csv(tables))))
     assert tuple(rows[0]) == COLUMNS
     assert [row["day"] for row in rows] == ["2026-03-02", "2026-03-03", "2026-03-04", "all"]
