@@ -1210,6 +1210,20 @@ def count_concerned(connection: psycopg.Connection, deletion: Deletion) -> tuple
     return int(row[0]), int(row[1])
 
 
+def read_namesakes(connection: psycopg.Connection, platform: str, author_id: str) -> list[str]:
+    """Ids of other accounts with the handle of this one, or with its id as handle, some at most.
+    Sources that know no ids give "@handle", so one account may be stored under two."""
+    found = connection.execute(
+        "SELECT author_id FROM hoaxwatch.authors WHERE platform = %(platform)s"
+        " AND author_id <> %(id)s AND lower((handle).value) IN ("
+        "   SELECT lower(ltrim(%(id)s, '@')) UNION SELECT lower((handle).value)"
+        "   FROM hoaxwatch.authors WHERE platform = %(platform)s AND author_id = %(id)s)"
+        " ORDER BY author_id LIMIT 20",
+        {"platform": platform, "id": author_id},
+    )
+    return [str(row[0]) for row in found]
+
+
 def read_trace(connection: psycopg.Connection, post_id: str) -> list[dict[str, Any]]:
     """The path of a post (of each platform that has this id): as it was read, judged, counted."""
     cursor = connection.cursor(row_factory=dict_row)

@@ -10,7 +10,7 @@ import typer
 
 from hoaxwatch.commands import options
 from hoaxwatch.evidence import detector_of
-from hoaxwatch.show import notes, number, print_json
+from hoaxwatch.show import notes, number, print_json, printable
 from storage import reads
 from storage.database import connect, database_errors, open_database
 from streams.media import sweep
@@ -43,7 +43,8 @@ def forget(
     fetched pictures, and all shares of them. Every table is as if they had never been.
 
     A keyed hash of the id stays, so that it does not come back with the next file. Files, exports
-    and reports of yours are not touched.
+    and reports of yours are not touched. Sources that know no ids store an account as `@handle`:
+    other accounts with its handle are told, and stay until they are forgotten too.
     """
     from streams import local
 
@@ -60,6 +61,11 @@ def forget(
     with open_database(settings) as dsn:
         with connect(dsn) as connection:
             n_posts, n_shares = reads.count_concerned(connection, deletion)
+            namesakes = (
+                reads.read_namesakes(connection, platform, deleted_id)
+                if kind is Kind.account
+                else []
+            )
         what = f"{number(n_posts)} posts and {number(n_shares)} shares of them"
         if not yes:
             notes.print(f"{name}: {what} will be removed, for good", markup=False)
@@ -67,9 +73,25 @@ def forget(
         local.forget(dsn, deletion, detector, settings)
         with database_errors(dsn), connect(dsn) as connection:
             sweep(connection, settings.pictures_folder())
+    others = [f"{platform}:{author_id}" for author_id in namesakes]
     if as_json:
-        print_json({"kind": kind.value, "name": name, "posts": n_posts, "shares": n_shares})
-    elif n_posts or n_shares:
+        print_json(
+            {
+                "kind": kind.value,
+                "name": name,
+                "posts": n_posts,
+                "shares": n_shares,
+                "same_handle": others,
+            }
+        )
+        return
+    if n_posts or n_shares:
         print(f"{name} is forgotten: {what} are gone")
     else:
         print(f"{name} is forgotten: nothing of it was stored, and nothing will be")
+    if others:
+        names = printable(", ".join(others))
+        notes.print(
+            f"Stored with the same handle: {names}. If that is the same account, forget it as well",
+            markup=False,
+        )

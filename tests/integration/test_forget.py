@@ -174,3 +174,35 @@ def test_what_is_not_stored_is_kept_out(database: str, capsys: pytest.CaptureFix
     with connect(database) as connection:
         kept = connection.execute("SELECT kind, reason FROM hoaxwatch.tombstones").fetchall()
     assert kept == [("author", "forgotten on request")]
+
+
+@pytest.mark.parametrize("as_json", [[], ["--json"]])
+@pytest.mark.parametrize(
+    ("asked", "told"), [("x:@ann", ["x:12"]), ("x:12", ["x:@ann"]), ("x:Ann", ["x:12", "x:@ann"])]
+)
+def test_an_account_stored_under_its_handle_too_is_told(
+    database: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    asked: str,
+    told: list[str],
+    as_json: list[str],
+) -> None:
+    """Files without ids give "@ann"; the one id takes nothing of the other, so it must be said."""
+    rows = [("1", "12", "Ann"), ("2", "", "ann"), ("3", "13", "annie")]
+    lines = [
+        f"x,{post},{account},{handle},2026-03-02T10:00:00Z,a" for post, account, handle in rows
+    ]
+    posts = tmp_path / "posts.csv"
+    posts.write_text(
+        "\n".join(["platform,post_id,author_id,author_handle,posted_at,text", *lines]), "utf-8"
+    )
+    assert cli.run(["run", str(posts), "--database", database]) == 0
+    capsys.readouterr()
+    command = ["forget", "account", asked, "--yes", "--database", database]
+    assert cli.run([*command, *as_json]) == 0
+    answer = capsys.readouterr()
+    if as_json:
+        assert json.loads(answer.out)["same_handle"] == told
+    else:
+        assert f"same handle: {', '.join(told)}. " in " ".join(answer.err.split())
