@@ -13,7 +13,7 @@ from psycopg import Copy
 
 from storage import reads
 from storage.database import Connection, connect
-from storage.reads import Period
+from storage.reads import Period, hashtags
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 DAYS = 12
@@ -57,8 +57,8 @@ def write(copy: Copy, tag: str, grain: str, at: datetime, posts: int, *seen: dat
 def test_they_are_those_of_all_rows(
     database: str, monkeypatch: pytest.MonkeyPatch, first_depth: int
 ) -> None:
-    monkeypatch.setattr(reads, "FIRST_DEPTH", first_depth)
-    monkeypatch.setattr(reads, "DEEPER", 2)
+    monkeypatch.setattr(hashtags, "FIRST_DEPTH", first_depth)
+    monkeypatch.setattr(hashtags, "DEEPER", 2)
     middle = Period(START + timedelta(days=3), START + timedelta(days=9))
     periods = (
         *(Period(None, None), middle, Period(START + timedelta(days=60), None)),
@@ -70,7 +70,7 @@ def test_they_are_those_of_all_rows(
             fill(connection, world, seed)
             for period, limit, rising in product(periods, (1, 7, 100), (False, True)):
                 found = reads.read_hashtags(connection, limit, *period, rising=rising)
-                whole = reads._read_hashtags(connection, limit, period, None, rising=rising)
+                whole = hashtags._read_hashtags(connection, limit, period, None, rising=rising)
                 assert found == whole, (world, seed, period, limit, rising)
 
 
@@ -103,6 +103,6 @@ def test_they_are_over_the_hours_of_the_period(
 def test_frequent_hashtags_are_decided_without_reading_every_row(database: str) -> None:
     with connect(database) as connection:
         fill(connection, "skewed", 1)
-        leading = reads._read_leading(connection, 3, Period(None, None), 12)
+        leading = hashtags._read_leading(connection, 3, Period(None, None), 12)
     assert leading.has_most
     assert len(leading.may_be_most) < len(leading.seen) < 60

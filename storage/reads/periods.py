@@ -1,0 +1,91 @@
+"""Periods in the hours and days that tables have, and queries that see one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+Grain = str  # "hour" or "day"
+
+
+@contextmanager
+def one_snapshot(connection: psycopg.Connection) -> Iterator[None]:
+    """Inside, every query of an idle connection sees the database as it was at the first."""
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield
+
+
+@contextmanager
+def as_at_one_moment(connection: psycopg.Connection) -> Iterator[None]:
+    """Inside, every query sees the database as it was at the first, unless the caller's transaction
+    says otherwise."""
+    if connection.info.transaction_status is TransactionStatus.IDLE:
+        with one_snapshot(connection):
+            yield
+    else:
+        yield
+
+
+class Period(NamedTuple):
+    """From (included) and to (excluded); None: open."""
+
+    since: datetime | None
+    until: datetime | None
+
+
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+
+
+#: No post is from later than this; near the end of the calendar there is no next day.
+_LATEST = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+def whole_hours(since: datetime | None, until: datetime | None) -> Period:
+    """The hours (UTC) that a period touches: tables count by hour and know no parts of one.
+
+    >>> until = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+    >>> whole_hours(None, until).until.hour
+    10
+    """
+    return Period(since and _begin(since, _HOUR), until and _end(until, _HOUR))
+
+
+def whole_days(since: datetime | None, until: datetime | None) -> Period:
+    """The days (UTC) that a period touches.
+
+    >>> until = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+    >>> whole_days(None, until).until.day
+    3
+    """
+    return Period(since and _begin(since, _DAY), until and _end(until, _DAY))
+
+
+def _begin(at: datetime, step: timedelta) -> datetime:
+    """The start of the hour or day in which a moment is; one without a time zone is UTC."""
+    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    hour = min(at, _LATEST).replace(minute=0, second=0, microsecond=0)
+    return hour if step == _HOUR else hour.replace(hour=0)
+
+
+def _end(at: datetime, step: timedelta) -> datetime:
+    """The end of the hour or day that goes on just before a moment."""
+    begin = _begin(at, step)
+    return begin if begin == at.replace(tzinfo=at.tzinfo or UTC) else begin + step
+
+
+def in_days_and_hours(period: Period) -> list[tuple[Grain, Period]]:
+    """A period as tables have it, in order of time: the whole days in it, and hours before them and
+    after them where it begins or ends within a day."""
+    since, until = whole_hours(*period)
+    first, last = since and _end(since, _DAY), until and _begin(until, _DAY)
+    if first and last and first > last:
+        return [("hour", Period(since, until))]
+    parts = [("hour", Period(since, first)), ("day", Period(first, last))]
+    parts += [("hour", Period(last, until))]
+    return [part for part in parts if part[0] == "day" or part[1].since != part[1].until]
