@@ -8,8 +8,8 @@ An action is (account, object, time). What the object is makes the kind of netwo
     co-text, co-image      a group of near copies (`graph.near_copies`)
 
 Two accounts co-act on an object if both act on it within `window_seconds`. Their edge weighs the
-number of objects on which they did; an object that is used day after day counts once a day, and a
-use that goes on past midnight is that of the day in which it began. Popular
+number of objects on which they did; an object that is used day after day counts once a day, and
+a burst of use, without a pause longer than the window, is of the day in which it began. Popular
 objects and fast ones bring accounts together without any plan, so each edge is compared with a null
 model that keeps all that: every account keeps what it acts on and how often, every object keeps how
 many act on it, when it begins and so the hour of the day; what is left to chance is how long after
@@ -345,11 +345,14 @@ class _Uses(NamedTuple):
 def _uses_of(actions: Actions, rules: CoordinationRules) -> _Uses:
     order = np.lexsort((actions.at_us, actions.object))
     thing, at = actions.object[order], actions.at_us[order]
-    # cut at midnight, unless two actions around it are together: whoever meets there would else do
-    # so in no use of both, where chance is never expected to bring anybody together
-    is_over = (np.diff(at // _DAY_US) > 0) & (np.diff(at) > _window_us(rules))
+    is_other = np.diff(thing) != 0
+    # cut by the day in which a burst begins, not within one: whoever meets around midnight would
+    # else do so in no use of both, where chance is never expected to bring anybody together
+    is_burst = np.ones(len(order), dtype=bool)
+    is_burst[1:] = is_other | (np.diff(at) > _window_us(rules))
+    day = at[is_burst][np.cumsum(is_burst) - 1] // _DAY_US
     begins = np.ones(len(order), dtype=bool)
-    begins[1:] = (np.diff(thing) != 0) | is_over
+    begins[1:] = is_other | (np.diff(day) != 0)
     number = np.empty(len(order), dtype=np.int64)
     number[order] = np.cumsum(begins) - 1
     size = np.bincount(number).astype(np.int64)

@@ -184,6 +184,28 @@ def test_a_crowd_around_midnight_is_a_crowd_as_at_any_hour(hour: int, seed: int)
     assert network.groups() == []
 
 
+@pytest.mark.parametrize("night_owls", [False, True])
+@pytest.mark.parametrize("hour", [0, 12, 15, 23])
+def test_a_link_used_day_after_day_counts_once_a_day(hour: int, night_owls: bool) -> None:
+    """Also around midnight, and where others share it within a minute around each midnight."""
+    chance = np.random.default_rng(1)
+    rows = []
+    for day in range(1, 7):
+        at = day * 86_400 + hour * 3600
+        rows += [(f"bot{i}", "x", at + float(chance.uniform(-25, 25))) for i in range(5)]
+        if night_owls:
+            rows += [("v", "x", day * 86_400 - 15.0), ("w", "x", day * 86_400 + 15.0)]
+    accounts, objects, seconds = zip(*rows, strict=True)
+    network = find_network(index_actions(accounts, objects, [int(s * SECOND) for s in seconds]))
+    names = [network.accounts[i] for i in network.one], [network.accounts[i] for i in network.other]
+    bots = [
+        weight
+        for one, other, weight in zip(*names, network.weight.tolist(), strict=True)
+        if one.startswith("bot") and other.startswith("bot")
+    ]
+    assert bots == [6] * 10
+
+
 def test_pairs_of_those_who_take_no_part_are_not_made() -> None:
     """What goes viral is shared by many who do nothing else: not 200 million pairs, but nine."""
     rows = [(f"once{i:05}", "viral", i // 100) for i in range(20_000)]
