@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 import psycopg
@@ -32,23 +33,14 @@ _OF_ROOTS = """(
     SELECT t.* FROM unnest(%(platforms)s::text[], %(roots)s::text[]) AS r (platform, root_id)
     JOIN {table} t USING (platform, root_id))"""
 
-# A post, which may not have been collected, with its shares and what answers it, and so on down;
-# UNION drops what was met before.
-_BELOW = """(
-    WITH RECURSIVE below (platform, post_id) AS (
-        (SELECT split_part(%(root)s, ':', 1) COLLATE "C",
-                substr(%(root)s, strpos(%(root)s, ':') + 1) COLLATE "C"
-         UNION
-         SELECT p.platform, %(root)s COLLATE "C" FROM hoaxwatch.posts p
-         WHERE %(root)s IN (p.post_id, p.share_of, p.shared_via, p.reply_to))
-        UNION
-        SELECT child.platform, child.post_id
-        FROM below b JOIN (
-            SELECT platform, post_id, share_of AS parent_id FROM hoaxwatch.posts
-            UNION ALL SELECT platform, post_id, shared_via FROM hoaxwatch.posts
-            UNION ALL SELECT platform, post_id, reply_to FROM hoaxwatch.posts
-        ) child ON child.platform = b.platform AND child.parent_id = b.post_id
-    ) SELECT p.* FROM below JOIN hoaxwatch.posts p USING (platform, post_id))"""
+_OF_IDS = """(
+    SELECT p.* FROM unnest(%(platforms)s::text[], %(ids)s::text[]) AS i (platform, post_id)
+    JOIN hoaxwatch.posts p USING (platform, post_id))"""
+
+_PARENTS = """
+SELECT platform, post_id, share_of, shared_via, reply_to FROM hoaxwatch.posts
+WHERE num_nonnulls(share_of, shared_via, reply_to) > 0
+"""
 
 
 def read_spread(connection: psycopg.Connection, topic: Topic) -> Spread:
@@ -58,7 +50,9 @@ def read_spread(connection: psycopg.Connection, topic: Topic) -> Spread:
     out early. Words and links are compared in Python, which goes once through all texts.
     """
     if topic.root is not None:
-        posts = _read_posts(connection, _BELOW, {"root": topic.root})
+        below = sorted(_ids_below(connection, topic.root))
+        columns = {"platforms": [id_[0] for id_ in below], "ids": [id_[1] for id_ in below]}
+        posts = _read_posts(connection, _OF_IDS, columns)
     elif topic.hashtag is not None:
         found = connection.execute(
             "SELECT platform || ':' || root_id FROM hoaxwatch.content_hashtags WHERE hashtag = %s",
@@ -71,6 +65,29 @@ def read_spread(connection: psycopg.Connection, topic: Topic) -> Spread:
         posts = _read_posts(connection, "hoaxwatch.posts", {})
     contents = _read_contents(connection, {post.root for post in posts})
     return choose(Spread(posts, contents), topic)
+
+
+def _ids_below(connection: psycopg.Connection, root: str) -> set[tuple[str, str]]:
+    """(platform, id) of a post, which may not have been collected, of its shares and what answers
+    it, and so on down. root: its key, or its id alone, on whichever platforms that is.
+
+    The posts are gone through once: a join in SQL would go through them for each level.
+    """
+    children: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for platform, post_id, *parents in connection.execute(_PARENTS):
+        for parent in set(parents) - {None}:
+            children[platform, parent].append(post_id)
+    named = connection.execute("SELECT platform FROM hoaxwatch.posts WHERE post_id = %s", (root,))
+    own_platform, _, own_id = root.partition(":")
+    waiting = [(own_platform, own_id), *((str(row[0]), root) for row in named)]
+    waiting += [key for key in children if key[1] == root]
+    found: set[tuple[str, str]] = set()
+    while waiting:
+        key = waiting.pop()
+        if key not in found:
+            found.add(key)
+            waiting += [(key[0], child) for child in children.get(key, ())]
+    return found
 
 
 def _read_posts_of(connection: psycopg.Connection, roots: Iterable[str]) -> tuple[SpreadPost, ...]:

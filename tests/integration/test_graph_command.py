@@ -21,10 +21,12 @@ from PIL import Image
 from graph.communities import louvain
 from graph.spread import authors_of, spread_of, user_network_of
 from graph.stability import adjusted_mutual_information, overlaps_with
+from graph.topics import Topic
 from graph.users import build_co_share_network
 from hoaxwatch import cli
 from hoaxwatch.commands.graph import app
 from storage.database import connect
+from storage.spreads import read_spread
 from storage.tracking import Mark, Pull, store_mark
 from streams.formats.registry import read_file
 from streams.records import Post
@@ -155,6 +157,25 @@ def test_the_root_need_not_have_been_collected(
         for written in (root, f"bluesky:{root}"):
             for at in ([file], ["--database", database]):
                 assert asked(capsys, "build", "--root", written, *at)["posts"] == n_posts
+
+
+def test_a_long_thread_is_read_at_once(
+    database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not level by level: each would go through all posts."""
+    file = tmp_path / "thread.csv"
+    lines = ["platform,post_id,posted_at,text,author_id,reply_to"]
+    lines += [f"bluesky,r{i},2023-04-24T10:00:00Z,no,a{i % 7},r{i - 1}" for i in range(200)]
+    lines += [f"bluesky,o{i},2023-04-24T10:00:00Z,The tram,b{i % 7}," for i in range(200)]
+    file.write_text("\n".join(lines) + "\n")
+    answer(capsys, ["run", str(file), "--detector", "null", "--database", database])
+    with connect(database) as connection, connection.transaction():
+        assert len(read_spread(connection, Topic(root="bluesky:r0")).posts) == 200
+        scans = connection.execute(
+            "SELECT sum(seq_scan) FROM pg_stat_xact_user_tables WHERE relname LIKE 'posts%'"
+        ).fetchone()
+    assert scans is not None
+    assert 0 < scans[0] < 10
 
 
 def test_times_without_a_zone_are_of_the_setting(
