@@ -81,8 +81,11 @@ class XArchive(XPass[State]):
         for end in sorted({*spans, until}):
             if since < end <= until:
                 span = spans.get(end, f"{self._first_of(row)}{end.isoformat()}")
+                # a longer one that was stopped has come down so far already
+                longer = (state.below[other] for later, other in spans.items() if later > end)
+                top = min((id_at(end), *longer), key=int)
                 at_most = self._most_posts - got
-                got += yield from self._pull_span(row, state, span, since, end, at_most)
+                got += yield from self._pull_span(row, state, span, since, end, top, at_most)
                 if state.below.get(span) != DONE:
                     return
                 since = end
@@ -106,11 +109,13 @@ class XArchive(XPass[State]):
         span: str,
         since: datetime,
         until: datetime,
+        top: str,
         at_most: int,
     ) -> Generator[Sighting, None, int]:
-        """The posts of a span below where it stands; returns how many came."""
+        """The posts of a span below where it stands, at first below the id `top`; returns how many
+        came."""
         began = self._client.now()
-        below = state.below.get(span, id_at(until))
+        below = state.below.get(span, top)
         if int(below) <= int(id_at(since)):  # another span has come so far meanwhile
             state.below[span] = DONE
             return 0

@@ -537,6 +537,27 @@ def test_an_archive_until_after_now_goes_on_where_it_was(monkeypatch: pytest.Mon
     assert len(json.loads(cursor or "")["below"]) <= 2
 
 
+def test_an_archive_until_before_a_stopped_one_buys_nothing_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What the longer one has come down to already is its own; after both all is there once."""
+    monkeypatch.setattr(x_client, "ARCHIVE_SECONDS", 0.0)
+    span = archived()
+    end = span["x_archive_until"]
+    earlier = {**span, "x_archive_until": end - timedelta(days=1)}
+    cursor: str | None = None
+    bought: list[str] = []
+    yesterday = datetime.combine(earlier["x_archive_until"], time_of_day(), UTC)
+    fake = X(make_posts(120, hours=40, until=yesterday), n_posted=120)
+    with running(fake):
+        for settings in ({**span, "x_most_posts": 20}, earlier, span):
+            for reading, mark in source_about(XArchive, fake, "Snow", **settings).posts(cursor):
+                if isinstance(reading, Post) and reading.seen_as == "collected":
+                    bought.append(reading.post_id)
+                cursor = mark.cursor or cursor
+    assert sorted(bought) == sorted(about(fake, "snow"))
+
+
 def test_the_archive_wants_days(tracked: str, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["run", "--database", tracked, "--detector", "null"]
     assert cli.run([*command, "--source", "x_archive"]) == 2
