@@ -144,8 +144,10 @@ def _cell(value: Any) -> Any:
 
 
 def print_json(value: Any) -> None:
-    """Prints a value as indented JSON. What the output's encoding does not know is escaped."""
+    """Prints a value as indented JSON. What the output's encoding does not know is escaped, and
+    what is an order to a terminal."""
     text = json.dumps(value, default=plain, ensure_ascii=False, indent=2)
+    text = _NOT_WORDS.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:

@@ -50,6 +50,14 @@ def test_a_title_of_two_lines_is_two_lines(capsys: pytest.CaptureFixture[str]) -
     assert [line.strip() for line in capsys.readouterr().out.splitlines()][:2] == ["one", "two"]
 
 
+@pytest.mark.parametrize("written", COMMANDS)
+def test_json_commands_no_terminal(written: str, capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"text": f"<{written}>"})
+    said = capsys.readouterr().out
+    assert not any(sign in said for sign in "\x1b\x9b\x07\r\u202e")
+    assert json.loads(said) == {"text": f"<{written}>"}
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8", "utf-16"])
 def test_json_is_json_in_every_encoding(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     said = {"text": "Straße 🔥 €"}
