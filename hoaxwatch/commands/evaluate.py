@@ -109,9 +109,11 @@ def posts(
         raise UsageError(f"all posts of split {split!r} are labelled {found[0].label!r}")
     loaded = [
         load_detector(name, weights=folder, encoder=encoder)
-        for name, folder in map(parse_detector, detectors)
+        for name, folder in map(options.parse_detector, detectors)
     ]
-    for folder in (folder for _, folder in map(parse_detector, detectors) if folder is not None):
+    for folder in (
+        folder for _, folder in map(options.parse_detector, detectors) if folder is not None
+    ):
         if split in ("validation", "test") and is_divided_otherwise(folder, data, every):
             _say(
                 f"{folder} was trained on one of these files, but divided otherwise, with other "
@@ -162,16 +164,6 @@ def posts(
         _say(f"wrote {out}/README.md, evaluation.json and pictures")
 
 
-def parse_detector(written: str) -> tuple[str, Path | None]:
-    """A detector as it is named on the command line, with the folder of its weights.
-
-    >>> parse_detector("tfidf"), parse_detector("tfidf=out")[1].as_posix()
-    (('tfidf', None), 'out')
-    """
-    name, sign, folder = written.partition("=")
-    return name, Path(folder) if sign else None
-
-
 def is_divided_otherwise(folder: Path, data: Sequence[Path], posts: Sequence[Any]) -> bool:
     """Whether a folder's training read one of these files, and divided it otherwise than these
     posts of them are. So is one that does not tell: which texts are tested depends on the version.
@@ -192,7 +184,7 @@ def detectors_named(written: list[str]) -> list[str]:
     >>> detectors_named(["tfidf", "tfidf=models/liar"])
     ['tfidf', 'tfidf=liar']
     """
-    parsed = map(parse_detector, written)
+    parsed = map(options.parse_detector, written)
     return [name if folder is None else f"{name}={folder.name}" for name, folder in parsed]
 
 

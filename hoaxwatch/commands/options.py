@@ -90,6 +90,16 @@ def parse_topic(written: str) -> str:
         raise UsageError(str(error)) from None
 
 
+def parse_detector(written: str) -> tuple[str, Path | None]:
+    """A detector as it is named on the command line, with the folder of its weights.
+
+    >>> parse_detector("tfidf"), parse_detector("tfidf=out")[1].as_posix()
+    (('tfidf', None), 'out')
+    """
+    name, sign, folder = written.partition("=")
+    return name, Path(folder) if sign else None
+
+
 def parse_name(name: str) -> tuple[str, str]:
     """Platform and id of a post or an account named by the user.
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from detectors.detector import Detector
 from detectors.registry import load_detector
 from hoaxwatch import study as tables_of
 from hoaxwatch.commands import options
@@ -43,7 +44,8 @@ Pictures = Annotated[
     typer.Option("--pictures", help="Fetch the pictures of what came, and judge it with them."),
 ]
 Others = Annotated[
-    list[str] | None, typer.Option("--beside", help="Another detector, shown side by side.")
+    list[str] | None,
+    typer.Option("--beside", help="Another detector, shown side by side: NAME, or NAME=FOLDER."),
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the reports.")]
 
@@ -67,6 +69,7 @@ def daily(
     settings = read_settings(project=project, database=database, detector=detector)
     yesterday = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
     day = parse_day(date or yesterday, "--date")
+    others = _load(beside)
     with open_database(settings) as dsn:
         with database_errors(dsn), connect(dsn) as connection:
             history.take_snapshot(connection, datetime.now(UTC))
@@ -75,7 +78,7 @@ def daily(
             raise UsageError("nothing is tracked; say what: hoaxwatch track add HASHTAG")
         _collect(dsn, settings, source or [], pictures)
         folder = out / f"{day:%Y-%m-%d}"
-        _report(dsn, settings, hashtags, day, day + timedelta(days=1), beside or [], folder)
+        _report(dsn, settings, hashtags, day, day + timedelta(days=1), others, folder)
 
 
 def study(
@@ -120,13 +123,20 @@ def study(
     if last < first:
         raise UsageError(f"--to {until} is before --from {since}; exchange them")
     tags = read_hashtags(hashtags)
+    others = _load(beside)
     with open_database(settings) as dsn:
         with database_errors(dsn), connect(dsn) as connection:
             # asked for from its first day on, however late the first call is made
             tracking.track(connection, tags, "study", min(first, datetime.now(UTC)), "study")
         _collect(dsn, settings, source or [], pictures)
         named = sorted({key for key, _ in tags})
-        _report(dsn, settings, named, first, last + timedelta(days=1), beside or [], out, cap)
+        _report(dsn, settings, named, first, last + timedelta(days=1), others, out, cap)
+
+
+def _load(beside: Sequence[str] | None) -> list[Detector]:
+    """Before anything is asked for, which may cost: a name or a folder may be wrong."""
+    named = map(options.parse_detector, beside or [])
+    return [load_detector(name, weights=folder) for name, folder in named]
 
 
 def _collect(dsn: str, settings: Settings, sources: Sequence[str], pictures: bool) -> None:
@@ -153,12 +163,11 @@ def _report(
     hashtags: Sequence[str],
     since: datetime,
     until: datetime,
-    beside: Sequence[str],
+    others: Sequence[Detector],
     folder: Path,
     cap: int | None = None,
 ) -> None:
     in_force = local.candidate_of(detector_of(settings), settings)
-    others = [load_detector(name) for name in beside]
     for other in others:
         local.judge_beside(dsn, other, settings)
     judges = [

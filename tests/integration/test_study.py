@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -283,6 +284,31 @@ def test_what_is_flagged_follows_the_setting(
     )
     assert all_flagged["detected"] == all_flagged["judged"] == none_flagged["judged"] > 0
     assert none_flagged["detected"] == 0
+
+
+def test_weights_of_ones_own_stand_beside(
+    one_server: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A folder that holds none is told before a source is asked."""
+    monkeypatch.setenv("HOAXWATCH_CONFIG", str(tmp_path / "none.toml"))
+    monkeypatch.setenv("HOAXWATCH_DETECTOR", "null")
+    monkeypatch.setenv("HOAXWATCH_INSTAGRAM_TOKEN", "t")
+    weights = tmp_path / "own"
+    shutil.copytree(ROOT / "detectors" / "weights" / "tfidf", weights)
+    command = ["daily", "--date", "2026-03-02", "-o", str(tmp_path / "out")]
+    with one_server.new_database() as dsn:
+        monkeypatch.setenv("HOAXWATCH_DATABASE", dsn)
+        assert run_command(["track", "add", "snow"]) == 0
+        assert run_command([*command, "--beside", f"tfidf={weights}"]) == 0
+        manifest = json.loads((tmp_path / "out" / "2026-03-02" / "manifest.json").read_text())
+        assert [judge["name"] for judge in manifest["detectors"]] == ["null", "tfidf"]
+        capsys.readouterr()
+        wrong = [*command, "--source", "instagram", "--beside", f"tfidf={tmp_path / 'nothing'}"]
+        assert run_command(wrong) == 2
+    assert "nothing" in capsys.readouterr().err
 
 
 def test_pictures_are_fetched_before_the_report(
