@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,16 @@ import typer
 
 from hoaxwatch.commands import options
 from hoaxwatch.commands.options import connected, settings_of
-from hoaxwatch.show import Column, notes, number, output_of, print_json, shorten, show_rows
+from hoaxwatch.show import (
+    Column,
+    notes,
+    number,
+    output_of,
+    print_json,
+    print_lines,
+    shorten,
+    show_rows,
+)
 from storage import reads
 from streams.claims import default_encoder
 from streams.errors import UsageError
@@ -175,6 +185,82 @@ def prepare(
     if near is not None:
         _say(f"{number(n_repeats)} left out of which {near:g} is in another post of the set")
     _say(f"wrote {target}")
+
+
+@app.command()
+def describe(
+    files: Annotated[
+        list[Path], typer.Argument(help="Labelled posts: .jsonl or .csv, as prepare writes them.")
+    ],
+    labels: Annotated[
+        str | None, typer.Option("--labels", help="What they are called here: fake=likely_false.")
+    ] = None,
+    top: Annotated[int, typer.Option("--top", min=1, help="How long lists are.")] = 10,
+    as_json: options.Json = False,
+) -> None:
+    """What labelled posts are made of: sizes, lengths, what tells classes apart, repetitions.
+
+    Look here before you train: a class that its hashtags, sites or lengths give away is learnt by
+    those, and near-duplicates across splits make every measurement too good.
+    """
+    from detectors.datasets import description
+    from detectors.datasets.prepared import BadData, parse_words, read_posts_files
+
+    try:
+        words = None if labels is None else parse_words(labels)
+        found = description.describe(read_posts_files(files, words), top)
+    except BadData as error:
+        raise UsageError(str(error)) from None
+    if as_json:
+        splits = {split or "not divided": counts for split, counts in found.splits.items()}
+        classes = [one._asdict() for one in found.classes]
+        print_json(found._asdict() | {"splits": splits, "classes": classes})
+        return
+    columns = [
+        Column("class", lambda row: row["label"]),
+        Column("posts", lambda row: number(row["posts"]), is_number=True),
+        Column("accounts", lambda row: number(row["accounts"]), is_number=True),
+        Column("events", lambda row: number(row["events"]), is_number=True),
+        Column("pictures", lambda row: number(row["pictures"]), is_number=True),
+        Column("days", lambda row: _days(row["first_posted_at"], row["last_posted_at"])),
+        Column("words", lambda row: "{:.0f} ({:.0f} to {:.0f})".format(*_median_first(row))),
+        Column("words no other has", lambda row: number(row["own_runs"][0]), is_number=True),
+        Column("runs of 3 no other has", lambda row: number(row["own_runs"][2]), is_number=True),
+    ]
+    title = f"{number(found.posts)} posts; words a post: median (10 % to 90 %)"
+    show_rows(found.classes, output_of(False, False), columns, title, "none")
+    for one in found.classes:
+        lists = (
+            ("words that tell it", [f"{word} {z:.1f}" for word, z in one.telling]),
+            *((name, [f"{what} {number(n)}" for what, n in most]) for name, most in _lists(one)),
+        )
+        print_lines(f"{one.label}, {name}: {', '.join(items)}" for name, items in lists if items)
+    for split, counts in sorted(found.splits.items(), key=lambda item: _ORDER.index(item[0])):
+        own = ", ".join(f"{number(n)} {label}" for label, n in sorted(counts.items()))
+        print_lines([f"{split or 'not divided'}: {own}"])
+    print_lines(
+        [
+            f"{number(found.near_duplicates)} posts nearly repeat another one; "
+            f"{number(found.labelled_differently)} have one with another label, "
+            f"{number(found.across_splits)} one in another split"
+        ]
+    )
+
+
+_ORDER = ("train", "validation", "test", None)
+
+
+def _lists(one: Any) -> tuple[tuple[str, Any], ...]:
+    return ("hashtags", one.hashtags), ("addressed", one.addressed), ("sites", one.sites)
+
+
+def _median_first(row: Any) -> tuple[float, float, float]:
+    low, middle, high = row["words"]
+    return middle, low, high
+
+
+def _days(first: datetime | None, last: datetime | None) -> str:
+    return "–" if first is None or last is None else f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"
 
 
 def _own_posts(folder: Path, labels: str | None) -> list[Any]:

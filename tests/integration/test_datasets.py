@@ -151,3 +151,31 @@ def test_a_public_set_is_made_ready(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "no set of texts or posts is called 'lair'; there are: coaid" in (
         capsys.readouterr().err
     )
+
+
+def test_a_set_is_described(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        ("The #cure works @ann https://www.a.org/x", "likely_false", "u1", "2020-03-01T10:00:00Z"),
+        ("The #cure works @ann https://a.org/x", "likely_false", "u2", "2020-03-03T10:00:00Z"),
+        ("The #cure works @ann https://a.org/y", "likely_true", "u2", ""),
+        *((f"goal number {n} for the home side {n}", "likely_true", "u3", "") for n in range(40)),
+        *((f"tower {n} spreads it {n} they say", "likely_false", "", "") for n in range(40)),
+    ]
+    with Path("set.csv").open("w", newline="") as out:
+        csv.writer(out).writerows([("text", "label", "author_id", "posted_at"), *rows])
+    assert cli.run(["datasets", "describe", "set.csv", "--top", "3", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    false, true = told["classes"]
+    assert (told["posts"], false["posts"], true["posts"], true["accounts"]) == (83, 42, 41, 2)
+    assert false["first_posted_at"].startswith("2020-03-01")
+    assert false["hashtags"] == [["cure", 2]]
+    assert false["addressed"] == [["ann", 2]]
+    assert false["sites"] == [["a.org", 2]]
+    assert {word for word, _ in false["telling"]} < {"tower", "spreads", "it", "they", "say"}
+    assert told["labelled_differently"] >= 3
+    assert told["splits"] == {"not divided": {"likely_false": 42, "likely_true": 41}}
+    assert cli.run(["datasets", "describe", "set.csv"]) == 0
+    said = capsys.readouterr().out
+    assert "likely_false, sites: a.org 2" in said
+    assert cli.run(["datasets", "describe", "none.csv"]) == cli.USAGE
+    assert "cannot read none.csv" in capsys.readouterr().err
