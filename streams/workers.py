@@ -567,17 +567,17 @@ class Tracker:
         self._metrics = metrics
         self._holder = token_hex(8)
         self._epochs: dict[int, int] = {}
+        self._tried: frozenset[int] = frozenset()
         self.assigned: frozenset[int] = frozenset()
 
     def __call__(self) -> int:
         """One recount of what is dirty; returns how many hashtags. Raises Replaced, Unavailable."""
         began = time.perf_counter()
-        assigned = self.assigned
         try:
-            n_hashtags = self._database.run(lambda c: self._recount(c, assigned), self._start)
+            n_hashtags = self._database.run(self._recount, self._start)
         except Replaced:
             self._epochs.clear()
-            if assigned <= self.assigned:  # nobody told us: we slept
+            if self._tried <= self.assigned:  # nobody told us: we slept
                 raise
             return 0
         self._metrics.tick.observe(time.perf_counter() - began)
@@ -589,7 +589,9 @@ class Tracker:
         self._epochs.clear()
         limit_waits(connection, 4 * IDLE_SECONDS)  # clusters are found in the middle of it
 
-    def _recount(self, connection: Connection, assigned: frozenset[int]) -> int:
+    def _recount(self, connection: Connection) -> int:
+        # read at each try: who ends our connection may be the one that was given some of them
+        self._tried = assigned = self.assigned
         for partition in self._epochs.keys() - assigned:
             del self._epochs[partition]
         missing = assigned - self._epochs.keys()

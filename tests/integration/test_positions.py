@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from storage import positions, recount
 from storage.database import Connection, connect
 from storage.outbox import Alert, send_waiting
 from storage.positions import LeftOver, OverlapsRecorded, Span
+from streams import steps
 from streams.clustering import TrackOptions
 from streams.errors import Replaced
 from streams.metrics import Metrics
@@ -140,6 +142,38 @@ def test_a_successor_ends_a_transaction_that_sleeps(connection: Connection, data
         assert positions.take_partitions(connection, [0], "two", NOW) == {0: 2}
         with pytest.raises(Exception, match="terminating connection"):
             cursor.execute("SELECT 1")
+
+
+def test_a_worker_cut_off_in_a_recount_takes_only_what_is_left_to_it(
+    connection: Connection, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its successor ended the connection; had it taken the others back, each would end the other's
+    recount in turn."""
+    settings, options = read_settings(retry_seconds=9.0), TrackOptions()
+    one = Tracker(database, settings, options, 4, Metrics("track"))
+    two = Tracker(database, settings, options, 4, Metrics("track"))
+    one.assigned = frozenset(range(4))
+    wanted: list[frozenset[int]] = []
+    take, count_them = positions.take_partitions, steps.track
+
+    def taken(opened: Connection, missing: frozenset[int], *rest: Any) -> dict[int, int]:
+        wanted.append(missing)
+        return take(opened, missing, *rest)
+
+    def handed_over(opened: Connection, *rest: Any) -> Any:
+        if len(wanted) == 1:
+            one.assigned, two.assigned = frozenset({0, 1}), frozenset({2, 3})
+            pid = opened.info.backend_pid
+            connection.execute("SELECT pg_terminate_backend(%s, 9000)", (pid,))
+            assert two() == 0
+        return count_them(opened, *rest)
+
+    monkeypatch.setattr(positions, "take_partitions", taken)
+    monkeypatch.setattr(steps, "track", handed_over)
+    assert one() == 0
+    assert [set(partitions) for partitions in wanted] == [{0, 1, 2, 3}, {2, 3}, {0, 1}]
+    one.close()
+    two.close()
 
 
 def test_alerts_are_sent_once_and_kept_when_sending_fails(connection: Connection) -> None:
