@@ -241,7 +241,7 @@ def keep_working(command: Sequence[str]) -> int:
     """Runs a worker as a child and starts it again when it ends, after a pause that doubles.
 
     Ends with the child's code when it was told to stop, when the fault is the user's, or after too
-    many short lives in a row.
+    many short lives in a row. A database or brokers that are away are waited for, however long.
     """
     stopping = threading.Event()
     child: subprocess.Popen[bytes] | None = None
@@ -265,13 +265,13 @@ def keep_working(command: Sequence[str]) -> int:
             return max(code, 0)
         if code in (OK, USAGE):
             return code
-        lived_seconds = time.monotonic() - began
-        short_lives = short_lives + 1 if lived_seconds < SHORT_LIFE_SECONDS else 0
+        if time.monotonic() - began >= SHORT_LIFE_SECONDS:
+            pause_seconds, short_lives = FIRST_PAUSE_SECONDS, 0
+        elif code != DEPENDENCY_DOWN:
+            short_lives += 1
         if short_lives >= SHORT_LIVES:
             log.critical("worker ended too often", times=short_lives, code=code)
             return code if code > 0 else BUG
-        if short_lives == 0:
-            pause_seconds = FIRST_PAUSE_SECONDS
         log.warning("worker ended and starts again", code=code, pause_seconds=pause_seconds)
         if stopping.wait(pause_seconds):
             return OK

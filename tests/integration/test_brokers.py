@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from prometheus_client import generate_latest
 
 from storage.tracking import Mark
+from streams import service
 from streams.formats.registry import load_format
 from streams.ingest import Published, publish
 from streams.metrics import IngestMetrics, Metrics, serve_metrics
@@ -204,6 +206,40 @@ def test_the_parent_starts_nothing_again_that_cannot_help(tmp_path: Path, code: 
     note = tmp_path / "starts"
     assert keep_working([sys.executable, "-c", CHILD, str(note), str(code)]) == code
     assert note.read_text() == "x"
+
+
+@pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize(
+    ("code", "ends_with", "lives"),
+    [
+        (service.DEPENDENCY_DOWN, service.OK, 26),  # the outage is over at last
+        (service.BUG, service.BUG, service.SHORT_LIVES),
+    ],
+)
+def test_the_parent_waits_out_an_outage_and_gives_up_on_a_bug(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, ends_with: int, lives: int
+) -> None:
+    monkeypatch.setattr(service, "FIRST_PAUSE_SECONDS", 0.0)
+    note = tmp_path / "starts"
+    dies = f'printf x >> "$0"; test $(wc -c < "$0") -gt 25 || exit {code}'
+    assert keep_working(["sh", "-c", dies, str(note)]) == ends_with
+    assert note.read_text() == lives * "x"
+
+
+@pytest.mark.usefixtures("handlers")
+def test_pauses_grow_until_a_worker_lived_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(service, "SHORT_LIFE_SECONDS", 2.0)
+    note = tmp_path / "starts"
+    dies = (
+        'printf x >> "$0"; n=$(wc -c < "$0"); test $n -ne 4 || sleep 2.1; test $n -gt 6 || exit 3'
+    )
+    with structlog.testing.capture_logs() as told:
+        assert keep_working(["sh", "-c", dies, str(note)]) == service.OK
+    pauses = [1000 * line["pause_seconds"] for line in told]
+    assert pauses == [1, 2, 4, 1, 2, 4]
 
 
 @pytest.mark.usefixtures("handlers")
