@@ -769,19 +769,19 @@ def activate_policy(
 ) -> bool:
     """Makes these the verdicts that count. True if that changed anything: then every bucket is
     marked to be counted again. Waits until nobody counts (`recount.hold_policy`)."""
-    wanted = (detector, version, f"{threshold:.6f}", f"{abstain_band:.6f}")
+    wanted = (detector, version, threshold, abstain_band)
     with connection.transaction():
-        if _is_active(connection, wanted):
+        if is_active(connection, *wanted):
             return False  # as most often: it need not wait for who counts
         connection.execute("LOCK TABLE hoaxwatch.verdict_policy IN EXCLUSIVE MODE")
-        if _is_active(connection, wanted):
+        if is_active(connection, *wanted):
             return False
         connection.execute("UPDATE hoaxwatch.verdict_policy SET active = false WHERE active")
         connection.execute(
             "INSERT INTO hoaxwatch.verdict_policy"
             " (detector, version, threshold, abstain_band, active, created_at)"
             " VALUES (%s, %s, %s, %s, true, %s)",
-            (*wanted, now),
+            (detector, version, f"{threshold:.6f}", f"{abstain_band:.6f}", now),
         )
         connection.execute(
             "INSERT INTO hoaxwatch.dirty_buckets"
@@ -790,11 +790,18 @@ def activate_policy(
     return True
 
 
-def _is_active(connection: psycopg.Connection, wanted: tuple[str, str, str, str]) -> bool:
+def is_active(
+    connection: psycopg.Connection,
+    detector: str,
+    version: str,
+    threshold: float,
+    abstain_band: float,
+) -> bool:
+    """Whether these are the verdicts that count."""
     found = connection.execute(
         "SELECT FROM hoaxwatch.verdict_policy WHERE active AND detector = %s AND version = %s"
         " AND threshold = %s::numeric AND abstain_band = %s::numeric",
-        wanted,
+        (detector, version, f"{threshold:.6f}", f"{abstain_band:.6f}"),
     )
     return found.fetchone() is not None
 

@@ -19,7 +19,7 @@ from typing import NamedTuple, TypeVar
 import structlog
 
 from detectors.detector import Detector
-from storage import history, positions, recount, writes
+from storage import history, positions, recount, reprocessing, writes
 from storage.database import Connection, connect, database_errors, limit_waits
 from storage.positions import OverlapsRecorded, Span, spans_of
 from streams import steps
@@ -28,6 +28,7 @@ from streams.clustering import TrackOptions
 from streams.errors import Replaced, Unavailable, UsageError
 from streams.faults import fail_point
 from streams.judging import judging_of
+from streams.local import candidate_of
 from streams.metrics import Metrics
 from streams.quarantine import WIRE
 from streams.records import (
@@ -183,6 +184,8 @@ class Classifier:
         self._settings = settings
         self._detector = detector
         self._judging = judging_of(detector, settings, of_new=True)
+        self._policy = candidate_of(detector, settings)
+        self._has_activated = False
         self._metrics = metrics
         self._claims = ClaimMatcher()
         self._key = settings.tombstone_key.get_secret_value()
@@ -215,15 +218,16 @@ class Classifier:
     def _start(self, connection: Connection) -> None:
         """What must be so on a new connection. What was known of the database is asked again."""
         writes.commit_later(connection)  # but for the last commit of each batch
-        detector, threshold = self._detector, self._settings.threshold
-        writes.activate_policy(
-            connection,
-            detector.name,
-            detector.version,
-            detector.threshold if threshold is None else threshold,
-            self._settings.abstain_below,
-            datetime.now(UTC),
-        )
+        if not self._has_activated:
+            writes.activate_policy(connection, *self._policy, datetime.now(UTC))
+            self._has_activated = True
+        elif not writes.is_active(connection, *self._policy):
+            # somebody wanted that since; ours is brought back by who starts us again with it
+            log.warning(
+                "other verdicts count now than this worker's; start it again with that detector",
+                ours=" ".join(map(str, self._policy)),
+                counts=" ".join(map(str, reprocessing.read_active(connection) or ())),
+            )
         self._recorded.clear()
 
     def _work(

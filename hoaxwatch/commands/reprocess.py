@@ -125,7 +125,9 @@ def _say_adopted(active: Candidate, candidate: Candidate, is_new: bool) -> None:
     if candidate.detector != active.detector:
         _say(
             f'  write detector = "{candidate.detector}" into hoaxwatch.toml (or HOAXWATCH_DETECTOR'
-            f"={candidate.detector}): a run with another setting has {active.detector} count again"
+            f"={candidate.detector}) and start workers again: what others judge meanwhile does not "
+            "count, and a run or a worker that starts with another setting has "
+            f"{active.detector} count again"
         )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import structlog
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from storage import positions, writes
@@ -83,6 +84,40 @@ def counts(database: str) -> tuple[int, int, int, int]:
         ).fetchone()
     assert row is not None
     return row
+
+
+def counting(database: str) -> tuple[str, int]:
+    """The detector whose verdicts count, and how many policies there were."""
+    with connect(database) as connection:
+        row = connection.execute(
+            "SELECT max(detector) FILTER (WHERE active), count(*) FROM hoaxwatch.verdict_policy"
+        ).fetchone()
+    assert row is not None
+    return row
+
+
+def test_what_was_adopted_beside_a_worker_stays_when_its_connection_breaks(database: str) -> None:
+    settings = read_settings(retry_seconds=9.0)
+    work = Classifier(database, settings, MarkerDetector(), Metrics("classify"))
+    records = taken()
+    work(records[:1])
+    with connect(database) as connection:
+        assert writes.activate_policy(connection, "another", "1", 0.5, 0.0, datetime.now(UTC))
+        end = (
+            "SELECT pg_terminate_backend(pid, 9000) FROM pg_stat_activity"
+            " WHERE application_name = %s AND datname = current_database()"
+        )
+        assert len(connection.execute(end, (positions.CLASSIFY_ROLE,)).fetchall()) == 1
+    with structlog.testing.capture_logs() as told:
+        work(records[1:2])
+    work.close()
+    assert counting(database) == ("another", 2)
+    (said,) = [line for line in told if "verdicts" in line["event"]]
+    assert (said["ours"], said["counts"]) == ("marker 1 0.5 0.0", "another 1 0.5 0.0")
+    again = classifier(database, MarkerDetector())
+    again(records[2:3])
+    again.close()
+    assert counting(database) == ("marker", 3)
 
 
 def test_out_of_memory_halves_the_batch(database: str) -> None:

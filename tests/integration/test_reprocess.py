@@ -214,7 +214,9 @@ def test_the_command(
     assert (told["judged_now"], told["is_adopted"]) == ({}, False)
     assert len(told["changed"]) > 3
     assert cli.run([*run, "--adopt"]) == OK
-    assert 'write detector = "tfidf" into hoaxwatch.toml' in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert 'write detector = "tfidf" into hoaxwatch.toml' in said
+    assert "start workers again" in said
     assert [
         row[0] for row in rows(connection, "SELECT detector FROM mart.policies WHERE active")
     ] == ["tfidf"]
