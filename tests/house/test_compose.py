@@ -51,6 +51,12 @@ def test_what_the_schema_does_not_see() -> None:
                 assert "healthcheck" in SERVICES[other], f"{name} waits for {other}"
 
 
+def test_the_database_is_ready_only_when_it_answers_others() -> None:
+    """While its image sets it up, a server is there for the image alone, on a socket."""
+    asked = SERVICES["postgres"]["healthcheck"]["test"][-1]
+    assert "--host 127.0.0.1" in asked
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_images_are_pinned_and_volumes_are_named(name: str) -> None:
     image, _, tag = SERVICES[name]["image"].rpartition(":")
