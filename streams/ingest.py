@@ -21,7 +21,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLargeError
 
 from storage.tracking import NO_MARK, Mark
-from streams.errors import Unavailable
+from streams.errors import Unavailable, UsageError
 from streams.faults import fail_point
 from streams.records import Deletion, Post, Problem, Reading, decode_reading, encode_reading
 from streams.settings import Settings
@@ -173,6 +173,7 @@ class Publisher:
         self._mark = NO_MARK  # acknowledged, not saved yet
         self._spooled_mark = NO_MARK
         self._saved_at = 0.0
+        self._last_error: BaseException | None = None
 
     def put(self, reading: Reading, mark: Mark) -> None:
         """Takes over one reading. Waits while too many are on their way.
@@ -212,8 +213,8 @@ class Publisher:
             elif time.monotonic() > deadline:
                 self.close()
                 raise Unavailable(
-                    f"brokers {self._settings.kafka} are away; what they have not taken waits in "
-                    f"{self._spool.folder} and goes with the next hoaxwatch ingest"
+                    f"{self._why()}; what they have not taken waits in {self._spool.folder} and "
+                    "goes with the next hoaxwatch ingest"
                 )
             else:
                 time.sleep(0.2)
@@ -316,9 +317,8 @@ class Publisher:
             self._spool.append(*entry)
         except SpoolFull:
             raise Unavailable(
-                f"brokers {self._settings.kafka} are away and {self._spool.folder} is full "
-                f"({self._settings.spool_bytes:,} bytes); start the brokers and run it again: it "
-                "goes on where it was"
+                f"{self._why()}; {self._spool.folder} is full ({self._settings.spool_bytes:,} "
+                "bytes), so nothing more is read; run it again then: it goes on where it was"
             ) from None
         self._result.spooled += 1
         self._result.spool_bytes = self._spool.n_bytes
@@ -341,6 +341,19 @@ class Publisher:
 
     def _count_error(self, error: BaseException | None) -> None:
         self._result.errors[type(error).__name__] += 1
+        self._last_error = error
+
+    def _why(self) -> str:
+        """Why the brokers take nothing, and what to do. They are asked: to a producer, a topic that
+        is missing is but an answer that does not come."""
+        try:
+            with kafka_errors(self._settings):
+                _knock(self._settings)
+                count_partitions(self._settings, POSTS)
+        except (Unavailable, UsageError) as error:
+            return str(error)
+        said = " ".join(str(self._last_error).split()) or type(self._last_error).__name__
+        return f"brokers {self._settings.kafka} answer and take nothing ({said})"
 
 
 def publish(
@@ -365,8 +378,11 @@ def publish(
     stop = stop or Event()
     result = result or Published()
     with kafka_errors(settings), Spool(folder, settings.spool_bytes) as spool:
-        if spool.is_empty:
+        try:
             count_partitions(settings, POSTS)  # says at once that a topic or a broker is missing
+        except Unavailable:
+            if spool.is_empty:
+                raise
         publisher = Publisher(settings, spool, result, lambda mark: marks.save(source.name, mark))
         try:
             cursor = None if from_beginning else marks.read(source.name)

@@ -19,16 +19,24 @@ import pytest
 import structlog
 from prometheus_client import generate_latest
 
-from storage.tracking import Mark
+from storage.tracking import NO_MARK, Mark
 from streams import service
+from streams.errors import Unavailable, UsageError
 from streams.formats.registry import load_format
-from streams.ingest import Published, publish
+from streams.ingest import Published, Publisher, encode_entry, publish
 from streams.metrics import IngestMetrics, Metrics, serve_metrics
 from streams.service import keep_working
 from streams.settings import Settings, read_settings
 from streams.sources.files import FileSource
 from streams.sources.marks import FileMarks
-from streams.topics import create_topics, read_lag, read_newest, read_topics
+from streams.spool import Spool
+from streams.topics import (
+    create_topics,
+    read_lag,
+    read_newest,
+    read_topics,
+)
+from tests.faults.scene import make_posts
 from tests.house.repository import ROOT
 
 _numbers = itertools.count()
@@ -104,6 +112,43 @@ def test_a_cursor_is_saved_after_the_acknowledgement_alone(
     assert isinstance(result, Published)
     assert saved[-1][0].endswith(f":{result.acknowledged}")
     assert all(on_broker >= int(cursor.rpartition(":")[2]) for cursor, on_broker in saved)
+
+
+def spooled(settings: Settings, n_posts: int = 1) -> None:
+    """Has so many posts wait on disk for the brokers."""
+    with Spool(settings.ingest_folder()) as spool:
+        for post in make_posts(n_posts):
+            spool.append(*encode_entry(post))
+
+
+def test_what_waits_on_disk_hides_no_missing_topic(settings: Settings, tmp_path: Path) -> None:
+    spooled(settings)
+    file = tmp_path / "a.csv"
+    file.write_bytes(load_format("twitwi").example())
+    with pytest.raises(UsageError, match=r"topic .*posts does not exist; make it"):
+        publish(FileSource(file), settings)
+    away = settings.model_copy(
+        update={"kafka": "127.0.0.1:1", "retry_seconds": 0.0, "spool_seconds": 0.5}
+    )
+    with pytest.raises(Unavailable, match=r"nobody listens .* waits in .* goes with the next"):
+        publish(FileSource(file), away)  # it is read nevertheless: the brokers may come back
+    with Spool(settings.ingest_folder()) as spool:
+        assert sum(len(entries) for _, entries in spool.segments()) > 1
+
+
+def test_why_brokers_take_nothing_is_said_at_the_end(settings: Settings) -> None:
+    """The topic goes, or the password changes, while a source is followed."""
+    spooled(settings)
+    hasty = settings.model_copy(
+        update={"retry_seconds": 0.0, "spool_seconds": 0.5, "spool_bytes": 2000}
+    )
+    with Spool(hasty.ingest_folder(), hasty.spool_bytes) as spool:
+        publisher = Publisher(hasty, spool, Published(), lambda mark: None)
+        with pytest.raises(Unavailable, match="topics create; what they have not taken waits in"):
+            publisher.finish()
+        with pytest.raises(Unavailable, match=r"topics create; .* is full \(2,000 bytes\)"):
+            for post in make_posts(50):
+                publisher.put(post, NO_MARK)
 
 
 def test_a_missing_topic_and_a_missing_broker_say_what_to_do(settings: Settings) -> None:
