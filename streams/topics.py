@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from kafka import TopicPartition
-from kafka.admin import KafkaAdminClient, OffsetSpec
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, OffsetSpec
 from kafka.errors import (
     AuthorizationError,
     GroupIdNotFoundError,
@@ -32,6 +32,7 @@ CLASSIFY, TRACK = "classify", "track"
 
 DAY_HOURS = 24
 HOUR_MS = 3_600_000
+FOR_EVER = -1
 #: The greatest record that travels; a greater one cannot be sent and is quarantined by `ingest`.
 RECORD_LIMIT_BYTES = 64 << 20
 #: What a reader takes of a partition at once. A greater record comes alone.
@@ -70,7 +71,8 @@ TOPICS = (
 
 
 class TopicState(NamedTuple):
-    """A topic as the brokers have it. `partitions` is None where it does not exist."""
+    """A topic as the brokers have it. `partitions` is None where it does not exist,
+    `retention_hours` FOR_EVER where records stay, None where brokers do not tell."""
 
     topic: str
     partitions: int | None
@@ -225,9 +227,20 @@ def _state(admin: KafkaAdminClient, settings: Settings, topic: Topic) -> TopicSt
         name,
         len(partitions),
         min((len(p["replica_nodes"]) for p in partitions), default=None),
-        topic.retention_hours,
+        _retention_hours(admin, name),
         sum(ends.values()) - sum(begins.values()),
     )
+
+
+def _retention_hours(admin: KafkaAdminClient, name: str) -> float | None:
+    """How long a topic keeps records: what brokers do, which is not always what they were told
+    when it was made."""
+    asked = ConfigResource(ConfigResourceType.TOPIC, name, ["retention.ms"])
+    configs = admin.describe_configs([asked], config_filter="all")["topic"][name]
+    if "retention.ms" not in configs:  # we may not ask
+        return None
+    kept_ms = int(configs["retention.ms"]["value"])
+    return FOR_EVER if kept_ms < 0 else kept_ms / HOUR_MS
 
 
 def count_partitions(settings: Settings, topic: str) -> int:
@@ -259,7 +272,9 @@ def read_lag(settings: Settings) -> list[Lag]:
             begins = _offsets(admin, name, n, OffsetSpec.EARLIEST)
             for role in topic.readers:
                 group = group_name(settings, role)
-                committed = begins | _committed(admin, group, name)
+                told = _committed(admin, group, name)
+                # what the topic dropped before a group came to it does not wait for it any more
+                committed = {p: max(begins[p], told.get(p, 0)) for p in ends}
                 lag = sum(max(0, ends[p] - committed[p]) for p in ends)
                 rows.append(Lag(name, group, n, sum(ends.values()), sum(committed.values()), lag))
     return rows

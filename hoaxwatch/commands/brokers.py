@@ -43,13 +43,16 @@ def list_topics(
     as_csv: options.Csv = False,
 ) -> None:
     """List our topics with partitions, copies and how long they keep records."""
-    from streams.topics import read_topics
+    from streams.topics import FOR_EVER, read_topics
+
+    def kept(hours: float | None) -> str:
+        return "for ever" if hours == FOR_EVER else number(hours)
 
     columns = [
         Column("topic", lambda row: str(row["topic"])),
         Column("partitions", lambda row: number(row["partitions"]), is_number=True),
         Column("copies", lambda row: number(row["replicas"]), is_number=True),
-        Column("kept (hours)", lambda row: number(row["retention_hours"]), is_number=True),
+        Column("kept (hours)", lambda row: kept(row["retention_hours"]), is_number=True),
         Column("records", lambda row: number(row["records"]), is_number=True),
     ]
     rows = read_topics(read_settings(project=project, kafka=kafka))

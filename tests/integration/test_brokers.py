@@ -11,19 +11,23 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
+from kafka import TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from kafka.structs import OffsetAndMetadata
 from prometheus_client import generate_latest
 
 from storage.tracking import NO_MARK, Mark
 from streams import service
 from streams.errors import Unavailable, UsageError
 from streams.formats.registry import load_format
-from streams.ingest import Published, Publisher, encode_entry, publish
+from streams.ingest import Published, Publisher, encode_entry, publish, send_all
 from streams.metrics import IngestMetrics, Metrics, serve_metrics
 from streams.service import keep_working
 from streams.settings import Settings, read_settings
@@ -31,10 +35,14 @@ from streams.sources.files import FileSource
 from streams.sources.marks import FileMarks
 from streams.spool import Spool
 from streams.topics import (
+    CLASSIFY,
+    POSTS,
     create_topics,
+    group_name,
     read_lag,
     read_newest,
     read_topics,
+    topic_name,
 )
 from tests.faults.scene import make_posts
 from tests.house.repository import ROOT
@@ -149,6 +157,35 @@ def test_why_brokers_take_nothing_is_said_at_the_end(settings: Settings) -> None
         with pytest.raises(Unavailable, match=r"topics create; .* is full \(2,000 bytes\)"):
             for post in make_posts(50):
                 publisher.put(post, NO_MARK)
+
+
+def test_what_is_kept_is_what_the_brokers_say(settings: Settings) -> None:
+    create_topics(settings)
+    assert [row.retention_hours for row in read_topics(settings)] == [168.0, 24.0]
+    for milliseconds in ("5400000", "-1"):
+        with closing(KafkaAdminClient(bootstrap_servers=settings.kafka)) as admin:
+            kept = {"retention.ms": milliseconds}
+            name = topic_name(settings, POSTS)
+            admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, kept)])
+        told = hoaxwatch(settings, "topics", "list", "--json").stdout
+        found = json.loads(told)[0]["retention_hours"]
+        assert found == (1.5 if milliseconds != "-1" else -1)
+    assert "for ever" in hoaxwatch(settings, "topics", "list").stdout
+
+
+def test_what_a_topic_has_dropped_does_not_wait(settings: Settings) -> None:
+    settings = settings.model_copy(update={"kafka_partitions": 1})
+    create_topics(settings)
+    send_all([encode_entry(post) for post in make_posts(9)], settings)
+    partition = TopicPartition(topic_name(settings, POSTS), 0)
+    group = group_name(settings, CLASSIFY)
+    assert read_lag(settings)[0].lag == 9
+    with closing(KafkaAdminClient(bootstrap_servers=settings.kafka)) as admin:
+        committed = admin.alter_group_offsets(group, {partition: OffsetAndMetadata(2, "", -1)})
+        assert [error.errno for error in committed.values()] == [0]
+        assert read_lag(settings)[0].lag == 7
+        admin.delete_records({partition: 6})
+    assert read_lag(settings)[0][-2:] == (6, 3)  # done or gone, and waiting
 
 
 def test_a_missing_topic_and_a_missing_broker_say_what_to_do(settings: Settings) -> None:
