@@ -42,11 +42,15 @@ T = TypeVar("T")
 
 #: Runs a function in the role's one thread; a failure ends the process.
 InThread = Callable[[Callable[[], T]], Awaitable[T]]
+#: Told where the partitions (topic, number) of this worker end.
+SeeEnds = Callable[[dict[tuple[str, int], int]], None]
 
 #: How often a worker looks how far its client is; and after so many looks in a row at which it
 #: brought nothing of what waits, it is given up.
 LAG_SECONDS = 10.0
 STALLED_LOOKS = 18
+#: So often a client asks what topics there are: how long one that is made anew waits for it.
+METADATA_SECONDS = 30
 
 #: So many records one fetch gives at most, and so many fetches wait for the work thread: with fewer
 #: than three batches of them the next is often not whole when one begins.
@@ -87,6 +91,7 @@ def new_app(settings: Settings, role: str) -> faust.App:
         consumer_group_instance_id=f"{role}-{name}" if name else None,
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=FETCH_BYTES,
+        consumer_metadata_max_age_ms=METADATA_SECONDS * 1000,
         producer_acks=-1,
         producer_compression_type="zstd",
         producer_linger=0.0,
@@ -130,7 +135,7 @@ def classify_app(
     n: partitions of topic activity."""
     app = new_app(settings, CLASSIFY)
     posts = slices_of(app, topic_name(settings, POSTS))
-    in_thread = watch(app, settings, POSTS, in_thread, metrics)
+    in_thread = watch(app, settings, POSTS, in_thread, metrics, work.see_ends)
 
     @app.agent(posts, name=CLASSIFY)
     async def classify(stream: Any) -> None:
@@ -262,7 +267,8 @@ class Pulse:
 
     def is_stalled(self, at: Mapping[Any, int], behind: int, *, is_settled: bool) -> bool:
         """True each time that nothing has moved for STALLED_LOOKS looks, though records wait and
-        nothing is at work, or that partitions were being given out all the while.
+        nothing is at work, or that partitions were being given out, or were not there to be given
+        out, all the while.
 
         at: the next offset of each partition. behind: records that wait in them.
         """
@@ -273,13 +279,20 @@ class Pulse:
 
 
 def watch(
-    app: faust.App, settings: Settings, topic: str, in_thread: InThread[Any], metrics: Metrics
+    app: faust.App,
+    settings: Settings,
+    topic: str,
+    in_thread: InThread[Any],
+    metrics: Metrics,
+    see_ends: SeeEnds | None = None,
 ) -> InThread[Any]:
     """Keeps the gauge of how many records wait in this worker's partitions. A client that brings
-    none of them any more, though the brokers answer, ends the process, which begins again.
+    none of them any more, though the brokers answer, ends the process, which begins again; so does
+    one whose topic is gone and stays away.
 
     Returns in_thread, to be used from now on."""
     pulse = Pulse()
+    name = topic_name(settings, topic)
 
     async def counted(work: Callable[[], Any]) -> Any:
         pulse.n_at_work += 1
@@ -290,29 +303,32 @@ def watch(
 
     @app.timer(interval=LAG_SECONDS, name="lag")  # type: ignore[untyped-decorator]
     async def lag() -> None:
-        is_settled = not app.rebalancing
+        consumer: Any = app.consumer
+        is_settled = not app.rebalancing and bool(consumer.topic_partitions(name))
         at: dict[Any, int] = {}
-        behind = 0
         try:
-            at, behind = await asyncio.wait_for(_positions(app.consumer), LAG_SECONDS)
+            at = await asyncio.wait_for(_positions(consumer), LAG_SECONDS)
         except TimeoutError:
             is_settled = False
+        ends = {tp: consumer.highwater(tp) or 0 for tp in at}
+        behind = sum(max(0, ends[tp] - offset) for tp, offset in at.items())
         metrics.lag.set(behind)
+        if see_ends is not None:
+            see_ends({(tp.topic, tp.partition): end for tp, end in ends.items() if end})
         if pulse.is_stalled(at, behind, is_settled=is_settled):
             await in_thread(partial(give_up, settings, topic))
 
     return counted
 
 
-async def _positions(consumer: Any) -> tuple[dict[Any, int], int]:
-    """The next offset of each of this worker's partitions; records that wait in them."""
-    at = {tp: await consumer.position(tp) or 0 for tp in consumer.assignment()}
-    return at, sum(max(0, (consumer.highwater(tp) or 0) - offset) for tp, offset in at.items())
+async def _positions(consumer: Any) -> dict[Any, int]:
+    """The next offset of each of this worker's partitions."""
+    return {tp: await consumer.position(tp) or 0 for tp in consumer.assignment()}
 
 
 def give_up(settings: Settings, topic: str) -> None:
-    """Raises Unavailable, unless it is the brokers that are away: then the client waits for them,
-    which is right."""
+    """Raises Unavailable, or UsageError without the topic, unless it is the brokers that are away:
+    then the client waits for them, which is right."""
     try:
         count_partitions(settings, topic)
     except Unavailable:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from functools import partial
@@ -195,6 +195,7 @@ class Classifier:
         self._following: tuple[Sequence[Taken], list[Taken]] = (), []
         self._noted_ahead: list[Span] = []
         self._begun: set[tuple[str, int]] = set()
+        self._seen_anew: set[tuple[str, int]] = set()
         self._n_bad_in_a_row = 0
 
     def __call__(self, taken: Sequence[Taken], following: Sequence[Taken] = ()) -> list[int]:
@@ -286,6 +287,22 @@ class Classifier:
                     "nothing is acknowledged: the worker begins again where it was"
                 )
         self._begun |= {span[:2] for span in spans}
+
+    def see_ends(self, ends: Mapping[tuple[str, int], int]) -> None:
+        """Tells, once for each, of partitions that end before what was recorded of them. Called
+        from another thread."""
+        for place, end in ends.items():
+            recorded = self._recorded.get(place, 0)
+            if end < recorded and place not in self._seen_anew:
+                self._seen_anew.add(place)
+                log.warning(
+                    "the topic is shorter than what was recorded of it: it was made anew, or "
+                    "brokers lost records; until it is as long again, what comes is stored and "
+                    "judged as ever, but counted as met again",
+                    where="{}[{}]".format(*place),
+                    end=end,
+                    recorded=recorded,
+                )
 
     def _forget_suspects(self, records: Sequence[Taken]) -> None:
         """Whoever had a partition meanwhile may be past what we suspected in it."""

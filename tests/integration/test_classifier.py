@@ -120,6 +120,19 @@ def test_what_was_adopted_beside_a_worker_stays_when_its_connection_breaks(datab
     assert counting(database) == ("marker", 3)
 
 
+def test_a_topic_that_ends_before_what_is_recorded_of_it_is_told_once(database: str) -> None:
+    work = classifier(database, MarkerDetector())
+    work(taken()[:7])
+    with structlog.testing.capture_logs() as told:
+        work.see_ends({("posts", 0): 7, ("posts", 1): 0})
+        work.see_ends({("posts", 0): 2})
+        work.see_ends({("posts", 0): 3})
+    work.close()
+    (said,) = told
+    assert "made anew" in said["event"]
+    assert (said["where"], said["end"], said["recorded"]) == ("posts[0]", 2, 7)
+
+
 def test_out_of_memory_halves_the_batch(database: str) -> None:
     device = SmallDevice(5, OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"))
     work = classifier(database, device)

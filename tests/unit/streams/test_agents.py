@@ -9,10 +9,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from kafka import TopicPartition as TP
 
 from streams import agents
-from streams.agents import STALLED_LOOKS, Pulse, Slices, commit, take, taken_of
-from streams.errors import Unavailable
+from streams.agents import STALLED_LOOKS, Pulse, SeeEnds, Slices, commit, take, taken_of
+from streams.errors import Unavailable, UsageError
 from streams.metrics import Metrics
 from streams.settings import read_settings
 from streams.workers import Taken
@@ -150,31 +151,36 @@ def test_a_client_that_has_nothing_to_bring_is_well() -> None:
 class Client:
     """A client of Faust's, as far as anybody looks: records wait, and it stays where it is."""
 
-    def __init__(self, *, hangs: bool = False) -> None:
+    def __init__(self, *, hangs: bool = False, is_missing: bool = False) -> None:
         self.rebalancing = False
         self.consumer = self
         self.hangs = hangs
+        self.is_missing = is_missing
 
     def timer(self, **_: Any) -> Any:
         """Keeps what is to be called now and then."""
         return lambda look: setattr(self, "look", look)
 
-    def assignment(self) -> set[str]:
-        """What it has."""
-        return {"a"}
+    def topic_partitions(self, _: str) -> int:
+        """How many the topic has, as far as it knows."""
+        return 0 if self.is_missing else 1
 
-    def highwater(self, _: str) -> int:
+    def assignment(self) -> set[TP]:
+        """What it has."""
+        return set() if self.is_missing else {TP("posts", 0)}
+
+    def highwater(self, _: TP) -> int:
         """How far it could be."""
         return 9
 
-    async def position(self, _: str) -> int:
+    async def position(self, _: TP) -> int:
         """Where it is, if it says so."""
         if self.hangs:
             await asyncio.sleep(60)
         return 4
 
 
-def watched(client: Any, n_looks: int) -> float:
+def watched(client: Any, n_looks: int, see_ends: SeeEnds | None = None) -> float:
     """What the gauge says after so many looks. Raises what the worker would end with."""
 
     async def at_once(work: Any) -> Any:
@@ -185,7 +191,7 @@ def watched(client: Any, n_looks: int) -> float:
             await client.look()
 
     metrics = Metrics("classify")
-    agents.watch(client, read_settings(), "posts", at_once, metrics)
+    agents.watch(client, read_settings(), "posts", at_once, metrics, see_ends)
     asyncio.run(looks())
     return next(iter(metrics.lag.collect())).samples[0].value
 
@@ -206,3 +212,22 @@ def test_a_worker_waits_for_brokers_that_are_away(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(agents, "count_partitions", away)
     assert watched(Client(), 3 * STALLED_LOOKS) == 5
+
+
+def test_a_worker_whose_topic_is_gone_does_not_wait_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def missing(*_: Any) -> int:
+        raise UsageError("topic posts does not exist")
+
+    monkeypatch.setattr(agents, "count_partitions", missing)
+    gone = Client(is_missing=True)
+    assert watched(gone, STALLED_LOOKS - 1) == 0
+    with pytest.raises(UsageError, match="does not exist"):
+        watched(gone, STALLED_LOOKS)
+
+
+def test_it_is_told_where_its_partitions_end() -> None:
+    told: list[dict[tuple[str, int], int]] = []
+    watched(Client(), 2, told.append)
+    assert told == 2 * [{("posts", 0): 9}]

@@ -76,6 +76,7 @@ def test_every_setting_that_matters_is_given_to_faust() -> None:
     assert conf.broker_max_poll_interval == 3600.0
     assert conf.consumer_group_instance_id == "classify-gpu-1"
     assert conf.consumer_auto_offset_reset == "earliest"
+    assert conf.consumer_metadata_max_age_ms == 30_000  # so soon a topic made anew is seen
     assert conf.producer_acks == -1
     assert conf.producer_compression_type == "zstd"
     assert conf.broker_max_poll_records * conf.stream_buffer_maxsize >= settings().take_posts
