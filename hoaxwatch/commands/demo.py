@@ -17,12 +17,15 @@ from hoaxwatch.commands.simulate import write_world
 from hoaxwatch.show import Column, Output, notes, number, percent, show_rows
 from hoaxwatch.simulate.truth_file import Truth
 from storage import reads
-from storage.database import Connection, connect, open_database
+from storage.database import Connection, connect, embedded_folder, open_database, shown_dsn
 from storage.reads import JudgedRow
 from streams import local
-from streams.settings import read_settings
+from streams.errors import UsageError
+from streams.formats.registry import read_file
+from streams.records import Post
+from streams.settings import Settings, read_settings
 
-DAYS, POSTS = 7, 5_000
+DAYS, POSTS, SEED = 7, 5_000, 1
 #: Enough to show that a long text does no harm; the month has one of 10 MB.
 LONG_TEXT_BYTES = 100_000
 
@@ -34,14 +37,18 @@ def demo(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The HTML report to write.")
     ] = Path("report.html"),
-    seed: Annotated[int, typer.Option("--seed", help="Another world.")] = 1,
+    seed: Annotated[
+        int, typer.Option("--seed", help="Another world, in a project of its own: demo-SEED.")
+    ] = SEED,
 ) -> None:
     """Invent a week of posts, run the whole pipeline on it, show and report the result.
 
     Nothing is needed: no account, key, Kafka, GPU or download. The posts are made up, and what is
-    true of them is known: so the demo ends with how well the detector did there.
+    true of them is known: so the demo ends with how well the detector did there. It is stored in
+    project demo; where the setting `database` names a server of your own, only beside no other
+    posts.
     """
-    settings = read_settings(project="demo")
+    settings = read_settings(project="demo" if seed == SEED else f"demo-{seed}")
     world = write_world(
         folder,
         seed,
@@ -51,11 +58,12 @@ def demo(
         with_tables=False,
         long_text_bytes=LONG_TEXT_BYTES,
     )
+    _check_alone(settings, world.paths)
     result = pipeline.run_files(settings, local.check_inputs(world.paths))
     pipeline.print_summary(result, settings)
     with connected(settings) as connection:
         ask.show_hashtags(connection, Output.table, limit=8, rising=True)
-    ask.clusters(hashtag="watertruth", algorithm="louvain", project="demo", min_users=8)
+    ask.clusters(hashtag="watertruth", algorithm="louvain", project=settings.project, min_users=8)
     with open_database(settings) as dsn, connect(dsn) as connection:
         _print_quality(connection, world.truth, settings.detector)
         ask.write(connection, settings, output, title="hoaxwatch demo: an invented week")
@@ -63,6 +71,31 @@ def demo(
         f"wrote {output}: open it in a browser. Next: hoaxwatch run YOUR_FILES",
         markup=False,
         soft_wrap=True,
+    )
+
+
+def _check_alone(settings: Settings, paths: Iterable[Path]) -> None:
+    """The posts of these files come beside no others: a study, or the week of another version.
+
+    Raises UsageError where they would.
+    """
+    invented = {
+        (reading.platform, reading.post_id)
+        for path in paths
+        for reading in read_file(path)
+        if isinstance(reading, Post)
+    }
+    with connected(settings, may_make=True) as connection:
+        if not reads.has_others(connection, invented):
+            return
+    if settings.database is not None:
+        raise UsageError(
+            f"database {shown_dsn(settings.database.get_secret_value())} holds posts that are not "
+            "of this invented week: give an empty one (HOAXWATCH_DATABASE), or none at all"
+        )
+    raise UsageError(
+        f"project {settings.project} holds posts that are not of this invented week: hoaxwatch db "
+        f"stop --project {settings.project}, and remove {embedded_folder(settings)}"
     )
 
 

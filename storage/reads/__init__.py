@@ -33,6 +33,7 @@ from storage.reads.periods import (
 from storage.reads.posts import (
     count_concerned,
     find_names,
+    has_others,
     read_account,
     read_account_posts,
     read_namesakes,
@@ -83,6 +84,7 @@ __all__ = [
     "as_at_one_moment",
     "count_concerned",
     "find_names",
+    "has_others",
     "one_snapshot",
     "read_account",
     "read_account_posts",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -272,3 +272,14 @@ def read_received(connection: psycopg.Connection, platform: str) -> dict[str, da
         (platform,),
     )
     return dict(rows.fetchall())
+
+
+def has_others(connection: psycopg.Connection, posts: Collection[tuple[str, str]]) -> bool:
+    """Whether a post is stored that is none of these (platform and id)."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM hoaxwatch.posts p WHERE NOT EXISTS ("
+        " SELECT FROM unnest(%s::text[], %s::text[]) AS k (platform, post_id)"
+        " WHERE k.platform = p.platform AND k.post_id = p.post_id))",
+        ([platform for platform, _ in posts], [post_id for _, post_id in posts]),
+    ).fetchone()
+    return row == (True,)

@@ -14,6 +14,10 @@ from hoaxwatch.simulate.truth_file import read_truth
 from storage import reads
 from storage.database import connect, open_database
 from streams.settings import read_settings
+from tests.folders import short_folder
+from tests.samples import write_samples
+
+USAGE = 2
 
 
 @pytest.fixture(autouse=True)
@@ -59,3 +63,44 @@ def test_the_demo_says_how_well_the_detector_did(
     assert f"{n_right} are false (flagging all" in printed.err
     assert f"would be right in {prevalence})" in printed.err
     assert "the detector never saw them" in printed.err
+
+
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "DAYS", 2)
+    monkeypatch.setattr(demo, "POSTS", 200)
+
+
+@pytest.mark.first_server
+def test_a_database_of_ones_own_holds_the_demo_alone(
+    database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is filled when it is empty, and again with the same; never beside other posts."""
+    small(monkeypatch)
+    monkeypatch.setenv("HOAXWATCH_DATABASE", database)
+    assert cli.run(["demo"]) == 0
+    assert cli.run(["demo"]) == 0
+    study, *_ = write_samples(Path("study"), seed=2, n_posts=100)
+    assert cli.run(["run", str(study)]) == 0
+    with connect(database) as connection:
+        before = reads.read_counts(connection), reads.read_runs(connection, 10)
+        capsys.readouterr()
+        assert cli.run(["demo"]) == USAGE
+        assert (reads.read_counts(connection), reads.read_runs(connection, 10)) == before
+    assert "that are not of this invented week" in capsys.readouterr().err
+
+
+@pytest.mark.first_server
+def test_another_seed_is_another_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    small(monkeypatch)
+    with short_folder() as home:
+        monkeypatch.setenv("HOAXWATCH_HOME", str(home))
+        assert cli.run(["demo"]) == 0
+        assert cli.run(["demo", "--seed", "2"]) == 0
+        known = read_truth(Path("demo/truth.jsonl.zst"))
+        assert known.about["seed"] == 2
+        with open_database(read_settings(project="demo-2")) as dsn, connect(dsn) as connection:
+            found = {(row.platform, row.root_id) for row in reads.read_judged(connection)}
+        with open_database(read_settings(project="demo")) as dsn, connect(dsn) as connection:
+            others = {(row.platform, row.root_id) for row in reads.read_judged(connection)}
+    assert found & known.labels.keys()
+    assert not others & known.labels.keys()
