@@ -14,6 +14,7 @@ import numpy as np
 import typer
 
 from detectors.agreement import fleiss_kappa
+from detectors.long_rows import long_rows
 from graph.virality import wilson_interval
 from hoaxwatch.commands import options
 from hoaxwatch.commands.options import connected, settings_of
@@ -261,7 +262,7 @@ def _rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
                     f"{file} has no column {', '.join(sorted(missing))}; labels sample writes a "
                     "file to fill in"
                 )
-            for row in reader:
+            for row in long_rows(reader):
                 yield reader.line_num, row
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror}; check the path") from None

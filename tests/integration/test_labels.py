@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from detectors.datasets.prepared import read_posts_file
+from detectors.long_rows import long_rows
 from hoaxwatch import cli
 from storage.database import Connection, connect
 from tests.samples import write_samples
@@ -149,6 +150,22 @@ def test_half_of_a_sample_is_flagged(
         (names,),
     ).fetchone()
     assert found == (4,)
+
+
+def test_a_text_may_be_as_long_as_it_likes(
+    project: str, connection: Connection, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connection.execute("UPDATE hoaxwatch.content SET text = repeat('long ', 40000)")
+    given = answer(capsys, "labels", "sample", "-n", "2", "--database", project)
+    posts = list(long_rows(csv.DictReader(io.StringIO(given))))
+    assert [len(post["text"]) for post in posts] == [200_000] * 2
+    file = tmp_path / "filled.csv"
+    with file.open("w", newline="") as out:
+        writer = csv.DictWriter(out, list(posts[0]))
+        writer.writeheader()
+        writer.writerows({**post, "label": "unsure"} for post in posts)
+    told = answer(capsys, "labels", "import", str(file), "--json", "--database", project)
+    assert json.loads(told)["changed"] == 2
 
 
 def test_precision_is_of_what_is_flagged_and_decided(
