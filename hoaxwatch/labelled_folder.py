@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from detectors.datasets.labelled import LabelledPost
 from detectors.datasets.prepared import BadData, label_in_words
+from detectors.long_rows import long_rows
 from detectors.metadata import stored_values
 from detectors.social.attributes import text_attributes
 from streams.formats.opening import InputError
@@ -99,7 +100,7 @@ def read_labels(path: Path, words: Mapping[str, str] | None = None) -> dict[str,
             for wanted in ("post_id", "label"):
                 if wanted not in (reader.fieldnames or ()):
                     raise BadData(f"{path} has no column {wanted!r}: it wants post_id and label")
-            for row in reader:
+            for row in long_rows(reader):
                 where = f"{path}, line {reader.line_num}"
                 post_id = post_id_of((row["post_id"] or "").strip())
                 if post_id is None:
@@ -109,6 +110,8 @@ def read_labels(path: Path, words: Mapping[str, str] | None = None) -> dict[str,
                 given[post_id].append(label_in_words((row["label"] or "").strip(), words, where))
     except OSError as error:
         raise BadData(f"cannot read {path}: {error.strerror}; it holds post_id and label") from None
+    except UnicodeDecodeError:
+        raise BadData(f"{path} is no CSV in UTF-8: save it as CSV UTF-8") from None
     return given
 
 

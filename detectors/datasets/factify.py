@@ -37,6 +37,15 @@ def read(path: Path, load_image: Callable[[str], Image | None]) -> Iterator[Labe
     load_image: the picture of an address as it stands in the file, None if it cannot be had; the
     pair is then one without that picture. Raises: BadFile.
     """
+    try:
+        for number, row in enumerate(_rows(path), 2):
+            yield _labelled(path, number, row, load_image)
+    except UnicodeDecodeError:
+        raise BadFile(f"{path} is no CSV in UTF-8: save it as CSV UTF-8") from None
+
+
+def _rows(path: Path) -> Iterator[dict[str, str]]:
+    """The rows of a file under the plain names of our columns."""
     with path.open(encoding="utf-8", newline="") as lines:
         head = lines.readline()
         lines.seek(0)
@@ -45,10 +54,8 @@ def read(path: Path, load_image: Callable[[str], Image | None]) -> Iterator[Labe
         missing = [name for name in _COLUMNS if name not in names]
         if missing:
             raise BadFile(f"{path} has no column {missing[0]}: it has {', '.join(names)}")
-        for number, row in enumerate(long_rows(rows), 2):
-            yield _labelled(
-                path, number, {name: row[names[name]] or "" for name in _COLUMNS}, load_image
-            )
+        for row in long_rows(rows):
+            yield {name: row[names[name]] or "" for name in _COLUMNS}
 
 
 def _labelled(

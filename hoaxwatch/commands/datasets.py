@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from detectors.long_rows import long_rows
 from hoaxwatch.commands import options
 from hoaxwatch.commands.options import connected, settings_of
 from hoaxwatch.show import (
@@ -413,9 +414,11 @@ def _thresholds(path: Path | None, encoder: str, image_encoder: str) -> Any:
 def _read_articles(path: Path) -> dict[str, str]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
-            return {row["url"]: row["text"] for row in csv.DictReader(lines)}
+            return {row["url"]: row["text"] for row in long_rows(csv.DictReader(lines))}
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}; check the path") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is no CSV in UTF-8: save it as CSV UTF-8") from None
     except KeyError as error:
         raise UsageError(f"{path} has no column {error}; it wants url and text") from None
 

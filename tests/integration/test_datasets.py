@@ -81,8 +81,13 @@ def test_pairs_of_stored_posts(one_server: Server, capsys: pytest.CaptureFixture
             "Support_Text",
         )
         assert (row["claim_post"], row["document_post"]) == ("ann1", "bea1")
+        Path("long.csv").write_text(f"url,text\n{LINK},{'long ' * 40_000}\n")
+        assert cli.run(["datasets", "pair", "ann", "bea", "--articles", "long.csv", *at]) == cli.OK
+        Path("excel.csv").write_bytes("url,text\nx,café\n".encode("cp1252"))
+        capsys.readouterr()
         for wrong, words in (
             (["ann"], "two accounts or more"),
+            (["ann", "bea", "--articles", "excel.csv"], "excel.csv is no CSV in UTF-8: save it as"),
             (["ann", "dora"], "no post of dora is stored"),
             (["ann", "bea", "--articles", "none.csv"], "cannot read none.csv"),
             (["ann", "bea", "--thresholds", "articles.csv"], "holds no thresholds"),
@@ -110,8 +115,10 @@ def test_thresholds_of_a_file_of_pairs(capsys: pytest.CaptureFixture[str]) -> No
     assert told["pairs"] == sum(told["classes"].values()) == 40
     assert json.loads(Path("thresholds.json").read_text()) == told["thresholds"]
     assert told["thresholds"]["encoder"] == "stems"
+    Path("excel.csv").write_bytes("claim,café\n".encode("cp1252"))
     for wrong, words in (
         (["factify", "none.csv"], "cannot read none.csv"),
+        (["factify", "excel.csv"], "excel.csv is no CSV in UTF-8: save it as CSV UTF-8"),
         (["factify", "thresholds.json"], "has no column"),
         (["factify", "train.csv"], "without pictures give --images FOLDER"),
         (["liar", "train.csv"], "no liar_train.tsv"),

@@ -289,11 +289,12 @@ def test_published_files(tmp_path: Path) -> None:
     [
         ("claim,document\n", "has no column claimimage: it has claim, document"),
         (ROWS.replace("Refute", "Maybe"), "row 3: no class is called 'Maybe'"),
+        (ROWS.replace("SALE", "SOLDÉ"), "is no CSV in UTF-8: save it as CSV UTF-8"),
     ],
 )
 def test_files_that_are_none_are_told(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "x.csv"
-    path.write_text(text)
+    path.write_text(text, "cp1252")  # as Excel saves a CSV
     with pytest.raises(files.BadFile, match=message):
         list(files.read(path, lambda address: None))
 

@@ -10,7 +10,7 @@ import pytest
 
 from detectors.datasets.prepared import BadData
 from hoaxwatch import cli
-from hoaxwatch.labelled_folder import read_instagram
+from hoaxwatch.labelled_folder import read_instagram, read_labels
 from streams.formats import instagram_graph, instaloader
 
 LABELS = (
@@ -61,15 +61,22 @@ def test_most_people_decide_and_pictures_lie_beside_their_post(tmp_path: Path) -
         ("id,label\n", "has no column 'post_id'"),
         ("post_id,label\nnot a code!,anti\n", "line 2: 'not a code!' is no shortcode"),
         ("post_id,label\nCra_2FrgAAB,1\n", "line 2: label '1' is no word"),
+        ("post_id,label,by\nCra_2FrgAAB,anti,André\n", "is no CSV in UTF-8: save it as CSV UTF-8"),
     ],
 )
 def test_labels_that_cannot_be_used_are_said(
     tmp_path: Path, written: str | None, said: str
 ) -> None:
     if written is not None:
-        (tmp_path / "labels.csv").write_text(written)
+        (tmp_path / "labels.csv").write_text(written, "cp1252")  # as Excel saves a CSV
     with pytest.raises(BadData, match=said):
         read_instagram(tmp_path)
+
+
+def test_what_stands_beside_a_label_may_be_long(tmp_path: Path) -> None:
+    file = tmp_path / "labels.csv"
+    file.write_text(f"post_id,label,text\nCra_2FrgAAB,anti,{'long ' * 40_000}\n")
+    assert list(read_labels(file).values()) == [["anti"]]
 
 
 def test_the_command_divides_them(
