@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 import sys
@@ -104,7 +105,7 @@ def show_rows(
     if output is Output.json:
         print_json(mappings)
     elif output is Output.csv:
-        write_csv(mappings, sys.stdout)
+        write_csv(mappings, csv_output())
     elif not mappings:
         notes.print(empty)
     else:
@@ -127,6 +128,13 @@ def print_lines(lines: Iterable[str]) -> None:
     """Prints an answer that is lines for people."""
     for line in lines:
         print(printable(line))
+
+
+def csv_output() -> IO[str]:
+    """stdout for CSV: UTF-8 whatever the terminal speaks, since programs read it as that."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors=sys.stdout.errors)
+    return sys.stdout
 
 
 def write_csv(rows: Sequence[Mapping[str, Any]], stream: IO[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -18,7 +17,17 @@ from detectors.long_rows import long_rows
 from graph.virality import wilson_interval
 from hoaxwatch.commands import options
 from hoaxwatch.commands.options import connected, settings_of
-from hoaxwatch.show import Column, minute, notes, number, output_of, print_json, shorten, show_rows
+from hoaxwatch.show import (
+    Column,
+    csv_output,
+    minute,
+    notes,
+    number,
+    output_of,
+    print_json,
+    shorten,
+    show_rows,
+)
 from storage import labels
 from storage.database import open_database
 from storage.labels import LABELS, Label, Stored
@@ -161,7 +170,7 @@ def export(project: options.Project = None, database: options.Database = None) -
         rows = labels.read_decided(connection)
     if not rows:
         raise UsageError("nothing is decided yet: hoaxwatch labels sample draws posts to label")
-    writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(csv_output(), list(rows[0]), lineterminator="\n")
     writer.writeheader()
     for row in rows:
         posted_at = row["posted_at"]
@@ -187,7 +196,7 @@ def sample(
         rows = labels.sample_posts(connection, n, seed, by)
     if not rows:
         raise UsageError("nothing is left to label: no post was judged, or you labelled them all")
-    writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(csv_output(), COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows({**row, "label": "", "note": ""} for row in rows)
 

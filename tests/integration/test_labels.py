@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -166,6 +169,26 @@ def test_a_text_may_be_as_long_as_it_likes(
         writer.writerows({**post, "label": "unsure"} for post in posts)
     told = answer(capsys, "labels", "import", str(file), "--json", "--database", project)
     assert json.loads(told)["changed"] == 2
+
+
+def test_csv_is_utf_8_wherever_it_goes(project: str, connection: Connection) -> None:
+    """Labels are read as UTF-8; a terminal of another encoding took a file of them in half."""
+    connection.execute("UPDATE hoaxwatch.content SET text = 'снег ❄'")
+    (name,) = rows(connection, "SELECT platform || ':' || root_id FROM hoaxwatch.content LIMIT 1")
+    at = ["--database", project]
+    assert cli.run(["labels", "add", *name, "unsure", *at]) == OK
+    assert cli.run(["labels", "add", *name, "likely_true", "--by", "ann", *at]) == OK
+    assert cli.run(["labels", "add", *name, "likely_true", "--by", "bo", *at]) == OK
+    for command in ("sample", "export", "list --csv"):
+        done = subprocess.run(
+            [sys.executable, "-m", "hoaxwatch", "labels", *command.split(), *at],
+            env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == OK, done.stderr
+        told = list(csv.DictReader(io.StringIO(done.stdout.decode("utf-8"))))
+        assert {row["text"] for row in told} == {"снег ❄"}
 
 
 def test_precision_is_of_what_is_flagged_and_decided(
