@@ -4,8 +4,8 @@
     python -m tests.bench.bench_jetstream 600 --only tracked     # ten minutes of what is promised
 
 A server on loopback sends posts and reposts at the rate; 2 % carry the tracked hashtag. Lag is how
-much older than now the newest event is whose mark is committed, looked at twice a second. The
-server runs in a process of its own, as a network would.
+long ago the newest event whose mark is committed was to be sent, looked at twice a second: at a
+rate that is too great it grows. The server runs in a process of its own, as a network would.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ from tests.conftest import _embedded18
 POST, REPOST = "app.bsky.feed.post", "app.bsky.feed.repost"
 
 
-def event(number: int, now: float) -> str:
+def event(number: int, due: float) -> str:
     """Posts of 250 accounts; every third event is a repost of one of the last posts."""
     did = f"did:plc:{number % 250:024}"
-    at = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(now))
+    at = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(due))
     tag = "snow" if number % 50 == 0 else f"tag{number % 997}"
     if number % 3 == 1:
         of = number - number % 3 - 3 * (number % 7)
@@ -53,7 +53,7 @@ def event(number: int, now: float) -> str:
         facets = [{"index": {"byteStart": 60, "byteEnd": 70}, "features": [feature]}]
         path, record = POST, {"$type": POST, "text": text, "createdAt": at, "facets": facets}
     commit = {"operation": "create", "collection": path, "rkey": f"3k{number:010}", "cid": "bafy"}
-    told = {"did": did, "time_us": int(now * 1_000_000), "kind": "commit"}
+    told = {"did": did, "time_us": int(due * 1_000_000), "kind": "commit"}
     return json.dumps(told | {"commit": commit | {"record": record}})
 
 
@@ -65,11 +65,12 @@ def send(pipe: Pipe, rate: float, seconds: float) -> None:
         try:
             while number < rate * seconds:
                 due = began + number / rate
-                now = time.time()
-                if now < due:
-                    time.sleep(min(due - now, 0.01))
+                ahead = due - time.time()
+                if ahead > 0:
+                    time.sleep(min(ahead, 0.01))
                     continue
-                connection.send(event(number, now))
+                # not of when its turn came: a client that is too slow makes the server late
+                connection.send(event(number, due))
                 number += 1
             pipe.send((number, time.time() - began))
             connection.recv()
