@@ -228,7 +228,7 @@ def stress(
     """Send invented posts at a rate and hold the tables against what was sent.
 
     Workers of the project must be running, and the project must hold nothing else. Exit code 1 if
-    a post is lost, a count is wrong, or p99 is too great.
+    a post is lost, a count is wrong, the rate was not reached, or p99 is too great.
     """
     from hoaxwatch import stress as loop
     from storage import reads
@@ -246,7 +246,7 @@ def stress(
     else:
         times = ", ".join(f"{name} {seconds:.3f} s" for name, seconds in found.seconds.items())
         print(f"{number(posts)} posts at {found.posts_per_second:,.0f} a second")
-        print(f"from sent to taken up by a worker: {times or 'nothing arrived'}")
+        print(f"from due to taken up by a worker: {times or 'nothing arrived'}")
         for line in breaches[:20]:
             print(f"WRONG: {line}")
         print("good" if not breaches else f"{number(len(breaches))} breaches")

@@ -123,7 +123,7 @@ def stress(scene: Scene, seed: int, patience: int) -> tuple[int, dict[str, Any]]
         "HOAXWATCH_DATABASE": scene.dsn,
         "HOAXWATCH_HOME": str(scene.folder),
     }
-    command = [sys.executable, "-m", "hoaxwatch", "stress", "--rate", "200", "--posts", "400"]
+    command = [sys.executable, "-m", "hoaxwatch", "stress", "--rate", "50", "--posts", "400"]
     command += ["--seed", str(seed), "--patience", str(patience), "--json"]
     done = subprocess.run(
         command, env={**os.environ, **told}, cwd=REPOSITORY, stdout=subprocess.PIPE, check=False

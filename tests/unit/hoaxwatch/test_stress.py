@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any, cast
 
-from hoaxwatch.stress import count_by_hand, judge_tables, make_posts
+from hoaxwatch.stress import Verdict, count_by_hand, judge_tables, make_posts, send
+from streams.ingest import Publisher
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 POSTS = list(make_posts(200, 1, AT))
@@ -33,3 +37,34 @@ def test_what_is_wrong_is_said() -> None:
 def test_the_same_seed_gives_the_same_posts() -> None:
     assert list(make_posts(200, 1, AT)) == POSTS
     assert {p.post_id for p in make_posts(200, 2, AT)}.isdisjoint(SENT)
+
+
+class SlowPublisher:
+    """Takes 10 ms for a post, as one does that brokers hold up."""
+
+    def note(self, mark: Any) -> None:
+        """Connects."""
+
+    def put(self, reading: Any, mark: Any) -> None:
+        """Takes over a post."""
+        time.sleep(0.01)
+
+    def finish(self) -> None:
+        """Has everything on the brokers."""
+
+
+def test_a_sender_that_is_held_up_hides_nothing() -> None:
+    """Posts are as late as they are, and the rate is the one that was reached."""
+    due_at, seconds = send(cast(Publisher, SlowPublisher()), POSTS[:20], 1000)
+    assert {b - a for a, b in pairwise(due_at.values())} == {timedelta(milliseconds=1)}
+    stored = {name: due_at[POSTS[0].post_id] + timedelta(seconds=0.2) for name in due_at}
+    verdict = judge_tables(due_at, stored, {}, {})
+    assert verdict.seconds["p50"] == 0.191
+    verdict.posts_per_second, verdict.asked_per_second = round(20 / seconds, 1), 1000
+    (breach,) = verdict.breaches()
+    assert breach == f"{verdict.posts_per_second} posts a second sent, not 1,000"
+
+
+def test_nearly_the_rate_is_enough() -> None:
+    assert Verdict(1, posts_per_second=95.0, asked_per_second=100).breaches() == []
+    assert Verdict(1, posts_per_second=94.9, asked_per_second=100).breaches()
