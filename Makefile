@@ -52,10 +52,15 @@ lint: venv ## style, types, the direction of imports, installed packages
 	@if $(RUN) pip show --quiet torchvision 2>/dev/null; then echo "torchvision is installed and must not be: .venv/bin/pip uninstall torchvision"; exit 1; else echo "torchvision is not installed: good"; fi
 
 bench: venv ## benchmarks, each with its baseline; results in bench/*.json (minutes)
-	@for bench in tests/bench/bench_*.py; do \
+	@mkdir -p bench; failed=; \
+	for bench in tests/bench/bench_*.py; do \
 	  [ -f "$$bench" ] || { echo "there are no benchmarks in tests/bench"; exit 1; }; \
-	  echo "== $$bench"; .venv/bin/python "$$bench" $(ARGS) || exit; \
-	done
+	  name=$$(basename "$$bench" .py); result=bench/$$name.json; \
+	  echo "== $$bench"; \
+	  if .venv/bin/python "$$bench" $(ARGS) >"$$result.new"; then mv "$$result.new" "$$result"; cat "$$result"; \
+	  else cat "$$result.new"; rm -f "$$result.new" "$$result"; failed="$$failed $$name"; fi; \
+	done; \
+	[ -z "$$failed" ] || { echo "did not end well:$$failed" >&2; exit 1; }
 
 clean: ## remove .venv, caches, what make web built, demo/, bench/ and report.html (databases stay: hoaxwatch db status)
 	rm -rf hoaxwatch/web/assets hoaxwatch/web/assets-src/node_modules

@@ -1,4 +1,7 @@
-"""infra/venv.sh finds a Python that works and says what is missing. Nothing is installed here."""
+"""infra/venv.sh finds a Python that works and says what is missing; make bench keeps results.
+
+Nothing is installed here.
+"""
 
 from __future__ import annotations
 
@@ -149,3 +152,32 @@ def test_help_names_every_target() -> None:
     done = subprocess.run([make], cwd=ROOT, capture_output=True, text=True, check=True)
     targets = ("help", "venv", "web", "demo", "test", "faults", "month", "lint", "bench", "clean")
     assert all(f"make {target} " in done.stdout for target in targets)
+
+
+def test_each_benchmark_leaves_its_result_and_one_that_fails_stops_no_other(
+    checkout: Path,
+) -> None:
+    shutil.copy(ROOT / "Makefile", checkout)
+    (checkout / "infra" / "venv.sh").write_text("exit 0\n")
+    python = checkout / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\nexec sh "$@"\n')  # benchmarks are scripts of sh here
+    python.chmod(0o755)
+    benches = checkout / "tests" / "bench"
+    benches.mkdir(parents=True)
+    (benches / "bench_a.py").write_text("echo '{\"a\":'; echo 'no Java' >&2; exit 1\n")
+    (benches / "bench_b.py").write_text("echo \"{\\\"posts\\\": $1}\"\n")
+    make = shutil.which("make")
+    assert make is not None
+    done = subprocess.run(
+        [make, "bench", "ARGS=7"], cwd=checkout, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "no Java" in done.stderr
+    assert "did not end well: bench_a\n" in done.stderr
+    assert '{"posts": 7}' in done.stdout
+    assert [(path.name, path.read_text()) for path in (checkout / "bench").iterdir()] == [
+        ("bench_b.json", '{"posts": 7}\n')
+    ]
+    (benches / "bench_a.py").unlink()
+    subprocess.run([make, "bench"], cwd=checkout, capture_output=True, check=True)
