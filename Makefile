@@ -64,5 +64,5 @@ bench: venv ## benchmarks, each with its baseline; results in bench/*.json (minu
 
 clean: ## remove .venv, caches, what make web built, demo/, bench/ and report.html (databases stay: hoaxwatch db status)
 	rm -rf hoaxwatch/web/assets hoaxwatch/web/assets-src/node_modules
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo bench dist report.html
+	rm -rf .venv .venv.lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo bench dist report.html
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -75,6 +75,17 @@ for folder in . "$VENV"; do
             'copy the checkout to a folder of your own and run make there'
 done
 
+# Two at once would clear and fill the same folder. The kernel lets go of the lock of who ends,
+# however that is; it stands beside .venv, which is cleared.
+if command -v flock >/dev/null 2>&1; then
+    exec 9>"$VENV.lock"
+    flock -n 9 || {
+        say "another make sets up $VENV: waiting for it"
+        flock 9
+    }
+    is_complete && exit 0
+fi
+
 find_python
 # "as it was made": this checkout's, complete or broken off while installing, and it still runs
 made_here=$(sed -n 1p "$VENV/made" 2>/dev/null || true)

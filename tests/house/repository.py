@@ -11,7 +11,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("hoaxwatch", "streams", "detectors", "graph", "storage")
-NOT_OURS = {".venv", ".git", "demo", "bench", "dist", "__pycache__"}
+NOT_OURS = {".venv", ".venv.lock", ".git", "demo", "bench", "dist", "__pycache__"}
 
 
 @cache

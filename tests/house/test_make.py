@@ -14,7 +14,7 @@ import pytest
 
 from tests.house.repository import ROOT
 
-TOOLS = ("sh", "cat", "cksum", "sed", "id", "wc", "tail", "mv", "rm")
+TOOLS = ("sh", "cat", "cksum", "sed", "id", "wc", "tail", "mv", "rm", "flock")
 
 
 @pytest.fixture
@@ -41,6 +41,21 @@ def add_python(checkout: Path, name: str, script: str) -> None:
 def describes_itself(version: str, rest: str) -> str:
     """A stand-in for an interpreter: says its version, then does `rest` with what it is given."""
     return f'case $2 in *platform*) echo "{version} linux x86_64"; exit 0 ;; esac\n{rest}'
+
+
+def installs(how: str) -> str:
+    """A stand-in for a Python 3.11 that can make an environment and does `how` for pip."""
+    return describes_itself(
+        "3.11",
+        f"""
+case "$*" in
+*'-m venv'*) cat >/dev/null </dev/null; for last; do :; done
+    [ -d "$last/bin" ] || {shutil.which("mkdir")} -p "$last/bin"
+    {shutil.which("cp")} "$0" "$last/bin/python" ;;
+*'pip install'*) {how} ;;
+-V) echo Python 3.11 ;;
+esac""",
+    )
 
 
 def make_venv(checkout: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -88,18 +103,9 @@ def test_the_named_python_is_the_only_one_tried(checkout: Path) -> None:
 def test_a_failing_pip_shows_its_words_and_is_done_again(checkout: Path) -> None:
     """The first install breaks off; the next run goes on, and the one after that does nothing."""
     state = checkout.parent / "state"
-    python = describes_itself(
-        "3.11",
-        f"""
-case "$*" in
-*'-m venv'*) cat >/dev/null </dev/null; for last; do :; done
-    [ -d "$last/bin" ] || {shutil.which("mkdir")} -p "$last/bin"
-    {shutil.which("cp")} "$0" "$last/bin/python" ;;
-*'pip install'*) echo "$PIP_FIND_LINKS $PIP_CONSTRAINT" >>'{state}'
-    [ -e '{state}.good' ] || {{ echo 'ERROR: No matching distribution'; exit 1; }} ;;
--V) echo Python 3.11 ;;
-esac""",
-    )
+    install = f"""echo "$PIP_FIND_LINKS $PIP_CONSTRAINT" >>'{state}'
+    [ -e '{state}.good' ] || {{ echo 'ERROR: No matching distribution'; exit 1; }}"""
+    python = installs(install)
     add_python(checkout, "python3.11", python)
     (checkout.parent / "shared" / "wheels").mkdir(parents=True)
 
@@ -120,6 +126,42 @@ esac""",
 
     (checkout / "pyproject.toml").write_text("[project]\nname = 'x'\n")
     assert "ready" in make_venv(checkout).stdout
+
+
+def test_a_second_make_waits_for_the_first_and_installs_nothing(checkout: Path) -> None:
+    state = checkout.parent / "state"
+    add_python(
+        checkout,
+        "python3.11",
+        installs(
+            f"echo install >>'{state}'; while [ ! -e '{state}.good' ]; "
+            f"do {shutil.which('sleep')} 0.05; done"
+        ),
+    )
+
+    def begin() -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            ["sh", "infra/venv.sh"],
+            cwd=checkout,
+            env={"PATH": str(checkout.parent / "bin")},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    with begin() as first:
+        assert first.stdout is not None
+        while "installing hoaxwatch" not in first.stdout.readline():
+            assert first.poll() is None
+        with begin() as second:
+            assert second.stdout is not None
+            try:
+                told = second.stdout.readline()
+            finally:
+                Path(f"{state}.good").touch()
+            assert told == "another make sets up .venv: waiting for it\n"
+            assert (second.stdout.read(), second.wait(60)) == ("", 0)
+        assert first.wait(60) == 0
+    assert state.read_text() == "install\n"
 
 
 def test_a_copied_checkout_makes_its_own(checkout: Path) -> None:
@@ -166,7 +208,7 @@ def test_each_benchmark_leaves_its_result_and_one_that_fails_stops_no_other(
     benches = checkout / "tests" / "bench"
     benches.mkdir(parents=True)
     (benches / "bench_a.py").write_text("echo '{\"a\":'; echo 'no Java' >&2; exit 1\n")
-    (benches / "bench_b.py").write_text("echo \"{\\\"posts\\\": $1}\"\n")
+    (benches / "bench_b.py").write_text('echo "{\\"posts\\": $1}"\n')
     make = shutil.which("make")
     assert make is not None
     done = subprocess.run(
