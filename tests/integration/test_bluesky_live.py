@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -37,9 +37,10 @@ from streams.sources.keeping import Keeping
 from streams.sources.marks import DatabaseMarks
 from streams.sources.source import Sighting
 from streams.topics import POSTS, create_topics, topic_name
-from tests.fakes.jetstream import START_US, Jetstream, Mood, make_network, running
+from tests.fakes.jetstream import START_US, Jetstream, Mood, make_network, running, time_of
 from tests.faults.detector import FaultDetector
 from tests.house.repository import ROOT
+from tests.stopping import stopping_when
 from tests.tables import read_tables
 
 if TYPE_CHECKING:
@@ -73,27 +74,30 @@ def tracked(one_server: Server) -> Iterator[str]:
         yield dsn
 
 
-def source_of(fake: Jetstream, dsn: str, said: list[str] | None = None) -> Bluesky:
+def source_of(
+    fake: Jetstream, dsn: str, said: list[str] | None = None, silence_seconds: float = 30.0
+) -> Bluesky:
     with connect(dsn) as connection:
         hashtags = tracking.read_tracked(connection)
         keeping = Keeping(hashtags, tracking.read_kept(connection, "bluesky"))
     say = (said if said is not None else []).append
-    return Bluesky(fake.url, 0.5, keeping, say, Backoff(0.01))
+    return Bluesky(fake.url, silence_seconds, keeping, say, Backoff(0.01))
 
 
-def follow(fake: Jetstream, dsn: str, said: list[str] | None = None) -> None:
+def follow(
+    fake: Jetstream, dsn: str, said: list[str] | None = None, silence_seconds: float = 30.0
+) -> None:
     """Until the fake has sent everything and it is stored."""
-    stop = Event()
+    source = source_of(fake, dsn, said, silence_seconds)
+    stop, last = Event(), time_of(fake.events[-1])
 
-    def watch() -> None:
-        fake.sent_all.wait(60)
-        time.sleep(0.4)
-        stop.set()
+    def is_there() -> bool:
+        with connect(dsn) as connection:
+            cursor = tracking.read_cursor(connection, "bluesky")
+        return fake.sent_all.is_set() and int(cursor or 0) >= last
 
-    watcher = Thread(target=watch)
-    watcher.start()
-    local.follow(dsn, source_of(fake, dsn, said), FaultDetector(), SETTINGS, stop)
-    watcher.join()
+    with stopping_when(is_there, stop):
+        local.follow(dsn, source, FaultDetector(), SETTINGS, stop)
     assert fake.sent_all.is_set()
 
 
@@ -128,7 +132,7 @@ def test_nothing_is_lost_and_nothing_twice_whatever_the_stream_does(
 ) -> None:
     said: list[str] = []
     with running(NETWORK.events, MOODS) as fake:
-        follow(fake, tracked, said)
+        follow(fake, tracked, said, silence_seconds=0.5)
         assert fake.most_at_once == 1
         assert fake.refused == 2
         assert fake.cursors[0] is None

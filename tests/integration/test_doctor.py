@@ -15,6 +15,7 @@ from storage.tracking import Mark
 from streams.settings import read_settings
 from streams.sources.registry import SOURCES, open_source
 from streams.topics import create_topics
+from tests.clock import stay_within_a_day
 from tests.fakes import graph, jetstream, mastodon, x
 from tests.folders import short_folder
 
@@ -70,6 +71,7 @@ def test_a_detector_that_is_not_there_is_a_finding() -> None:
 def test_x_is_asked_about_its_plan_and_the_budget(
     name: str, database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    stay_within_a_day()
     with x.running(x.X([])) as fake, connect(database) as connection:
         for key, value in (
             ("X_URL", fake.url),
@@ -100,6 +102,7 @@ def test_what_other_sources_of_x_have_spent_counts(
     database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """All of them spend the same money: at 4.75 and 0.5 of 5 dollars a search asks for nothing."""
+    stay_within_a_day()
     month = f"{datetime.now(UTC):%Y-%m}"
     now = datetime.now(UTC)
     with x.running(x.X(x.make_posts(20), n_posted=20)) as fake, connect(database) as connection:

@@ -25,6 +25,7 @@ from streams.metrics import Metrics
 from streams.records import Author, Deletion
 from streams.settings import read_settings
 from streams.workers import Jobs
+from tests.clock import stay_within_a_day
 from tests.integration.test_merge import DETECTOR, NOON, OPTIONS, post, rows, take, working
 
 if TYPE_CHECKING:
@@ -182,6 +183,7 @@ def test_a_bucket_that_is_gone_is_gone_from_then_on(connection: Connection) -> N
 
 def test_a_worker_takes_it_when_a_day_is_over(connection: Connection, database: str) -> None:
     take(connection, [post("1", hashtags=("a",))])
+    stay_within_a_day()
     jobs = Jobs(database, read_settings(), None, Any, Metrics("track"))  # type: ignore[arg-type]
     jobs._matcher = _NoClaims()  # type: ignore[assignment]
     jobs()
@@ -240,6 +242,7 @@ def test_the_list_and_the_days_are_as_they_were(connection: Connection) -> None:
 def test_the_command(
     connection: Connection, database: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    stay_within_a_day()
     at = ["--database", database]
 
     def told(*arguments: str, code: int = OK) -> str:
@@ -281,6 +284,7 @@ def test_a_run_writes_down_what_was_before_it(
         'platform = "x"\n[columns]\npost_id = "id"\nposted_at = "at"\ntext = "words"\n'
     )
     file.write_text(json.dumps({"id": "7", "at": "2026-03-02T09:00:00Z", "words": "#a"}) + "\n")
+    stay_within_a_day()
     run = ["run", str(file), "--columns", str(columns), "--detector", "null"]
     assert cli.run([*run, "--database", database]) == OK
     yesterday = history.day_before(datetime.now(UTC)).date()

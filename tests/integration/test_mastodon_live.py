@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from threading import Event, Thread
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +23,7 @@ from streams.sources.following import Backoff
 from streams.sources.keeping import Keeping
 from tests.fakes.mastodon import Mastodon, Mood, post_id, running, tags_of
 from tests.faults.detector import FaultDetector
+from tests.stopping import stopping_when
 
 if TYPE_CHECKING:
     from tests.conftest import Server
@@ -66,13 +67,11 @@ def follow(fake: Mastodon, dsn: str, said: list[str] | None = None, **more: Any)
     source = mastodon.Mastodon(settings, keeping, say, Backoff(0.01))
     stop = Event()
 
-    def watch() -> None:
-        fake.sent_all.wait(60)
-        time.sleep(0.6)
-        stop.set()
+    def is_there() -> bool:
+        return fake.sent_all.is_set() and set(stored(dsn)) == expected(fake)
 
-    Thread(target=watch, daemon=True).start()
-    local.follow(dsn, source, FaultDetector(), settings, stop)
+    with stopping_when(is_there, stop):
+        local.follow(dsn, source, FaultDetector(), settings, stop)
 
 
 def stored(dsn: str) -> dict[str, str]:

@@ -4,11 +4,10 @@ that were accepted are collected."""
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 
 import pytest
@@ -26,6 +25,7 @@ from streams.sources.keeping import Keeping
 from streams.sources.registry import open_source
 from tests.fakes import jetstream, x
 from tests.faults.detector import FaultDetector
+from tests.stopping import stopping_when
 
 DAY = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -171,23 +171,26 @@ def test_accepted_accounts_are_collected_on_x(
                 source = open_source(name, settings, connection, print)
             stop = Event()
 
-            def watch(fake: x.X = fake, stop: Event = stop) -> None:
-                fake.sent_all.wait(60)
-                time.sleep(0.5)
-                stop.set()
+            def is_there(fake: x.X = fake) -> bool:
+                return fake.sent_all.is_set() and collected(database) >= posted(fake)
 
-            Thread(target=watch, daemon=True).start()
-            local.follow(database, source, FaultDetector(), settings, stop)
-            fake.sent_all.set()
-        with connect(database) as connection:
-            stored = {
-                row[0]
-                for row in connection.execute(
-                    "SELECT post_id FROM hoaxwatch.posts WHERE seen_as = 'collected'"
-                )
-            }
-        assert stored >= {p["id"] for p in fake.posts if p["author_id"] == "101"}
-        assert not stored & {p["id"] for p in fake.posts if p["author_id"] != "101"}
+            with stopping_when(is_there, stop):
+                local.follow(database, source, FaultDetector(), settings, stop)
+        assert collected(database) >= posted(fake)
+        assert not collected(database) & ({p["id"] for p in fake.posts} - posted(fake))
+
+
+def collected(database: str) -> set[str]:
+    with connect(database) as connection:
+        found = connection.execute(
+            "SELECT post_id FROM hoaxwatch.posts WHERE seen_as = 'collected'"
+        )
+        return {row[0] for row in found}
+
+
+def posted(fake: x.X) -> set[str]:
+    """What the account that was accepted posted."""
+    return {post["id"] for post in fake.posts if post["author_id"] == "101"}
 
 
 def test_accepted_accounts_are_kept_of_bluesky(database: str) -> None:

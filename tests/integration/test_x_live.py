@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
 from itertools import pairwise
-from threading import Event, Thread
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,8 +29,10 @@ from streams.sources.x_archive import XArchive
 from streams.sources.x_client import id_at
 from streams.sources.x_search import XSearch
 from streams.sources.x_stream import XStream
+from tests.clock import stay_within_a_day
 from tests.fakes.x import Trouble, X, make_posts, moment_of, running, tags_of
 from tests.faults.detector import FaultDetector
+from tests.stopping import stopping_when
 
 if TYPE_CHECKING:
     from tests.conftest import Server
@@ -155,6 +157,7 @@ def test_a_cap_is_kept_and_said(tracked: str) -> None:
 
 def test_the_money_of_a_month_is_not_exceeded_and_remembered(tracked: str) -> None:
     """A page costs about 10 posts, 7 accounts and originals; another page at most is overspent."""
+    stay_within_a_day()
     said: list[str] = []
     with running(X(make_posts(200), n_posted=200)) as fake:
         search(fake, tracked, said, x_budget_usd=0.3)
@@ -191,6 +194,7 @@ def test_a_month_that_begins_within_a_pull_has_its_own_money() -> None:
 
 def test_a_month_that_a_wrong_clock_began_does_not_stay() -> None:
     """The next pass goes on in the month that X's clock tells, with what was spent."""
+    stay_within_a_day()
     fake = X(make_posts(20), n_posted=20)
     with running(fake):
         source = source_about(XSearch, fake, "Snow")
@@ -294,17 +298,13 @@ def test_a_token_that_is_missing_or_expires_says_what_to_set(tracked: str) -> No
 def follow(fake: X, dsn: str, said: list[str] | None = None, **more: Any) -> None:
     """The stream, until the fake has posted everything and it is stored."""
     settings = settings_of(fake, **more)
-    stop = Event()
+    source, stop = source_of(XStream, settings, dsn, said), Event()
 
-    def watch() -> None:
-        fake.sent_all.wait(60)
-        time.sleep(0.5)
-        stop.set()
+    def is_there() -> bool:
+        return fake.sent_all.is_set() and stored(dsn) == about(fake, "snow")
 
-    watcher = Thread(target=watch, daemon=True)
-    watcher.start()
-    source = source_of(XStream, settings, dsn, said)
-    local.follow(dsn, source, FaultDetector(), settings, stop)
+    with stopping_when(is_there, stop):
+        local.follow(dsn, source, FaultDetector(), settings, stop)
 
 
 def test_a_stream_loses_nothing_whatever_it_does(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import tracemalloc
 from collections.abc import Iterator
+from threading import Event
 
 import pytest
 
@@ -120,13 +121,18 @@ def test_the_connection_goes_to_the_address_that_was_checked(
 
 
 def test_a_name_whose_servers_hang_ends_in_time() -> None:
+    is_over = Event()
+
     def hang(host: str, port: int) -> list[str]:
-        time.sleep(5)
+        is_over.wait(60)
         return []
 
     began = time.monotonic()
-    assert fetch("https://a.example/x", HERE, hang) == Failed("its host is not known", True)
-    assert time.monotonic() - began < 3
+    try:
+        assert fetch("https://a.example/x", HERE, hang) == Failed("its host is not known", True)
+        assert time.monotonic() - began < 30
+    finally:
+        is_over.set()
 
 
 def test_what_cannot_be_reached_may_come_later() -> None:
