@@ -13,11 +13,9 @@ from typing import Any, NamedTuple, TypeVar
 import psycopg
 from psycopg.rows import class_row, dict_row
 
-from storage.outbox import MAY_GO
+from storage.outbox import MAY_GO, SWEEP_LOCK
 
-#: Of sweeps: one at a time tells stories, the next one finds what it told.
-SWEEP_LOCK = 0x616C6572
-#: A sender holds a row while it sends: as often as that a sweep may meet one.
+#: As often as that a sweep begins that people's decisions cross with.
 SWEEP_TRIES = 20
 
 T = TypeVar("T")
@@ -335,9 +333,10 @@ class StoredAlert(NamedTuple):
 def in_one_sweep(connection: psycopg.Connection, work: Callable[[psycopg.Cursor[Any]], T]) -> T:
     """Does the work in one transaction that sees the database as it is at its beginning, alone.
 
-    Another sweep waits before its own begins: so none writes an older tale over a newer one. If
-    somebody decided about an alert or sent it meanwhile, the transaction begins again: at most
-    SWEEP_TRIES times, then psycopg's error goes on.
+    Another sweep waits before its own begins: so none writes an older tale over a newer one. So
+    does who sends, before each message; nobody sends meanwhile. If somebody decided about an alert
+    meanwhile, the transaction begins again: at most SWEEP_TRIES times, then psycopg's error goes
+    on.
     """
     connection.execute("SELECT pg_advisory_lock(%s)", (SWEEP_LOCK,))
     try:

@@ -15,6 +15,9 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg.rows import class_row
 
+#: A sweep holds it alone: one at a time tells stories, the next one finds what it told. Who sends
+#: shares it for each message: what is sent is stamped in rows that a sweep writes too.
+SWEEP_LOCK = 0x616C6572
 #: Of digests: one sender at a time gathers one.
 DIGEST_LOCK = 0x64696765
 #: A sink that fails so often in a row is left alone until the next call.
@@ -89,15 +92,17 @@ def send_waiting(
     how many all sinks have now.
 
     Each is one transaction, which holds its row while it is sent: a sender that dies leaves it to
-    the next one. Those that failed least go first, then the oldest. What was over before it could
-    be sent, and what is beyond the quota, goes into a digest when one is due. An alert about a sink
-    is not sent to that sink.
+    the next one. A sweep waits for the messages that are being sent, and the next ones for it.
+    Those that failed least go first, then the oldest. What was over before it could be sent, and
+    what is beyond the quota, goes into a digest when one is due. An alert about a sink is not sent
+    to that sink.
     """
     failures: Counter[str] = Counter()
     n_sent = 0
     tried: list[int] = []
     while len(tried) < limit:
         with connection.transaction():
+            _wait_for_sweep(connection)
             alert = _take(connection, tried, now, pace)
             if alert is None:
                 break
@@ -107,6 +112,11 @@ def send_waiting(
     if now >= _next_digest(connection, pace):
         n_sent += _send_digest(connection, sinks, failures, now, pace)
     return n_sent
+
+
+def _wait_for_sweep(connection: psycopg.Connection) -> None:
+    """Until this transaction ends no sweep begins; one that waits comes before the next message."""
+    connection.execute("SELECT pg_advisory_xact_lock_shared(%s)", (SWEEP_LOCK,))
 
 
 def _take(
@@ -210,6 +220,7 @@ def _send_digest(
 ) -> int:
     """One message per sink about all that waits for a digest; returns how many alerts went."""
     with connection.transaction():
+        _wait_for_sweep(connection)
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (DIGEST_LOCK,))
         if now < _next_digest(connection, pace):  # another sender was quicker
             return 0

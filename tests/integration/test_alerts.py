@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -433,6 +434,33 @@ def test_two_sweeps_at_once_come_one_after_the_other(connection: Connection, dat
     beside.join(20)
     assert done == ["first", "second"]
     assert rows(connection, "strength::int") == [2]
+
+
+def test_a_sweep_comes_between_two_messages(connection: Connection, database: str) -> None:
+    """However many are sent one after another meanwhile: each is a commit that it must not miss."""
+    lines = [line(f"tag:{number:02}") for number in range(30)]
+    tell(connection, *lines)
+    sent: list[str] = []
+    has_begun = threading.Event()
+
+    def send(alert: Alert) -> None:
+        has_begun.set()
+        time.sleep(0.1)
+        sent.append(alert.subject)
+
+    def send_all() -> None:
+        with connect(database) as own:
+            outbox.send_waiting(own, {"webhook": send}, len(lines), NOW)
+
+    sender = threading.Thread(target=send_all)
+    sender.start()
+    has_begun.wait(20)
+    tell(connection, *(alert._replace(strength=2.0) for alert in lines))
+    n_before = len(sent)
+    sender.join(60)
+    assert n_before < 10
+    assert sorted(sent) == [alert.subject for alert in lines]
+    assert rows(connection, "strength::int") == [2] * 30
 
 
 def test_two_senders_send_each_alert_once(connection: Connection, database: str) -> None:
