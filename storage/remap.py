@@ -9,17 +9,18 @@ reads meanwhile sees the tables as they were.
 Which posts are mapped again is decided before anything is forgotten (`select`). Of these, only
 posts are forgotten whose standing version is among the stored raw records, and only contents whose
 standing version is that of a selected post: what retention has dropped cannot be mapped again and
-stays.
+stays. What people said of a post or content that is another one now goes on with its record.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 
 from storage.database import Connection
+from storage.retelling import deletions_of_untold
 
 Cursor = psycopg.Cursor[Any]
 
@@ -35,6 +36,12 @@ CREATE TEMP TABLE IF NOT EXISTS remap_authors (
     platform text COLLATE "C", author_id text COLLATE "C",
     PRIMARY KEY (platform, author_id)) ON COMMIT DELETE ROWS;
 CREATE UNIQUE INDEX IF NOT EXISTS remap_contents_key ON remap_contents (platform, root_id);
+CREATE TEMP TABLE IF NOT EXISTS remap_read (
+    platform text COLLATE "C", post_id text COLLATE "C", payload_hash bytea,
+    now_post_id text COLLATE "C", now_root_id text COLLATE "C") ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS remap_heirs (
+    platform text COLLATE "C", root_id text COLLATE "C", heir_id text COLLATE "C",
+    PRIMARY KEY (platform, root_id)) ON COMMIT DELETE ROWS;
 """
 
 _NOTE_POSTS = """
@@ -101,28 +108,60 @@ SELECT DISTINCT h.hashtag, date_trunc('hour', g.posted_at)
 FROM gone g JOIN hoaxwatch.content_hashtags h USING (platform, root_id)
 """
 
+# The record that gave a content its words is of another content now.
+_NOTE_HEIRS = """
+INSERT INTO remap_heirs
+SELECT c.platform, c.root_id, r.now_root_id FROM remap_contents c
+JOIN remap_before b ON b.platform = c.platform AND b.root_id = c.root_id
+JOIN remap_read r ON r.platform = b.platform AND r.post_id = b.post_id
+                 AND r.payload_hash = c.payload_hash
+WHERE r.now_root_id <> c.root_id
+ON CONFLICT DO NOTHING
+"""
+
+# What was said of a post is said of the post that its record is now.
+_MOVE_ERRATA = """
+UPDATE hoaxwatch.errata e SET subject_id = n.post_id
+FROM remap_before b JOIN remap_read r USING (platform, post_id, payload_hash)
+JOIN hoaxwatch.posts n ON n.platform = r.platform AND n.post_id = r.now_post_id
+WHERE e.kind = 'post' AND e.platform = b.platform AND e.subject_id = b.post_id
+  AND NOT EXISTS (SELECT FROM hoaxwatch.posts p
+                  WHERE p.platform = b.platform AND p.post_id = b.post_id)
+"""
+
 _COUNT_CHANGED = """
 SELECT count(*) FROM remap_before b LEFT JOIN hoaxwatch.posts p USING (platform, post_id)
 WHERE (p.*) IS DISTINCT FROM (b.*)
 """
 
+# What people said of a content that nobody points at any more is said of its heir; of two words of
+# one person the later counts.
+_MOVE_LABELS = """
+WITH moved AS (
+    INSERT INTO hoaxwatch.labels AS l
+    SELECT DISTINCT ON (c.platform, c.root_id, o.labelled_by)
+           c.platform, c.root_id, o.labelled_by, o.label, o.note, o.labelled_at
+    FROM remap_heirs h JOIN hoaxwatch.labels o USING (platform, root_id)
+    JOIN hoaxwatch.content c ON c.platform = h.platform AND c.root_id = h.heir_id
+    WHERE NOT EXISTS (SELECT FROM hoaxwatch.posts p
+                      WHERE p.platform = h.platform AND p.root_id = h.root_id)
+    ORDER BY c.platform, c.root_id, o.labelled_by, o.labelled_at DESC, h.root_id
+    ON CONFLICT (platform, root_id, labelled_by) DO UPDATE SET
+        label = excluded.label, note = excluded.note, labelled_at = excluded.labelled_at
+    WHERE l.labelled_at < excluded.labelled_at
+    RETURNING platform, root_id
+)
+INSERT INTO hoaxwatch.dirty_buckets
+SELECT DISTINCT h.hashtag, date_trunc('hour', p.posted_at) FROM moved
+JOIN hoaxwatch.posts p USING (platform, root_id)
+JOIN hoaxwatch.content_hashtags h USING (platform, root_id)
+"""
+
 # A content that nobody points at any more goes; one that only posts without raw records point at
 # gets its rank back.
 _SETTLE_CONTENTS = [
-    """
-    DELETE FROM hoaxwatch.content c USING remap_contents r
-    WHERE c.platform = r.platform AND c.root_id = r.root_id AND NOT EXISTS (
-        SELECT FROM hoaxwatch.posts p WHERE p.platform = c.platform AND p.root_id = c.root_id)
-    """,
-    *(
-        f"""
-        DELETE FROM hoaxwatch.{table} t USING remap_contents r
-        WHERE t.platform = r.platform AND t.root_id = r.root_id AND NOT EXISTS (
-            SELECT FROM hoaxwatch.content c
-            WHERE c.platform = t.platform AND c.root_id = t.root_id)
-        """
-        for table in ("content_hashtags", "content_links", "media", "verdicts", "picture_words")
-    ),
+    _MOVE_LABELS,
+    *deletions_of_untold("SELECT platform, root_id FROM remap_contents"),
     """
     UPDATE hoaxwatch.content c
     SET completeness = r.completeness, observed_at = r.observed_at, payload_hash = r.payload_hash
@@ -130,6 +169,16 @@ _SETTLE_CONTENTS = [
     WHERE c.platform = r.platform AND c.root_id = r.root_id AND c.completeness = -1
     """,
 ]
+
+
+class ReadAgain(NamedTuple):
+    """A stored raw record, and which post of which content it is today."""
+
+    platform: str
+    post_id: str
+    payload_hash: bytes
+    now_post_id: str
+    now_root_id: str
 
 
 def prepare(connection: Connection) -> None:
@@ -152,10 +201,14 @@ def forget(cursor: Cursor, posts: Sequence[tuple[str, str]]) -> None:
         cursor.execute(statement)
 
 
-def settle_page(cursor: Cursor) -> int:
+def settle_page(cursor: Cursor, read: Iterable[ReadAgain]) -> int:
     """Call after the mapped posts of a page were merged: drops what is another post now, and
-    returns how many posts are not as they were before `forget`."""
-    cursor.execute(_DROP_LEFT_OVER)
+    returns how many posts are not as they were before `forget`. What was said of a post or content
+    that goes is said of what its record is now, as far as it is among those read."""
+    cursor.execute("DELETE FROM remap_read")
+    _copy(cursor, "remap_read", read)
+    for statement in (_DROP_LEFT_OVER, _NOTE_HEIRS, _MOVE_ERRATA):
+        cursor.execute(statement)
     row = cursor.execute(_COUNT_CHANGED).fetchone()
     assert row is not None
     return int(row[0])
@@ -167,7 +220,7 @@ def settle(cursor: Cursor) -> None:
         cursor.execute(statement)
 
 
-def _copy(cursor: Cursor, table: str, keys: Iterable[tuple[str, str]]) -> None:
+def _copy(cursor: Cursor, table: str, lines: Iterable[Sequence[Any]]) -> None:
     with cursor.copy(f"COPY {table} FROM STDIN") as copy:
-        for key in keys:
-            copy.write_row(key)
+        for line in lines:
+            copy.write_row(line)

@@ -19,6 +19,12 @@ from storage.rows import PayloadRow, decompress
 
 Cursor = psycopg.Cursor[Any]
 
+#: What is known of a content goes with it. The content itself is the last.
+CONTENT_TABLES = (
+    *("content_hashtags", "content_links", "media", "picture_words", "verdicts"),
+    *("cascade_verdicts", "combined_scores", "claim_checks", "claim_matches", "labels", "content"),
+)
+
 #: Emptied by who fills them, as in `storage.writes`.
 _STAGED = {
     "retold_authors": "LIKE hoaxwatch.authors",
@@ -47,35 +53,32 @@ WHERE a.platform = d.platform AND a.author_id = d.author_id
                   WHERE p.platform = d.platform AND p.author_id = d.author_id)
 """
 
-# Contents that no post points at any more: the last share of one that was never seen itself.
-_DELETE_UNTOLD = [
-    """
-    WITH gone AS (
-        DELETE FROM hoaxwatch.media_files t
-        USING (SELECT DISTINCT platform, root_id FROM doomed_tellers) d
-        WHERE t.platform = d.platform AND t.root_id = d.root_id
-          AND NOT EXISTS (SELECT FROM hoaxwatch.posts p
-                          WHERE p.platform = d.platform AND p.root_id = d.root_id)
-        RETURNING t.sha256
-    )
-    INSERT INTO hoaxwatch.media_removals
-    SELECT DISTINCT sha256 FROM gone WHERE sha256 IS NOT NULL ON CONFLICT DO NOTHING
-    """,
-    *(
-        f"""
-        DELETE FROM hoaxwatch.{table} t
-        USING (SELECT DISTINCT platform, root_id FROM doomed_tellers) d
+
+def deletions_of_untold(contents: str) -> list[str]:
+    """Statements that delete those of these contents (a query of platform and root_id) that no post
+    points at any more, with all that is known of them. The rows of pictures go now, the files with
+    the next sweep."""
+
+    def deletion_from(table: str) -> str:
+        return f"""
+        DELETE FROM hoaxwatch.{table} t USING ({contents}) d
         WHERE t.platform = d.platform AND t.root_id = d.root_id
           AND NOT EXISTS (SELECT FROM hoaxwatch.posts p
                           WHERE p.platform = d.platform AND p.root_id = d.root_id)
         """
-        for table in (
-            *("content_hashtags", "content_links", "media", "verdicts", "picture_words"),
-            *("cascade_verdicts", "combined_scores", "claim_checks", "claim_matches"),
-            *("labels", "content"),
-        )
-    ),
-]
+
+    return [
+        f"""
+        WITH gone AS ({deletion_from("media_files")} RETURNING t.sha256)
+        INSERT INTO hoaxwatch.media_removals
+        SELECT DISTINCT sha256 FROM gone WHERE sha256 IS NOT NULL ON CONFLICT DO NOTHING
+        """,
+        *map(deletion_from, CONTENT_TABLES),
+    ]
+
+
+# The last share of a content that was never seen itself.
+_DELETE_UNTOLD = deletions_of_untold("SELECT DISTINCT platform, root_id FROM doomed_tellers")
 
 _HAS_RAW = """EXISTS (SELECT FROM hoaxwatch.payloads y WHERE y.platform = p.platform
                      AND y.post_id = p.post_id AND y.payload_hash = p.payload_hash)"""

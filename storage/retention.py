@@ -18,7 +18,8 @@ from psycopg.rows import class_row
 
 from storage.database import MIGRATION_LOCK
 from storage.recount import N_SHARDS, TRACK_LOCK
-from storage.writes import CONTENT_TABLES, DELETION_LOCK
+from storage.retelling import CONTENT_TABLES
+from storage.writes import DELETION_LOCK
 from streams.records import Post
 
 #: Contents, or rows, that are removed in one transaction.

@@ -21,6 +21,7 @@ from graph.followed import Followed
 from storage import retelling, rows, snowball
 from storage.copy_format import Row, copy_text
 from storage.recount import JUDGE_LOCK
+from storage.retelling import CONTENT_TABLES
 from storage.rows import BINARY, PostRows
 from streams.records import Content, Deletion, Post, Problem, Verdict
 
@@ -32,12 +33,6 @@ BAD_VALUE = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded, *rows.UNWRI
 
 #: What PostgreSQL says to one of two transactions that wait for each other.
 DEADLOCK = psycopg.errors.DeadlockDetected
-
-#: What is known of a content goes with it. The content itself is the last.
-CONTENT_TABLES = (
-    *("content_hashtags", "content_links", "media", "picture_words", "verdicts"),
-    *("cascade_verdicts", "combined_scores", "claim_checks", "claim_matches", "labels", "content"),
-)
 
 #: Whoever deletes holds it alone; whoever stores posts or verdicts shares it. Else a transaction
 #: that does not see the other's rows yet could bring back what goes, or leave a verdict about it.

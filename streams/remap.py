@@ -4,7 +4,7 @@ earlier one stored: nothing has to be collected twice."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -12,7 +12,8 @@ from operator import attrgetter
 
 from storage import reads, remap, writes
 from storage.database import Connection
-from storage.rows import PayloadRow, rows_of
+from storage.remap import ReadAgain
+from storage.rows import PayloadRow, hash16, rows_of
 from streams.records import Post
 from streams.rereading import read_again, sources_of
 from streams.steps import check_time
@@ -53,12 +54,12 @@ def remap_payloads(
         selected = set(_select(connection, now, format, result, watch))
         remap.select(cursor, sorted(selected))
         for page in _pages(connection):
-            posts = [
-                post
+            mapped = [
+                (payload, _map_again(payload, now)[0])
                 for payload in page
                 if (payload.platform, payload.post_id) in selected
-                for post in _map_again(payload, now)[0]
             ]
+            posts = [post for _, found in mapped for post in found]
             keys = sorted({(payload.platform, payload.post_id) for payload in page} & selected)
             if not keys:
                 continue
@@ -66,7 +67,7 @@ def remap_payloads(
             remap.forget(cursor, keys)
             writes.clear_staging(cursor)
             writes.upsert_posts(cursor, rows_of(posts, now))
-            result.n_changed += remap.settle_page(cursor)
+            result.n_changed += remap.settle_page(cursor, _read_again(mapped))
             result.n_posts += len(keys)
         remap.settle(cursor)
     return result
@@ -91,6 +92,15 @@ def _select(
             if not reasons:
                 yield key
         watch(result.n_raw)
+
+
+def _read_again(mapped: Iterable[tuple[PayloadRow, list[Post]]]) -> Iterator[ReadAgain]:
+    """The records that are one post today: of more it is not known which one it was."""
+    for payload, found in mapped:
+        if len(found) == 1:
+            (post,) = found
+            raw_hash = hash16(payload.raw)
+            yield ReadAgain(payload.platform, payload.post_id, raw_hash, post.post_id, post.root_id)
 
 
 def _pages(connection: Connection) -> Iterator[list[PayloadRow]]:

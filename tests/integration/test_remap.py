@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec.structs import replace
 
+from storage import errata, labels
 from storage.database import connect
+from storage.labels import Label
 from streams import local, remap
 from streams.formats import registry, twitter_v2, twitwi
 from streams.formats.cleaning import BadField
@@ -22,6 +25,8 @@ from tests.tables import assert_same, read_tables
 
 if TYPE_CHECKING:
     from tests.conftest import Server
+
+NOW = datetime(2026, 4, 1, tzinfo=UTC)
 
 Wrong = Callable[[Post], Reading]
 
@@ -94,6 +99,77 @@ def test_a_corrected_reader_gives_the_tables_it_should_have_given(
         assert_same(read_tables(mended), expected)
         assert remapped(mended).n_changed == 0
         assert_same(read_tables(mended), expected)
+
+
+def a_post_of(dsn: str, kind: str) -> str:
+    """The first of a kind that has a hashtag."""
+    with connect(dsn) as connection:
+        row = connection.execute(
+            "SELECT post_id FROM hoaxwatch.posts p WHERE kind = %s AND EXISTS ("
+            "  SELECT FROM hoaxwatch.content_hashtags h WHERE h.root_id = p.root_id)"
+            " ORDER BY post_id LIMIT 1",
+            (kind,),
+        ).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def say_of(dsn: str, post_id: str) -> None:
+    """What people say of a post, and what is counted for it."""
+    with connect(dsn) as connection:
+        label = Label("x", post_id, "likely_false")
+        assert not labels.add_labels(connection, [label], "ann", NOW).unknown
+        assert errata.add_erratum(connection, "post", "x", post_id, "It denies it.", "desk", NOW)
+    local.count_again(dsn, read_settings(cluster_min_users=5))
+
+
+def find_out_about(dsn: str, post_id: str) -> None:
+    """What was fetched and found for the content of a post."""
+    with connect(dsn) as connection:
+        for columns, values in (
+            (
+                "media_files (platform, root_id, url_hash, url, sha256, type, n_bytes, fetched_at,"
+                " is_passing, tries)",
+                "'\\x11'::bytea, 'https://x.example/1', 's'::bytea, 'PNG', 10, now(), false, 1",
+            ),
+            ("claim_matches", "'claim', 'h'::bytea, 'denies', 0.9, 0.5, 'm', 'e'"),
+        ):
+            connection.execute(
+                f"INSERT INTO hoaxwatch.{columns} SELECT platform, root_id, {values}"
+                " FROM hoaxwatch.posts WHERE post_id = %s".encode(),
+                (post_id,),
+            )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kind", "prefix"), [(other_ids, "original", "9"), (other_content, "share", "")]
+)
+def test_what_people_say_goes_on_with_the_post_and_the_rest_goes(
+    server: Server,
+    files: list[Path],
+    wrong: Wrong,
+    kind: str,
+    prefix: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The content under which it was stored is gone."""
+    with server.new_database() as right, server.new_database() as mended:
+        run(right, files)
+        post_id = a_post_of(right, kind)
+        say_of(right, post_id)
+        with monkeypatch.context() as then:
+            read_wrongly(then, wrong)
+            run(mended, files)
+        say_of(mended, prefix + post_id)
+        find_out_about(mended, prefix + post_id)
+        remapped(mended)
+        found, expected = read_tables(mended), read_tables(right)
+        assert found.pop("media_removals") == [(r"\x73",)]
+        assert expected.pop("media_removals") == []
+        # what counted for the wrong content when the erratum was written stays as it was
+        names = [[row[:4] for row in tables.pop("errata")] for tables in (found, expected)]
+        assert names[0] == names[1]
+        assert_same(found, expected)
 
 
 def test_what_no_reader_understands_any_more_stays_as_it_is(
