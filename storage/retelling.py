@@ -1,9 +1,9 @@
 """What only a deleted post told goes with it: accounts and contents are told again by what is left.
 
-An account's row has the latest of what all its posts told, and a content that is known from shares
-alone has what the latest of them carried. Where the deleted post may have been the one, both forget
-what they hold, and the raw records of the posts that are left are read and merged again. So the
-tables are the same whether a deletion comes before or after the posts.
+An account's row has the latest of what all versions of its posts told, and a content that is known
+from shares alone has what the latest of them carried. When such a post is deleted, both forget what
+they hold, and the raw records of the posts that are left are read and merged again. So the tables
+are the same whether a deletion comes before or after the posts.
 
 Who has a post without a raw record (retention dropped it) keeps what is known.
 """
@@ -31,15 +31,14 @@ _STAGED = {
     "retold_contents": "LIKE hoaxwatch.content",
     "retold_posts": """platform text COLLATE "C", post_id text COLLATE "C",
                        PRIMARY KEY (platform, post_id)""",
-    "doomed_tellers": """platform text COLLATE "C", author_id text COLLATE "C",
-                         root_id text COLLATE "C", last_seen_at timestamptz""",
+    "doomed_tellers": """
+        platform text COLLATE "C", author_id text COLLATE "C", root_id text COLLATE "C"
+    """,
 }
 
 _NOTE_TELLERS = """
 INSERT INTO doomed_tellers
-SELECT p.platform, p.author_id, p.root_id,
-       GREATEST(p.observed_at, (p.likes).observed_at, (p.shares).observed_at,
-                (p.replies).observed_at, (p.quotes).observed_at, (p.views).observed_at)
+SELECT p.platform, p.author_id, p.root_id
 FROM (SELECT DISTINCT platform, post_id FROM stage_doomed) d
 JOIN hoaxwatch.posts p USING (platform, post_id)
 """
@@ -83,17 +82,11 @@ _DELETE_UNTOLD = deletions_of_untold("SELECT DISTINCT platform, root_id FROM doo
 _HAS_RAW = """EXISTS (SELECT FROM hoaxwatch.payloads y WHERE y.platform = p.platform
                      AND y.post_id = p.post_id AND y.payload_hash = p.payload_hash)"""
 
-# Whose latest values are all later than what went need not be told again.
 _NOTE_AUTHORS = f"""
 INSERT INTO retold_authors
-SELECT a.* FROM (
-    SELECT platform, author_id, max(last_seen_at) AS last_seen_at FROM doomed_tellers
-    WHERE author_id IS NOT NULL GROUP BY platform, author_id
-) d JOIN hoaxwatch.authors a USING (platform, author_id)
-WHERE LEAST((a.handle).observed_at, (a.name).observed_at, (a.followers).observed_at,
-            (a.following).observed_at, (a.n_posts).observed_at, (a.verified).observed_at)
-      <= d.last_seen_at
-  AND NOT EXISTS (SELECT FROM hoaxwatch.posts p
+SELECT a.* FROM (SELECT DISTINCT platform, author_id FROM doomed_tellers) d
+JOIN hoaxwatch.authors a USING (platform, author_id)
+WHERE NOT EXISTS (SELECT FROM hoaxwatch.posts p
                   WHERE p.platform = a.platform AND p.author_id = a.author_id AND NOT {_HAS_RAW})
 """
 

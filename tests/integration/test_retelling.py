@@ -94,6 +94,30 @@ def test_an_account_is_as_its_other_posts_tell(server: Server) -> None:
     assert author[4].endswith(",10)")
 
 
+def test_what_a_version_told_that_does_not_stand_goes_too(server: Server) -> None:
+    """A post that was collected whole told of its account again, cut, in a quote two days later."""
+    quote = json.loads(page("2028400000000000003", 3, 7, "12"))
+    quote["data"][0]["referenced_tweets"] = [{"type": "quoted", "id": FIRST}]
+    cut = json.loads(page(FIRST, 3, 11))
+    link = {"url": "https://t.co/x", "expanded_url": f"https://x.com/i/web/status/{FIRST}"}
+    tweet = cut["data"][0] | {"text": "fact and so on …", "entities": {"urls": [link]}}
+    user = cut["includes"]["users"][0] | {"username": "ann_cut"}
+    quote["includes"]["tweets"] = [tweet]
+    quote["includes"]["users"].append(user)
+    lines = [page(FIRST, 1, 10), page(SECOND, 2, 12), json.dumps(quote).encode(), notice(FIRST)]
+    authors = assert_same_in_every_order(server, lines)["authors"]
+    assert "ann_2" in next(row for row in authors if row[1] == "11")[2]
+
+
+def test_what_no_later_version_tells_goes_too(server: Server) -> None:
+    """All that comes later has a later handle, and nothing of when the account was made."""
+    first = json.loads(page(FIRST, 1, 10))
+    first["includes"]["users"][0]["created_at"] = "2020-01-01T00:00:00.000Z"
+    lines = [json.dumps(first).encode(), page(SECOND, 2, 12), notice(FIRST)]
+    (author,) = assert_same_in_every_order(server, lines)["authors"]
+    assert author[-1] is None
+
+
 def test_an_account_without_posts_goes(server: Server) -> None:
     tables = assert_same_in_every_order(server, [page(SECOND, 2, 12), notice(SECOND)])
     assert tables["authors"] == tables["content"] == []
