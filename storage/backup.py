@@ -57,6 +57,18 @@ INSERT INTO hoaxwatch.dirty_buckets (hashtag, hour)
 SELECT DISTINCT hashtag, date_trunc('hour', first_at) FROM hoaxwatch.networks
 """
 
+#: The migration that has it known which raw records are gone; what a dump without it does not say,
+#: posts without their raw record do.
+_KNOWS_DROPS = "0025_raw_records.sql"
+_NOTE_DROPS = """
+INSERT INTO hoaxwatch.payload_drops
+SELECT date_trunc('month', coalesce(min(received_at), now()), 'UTC') FROM hoaxwatch.payloads
+HAVING EXISTS (
+    SELECT FROM hoaxwatch.posts p WHERE NOT EXISTS (
+        SELECT FROM hoaxwatch.payloads y WHERE y.platform = p.platform
+        AND y.post_id = p.post_id AND y.payload_hash = p.payload_hash))
+"""
+
 _IDENTITIES = """
 SELECT table_name, column_name FROM information_schema.columns
 WHERE table_schema = 'hoaxwatch' AND is_identity = 'YES'
@@ -185,6 +197,8 @@ def restore(
                 watch(n_rows)
             if any(name not in manifest["migrations"] for name in _COUNTED_AGAIN):
                 connection.execute(_MARK_WINDOWS)
+            if _KNOWS_DROPS not in manifest["migrations"]:
+                connection.execute(_NOTE_DROPS)
             for table, column in connection.execute(_IDENTITIES).fetchall():
                 _continue_identity(connection, table, column)
     except (zipfile.BadZipFile, zstandard.ZstdError, EOFError, psycopg.DataError) as error:

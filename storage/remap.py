@@ -9,7 +9,9 @@ reads meanwhile sees the tables as they were.
 Which posts are mapped again is decided before anything is forgotten (`select`). Of these, only
 posts are forgotten whose standing version is among the stored raw records, and only contents whose
 standing version is that of a selected post: what retention has dropped cannot be mapped again and
-stays. What people said of a post or content that is another one now goes on with its record.
+stays. So do values of posts and accounts that a dropped record may have told, where nothing tells
+them any more or only something earlier. What people said of a post or content that is another one
+now goes on with its record.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from typing import Any, NamedTuple
 import psycopg
 
 from storage.database import Connection
-from storage.retelling import deletions_of_untold
+from storage.retelling import AUTHOR_COLUMNS, MAY_HAVE_LOST_BEFORE, deletions_of_untold
 
 Cursor = psycopg.Cursor[Any]
 
@@ -32,9 +34,8 @@ CREATE TEMP TABLE IF NOT EXISTS remap_page (
     platform text COLLATE "C", post_id text COLLATE "C") ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS remap_before (LIKE hoaxwatch.posts) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS remap_contents (LIKE hoaxwatch.content) ON COMMIT DELETE ROWS;
-CREATE TEMP TABLE IF NOT EXISTS remap_authors (
-    platform text COLLATE "C", author_id text COLLATE "C",
-    PRIMARY KEY (platform, author_id)) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS remap_authors (LIKE hoaxwatch.authors) ON COMMIT DELETE ROWS;
+CREATE UNIQUE INDEX IF NOT EXISTS remap_authors_key ON remap_authors (platform, author_id);
 CREATE UNIQUE INDEX IF NOT EXISTS remap_contents_key ON remap_contents (platform, root_id);
 CREATE TEMP TABLE IF NOT EXISTS remap_read (
     platform text COLLATE "C", post_id text COLLATE "C", payload_hash bytea,
@@ -78,19 +79,49 @@ FROM noted WHERE c.platform = noted.platform AND c.root_id = noted.root_id
 """
 
 # Not those who have other posts as well: what is known of them may come from there.
-_FORGET_AUTHORS = """
+_FORGET_AUTHORS = f"""
 WITH seen AS (
-    INSERT INTO remap_authors SELECT DISTINCT b.platform, b.author_id FROM remap_before b
-    WHERE b.author_id IS NOT NULL AND NOT EXISTS (
+    INSERT INTO remap_authors
+    SELECT a.* FROM (SELECT DISTINCT platform, author_id FROM remap_before) b
+    JOIN hoaxwatch.authors a USING (platform, author_id)
+    WHERE NOT EXISTS (
         SELECT FROM hoaxwatch.posts p
-        WHERE p.platform = b.platform AND p.author_id = b.author_id AND NOT EXISTS (
+        WHERE p.platform = a.platform AND p.author_id = a.author_id AND NOT EXISTS (
             SELECT FROM remap_selected x WHERE x.platform = p.platform AND x.post_id = p.post_id))
     ON CONFLICT DO NOTHING RETURNING platform, author_id
 )
-UPDATE hoaxwatch.authors a
-SET handle = NULL, name = NULL, followers = NULL, following = NULL, n_posts = NULL,
-    verified = NULL, created_at = NULL
+UPDATE hoaxwatch.authors a SET {", ".join(f"{name} = NULL" for name in AUTHOR_COLUMNS)}
 FROM seen WHERE a.platform = seen.platform AND a.author_id = seen.author_id
+"""
+
+
+def _keep_later(stands: str, before: str, names: Iterable[str]) -> str:
+    """Sets values with their times to what they were before, unless what stands is as late."""
+    return ", ".join(
+        f"{name} = CASE WHEN ({stands}.{name}).observed_at >= ({before}.{name}).observed_at"
+        f" THEN {stands}.{name} ELSE coalesce({before}.{name}, {stands}.{name}) END"
+        for name in names
+    )
+
+
+# What a record may have told that retention dropped. A corrected reader's value has the time of the
+# wrong one, from the same record, and stands.
+_KEEP_LOST_OF_POSTS = f"""
+UPDATE hoaxwatch.posts p
+SET author_id = coalesce(p.author_id, b.author_id),
+    {_keep_later("p", "b", ("likes", "shares", "replies", "quotes", "views"))}
+FROM remap_before b
+WHERE p.platform = b.platform AND p.post_id = b.post_id AND b.posted_at < {MAY_HAVE_LOST_BEFORE}
+"""
+
+_KEEP_LOST_OF_AUTHORS = f"""
+UPDATE hoaxwatch.authors a
+SET created_at = coalesce(a.created_at, r.created_at),
+    {_keep_later("a", "r", [name for name in AUTHOR_COLUMNS if name != "created_at"])}
+FROM remap_authors r
+WHERE a.platform = r.platform AND a.author_id = r.author_id AND EXISTS (
+    SELECT FROM hoaxwatch.posts p WHERE p.platform = a.platform AND p.author_id = a.author_id
+    AND p.posted_at < {MAY_HAVE_LOST_BEFORE})
 """
 
 # What no mapped version has claimed: the record is another post now.
@@ -207,7 +238,7 @@ def settle_page(cursor: Cursor, read: Iterable[ReadAgain]) -> int:
     that goes is said of what its record is now, as far as it is among those read."""
     cursor.execute("DELETE FROM remap_read")
     _copy(cursor, "remap_read", read)
-    for statement in (_DROP_LEFT_OVER, _NOTE_HEIRS, _MOVE_ERRATA):
+    for statement in (_DROP_LEFT_OVER, _KEEP_LOST_OF_POSTS, _NOTE_HEIRS, _MOVE_ERRATA):
         cursor.execute(statement)
     row = cursor.execute(_COUNT_CHANGED).fetchone()
     assert row is not None
@@ -216,7 +247,7 @@ def settle_page(cursor: Cursor, read: Iterable[ReadAgain]) -> int:
 
 def settle(cursor: Cursor) -> None:
     """Call once after the last page, in the same transaction."""
-    for statement in _SETTLE_CONTENTS:
+    for statement in (_KEEP_LOST_OF_AUTHORS, *_SETTLE_CONTENTS):
         cursor.execute(statement)
 
 

@@ -5,7 +5,8 @@ from shares alone has what the latest of them carried. When such a post is delet
 they hold, and the raw records of the posts that are left are read and merged again. So the tables
 are the same whether a deletion comes before or after the posts.
 
-Who has a post without a raw record (retention dropped it) keeps what is known.
+Who has a post without a raw record (retention dropped it) keeps what is known. Of an account that
+has a post from the time of records that were dropped, what no record tells any more stays.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ CONTENT_TABLES = (
     *("content_hashtags", "content_links", "media", "picture_words", "verdicts"),
     *("cascade_verdicts", "combined_scores", "claim_checks", "claim_matches", "labels", "content"),
 )
+
+#: What posts tell of an account.
+AUTHOR_COLUMNS = ("handle", "name", "followers", "following", "n_posts", "verified", "created_at")
 
 #: Emptied by who fills them, as in `storage.writes`.
 _STAGED = {
@@ -82,6 +86,11 @@ _DELETE_UNTOLD = deletions_of_untold("SELECT DISTINCT platform, root_id FROM doo
 _HAS_RAW = """EXISTS (SELECT FROM hoaxwatch.payloads y WHERE y.platform = p.platform
                      AND y.post_id = p.post_id AND y.payload_hash = p.payload_hash)"""
 
+#: Posts published before it may have had raw records that retention dropped. Clocks of platforms
+#: may be a day ahead of ours.
+MAY_HAVE_LOST_BEFORE = """(
+    SELECT max(received_before) + interval '1 day' FROM hoaxwatch.payload_drops)"""
+
 _NOTE_AUTHORS = f"""
 INSERT INTO retold_authors
 SELECT a.* FROM (SELECT DISTINCT platform, author_id FROM doomed_tellers) d
@@ -110,10 +119,8 @@ JOIN hoaxwatch.posts p ON p.platform = c.platform AND p.root_id = c.root_id
 """
 
 _FORGET = [
-    """
-    UPDATE hoaxwatch.authors a
-    SET handle = NULL, name = NULL, followers = NULL, following = NULL, n_posts = NULL,
-        verified = NULL, created_at = NULL
+    f"""
+    UPDATE hoaxwatch.authors a SET {", ".join(f"{name} = NULL" for name in AUTHOR_COLUMNS)}
     FROM retold_authors r WHERE a.platform = r.platform AND a.author_id = r.author_id
     """,
     """
@@ -123,13 +130,19 @@ _FORGET = [
     """,
 ]
 
-# A raw record that no reader understands any more tells nothing: then what was known stays.
-_RESTORE_AUTHORS = """
+_KEEP_LOST = f"""
 UPDATE hoaxwatch.authors a
-SET handle = GREATEST(a.handle, r.handle), name = GREATEST(a.name, r.name),
-    followers = GREATEST(a.followers, r.followers), following = GREATEST(a.following, r.following),
-    n_posts = GREATEST(a.n_posts, r.n_posts), verified = GREATEST(a.verified, r.verified),
-    created_at = GREATEST(a.created_at, r.created_at)
+SET {", ".join(f"{name} = coalesce(a.{name}, r.{name})" for name in AUTHOR_COLUMNS)}
+FROM retold_authors r
+WHERE a.platform = r.platform AND a.author_id = r.author_id AND EXISTS (
+    SELECT FROM hoaxwatch.posts p WHERE p.platform = a.platform AND p.author_id = a.author_id
+    AND p.posted_at < {MAY_HAVE_LOST_BEFORE})
+"""
+
+# A raw record that no reader understands any more tells nothing: then what was known stays.
+_RESTORE_AUTHORS = f"""
+UPDATE hoaxwatch.authors a
+SET {", ".join(f"{name} = GREATEST(a.{name}, r.{name})" for name in AUTHOR_COLUMNS)}
 FROM retold_authors r
 WHERE a.platform = r.platform AND a.author_id = r.author_id AND EXISTS (
     SELECT FROM unnest(%s::text[], %s::text[]) AS u (platform, post_id)
@@ -190,6 +203,7 @@ def take_page(cursor: Cursor, n_posts: int) -> list[PayloadRow]:
 def settle(cursor: Cursor, unread: Collection[tuple[str, str]]) -> None:
     """Call after the last page, in the same transaction, with the (platform, post id) of posts
     that have a raw record which could not be read, or is another post by now."""
+    cursor.execute(_KEEP_LOST)
     if unread:
         cursor.execute(_RESTORE_AUTHORS, [list(column) for column in zip(*unread, strict=True)])
     cursor.execute(_RESTORE_CONTENTS)

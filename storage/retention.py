@@ -64,6 +64,13 @@ def read_partitions(connection: psycopg.Connection) -> list[Partition]:
     return found
 
 
+_NOTE_DROP = """
+INSERT INTO hoaxwatch.payload_drops
+SELECT %s WHERE EXISTS (SELECT FROM hoaxwatch.payloads WHERE received_at < %s)
+ON CONFLICT DO NOTHING
+"""
+
+
 def drop_payloads(
     connection: psycopg.Connection,
     before: datetime,
@@ -72,10 +79,12 @@ def drop_payloads(
     """Removes the raw records of all months that ended by then, and what was quarantined before;
     returns the partitions dropped, and how many records were deleted besides.
 
-    A partition goes at once, whatever its size; the rest in batches of one transaction each.
-    `watch` is told how many records were deleted so far.
+    A partition goes at once, whatever its size; the rest in batches of one transaction each. First
+    it is noted that they go: what they told nothing tells again (`storage.remap`). `watch` is told
+    how many records were deleted so far.
     """
     month = before.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    connection.execute(_NOTE_DROP, (month, month))
     dropped = []
     for partition in read_partitions(connection):
         if partition.until is None or partition.until > month:

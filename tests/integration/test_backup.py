@@ -131,6 +131,31 @@ def test_a_dump_of_a_version_without_lineages_is_counted_again(
     assert_same(read_tables(database), expected)
 
 
+def test_a_dump_of_a_version_that_did_not_note_it_says_which_raw_records_are_gone(
+    server: Server, connection: Connection, tmp_path: Path
+) -> None:
+    old, new = tmp_path / "old.zip", tmp_path / "new.zip"
+    with server.new_database() as dsn:
+        fill(dsn, tmp_path)
+        with connect(dsn) as other:
+            other.execute(
+                "UPDATE hoaxwatch.payloads SET received_at = received_at - interval '70 days'"
+                " WHERE post_id < (SELECT max(post_id) FROM hoaxwatch.payloads)"
+            )
+            other.execute("DELETE FROM hoaxwatch.payloads_default")
+        dumped(dsn, old)
+
+    def before(manifest: dict[str, Any]) -> None:
+        manifest["migrations"] = [name for name in manifest["migrations"] if name < "0025"]
+
+    rewrite_manifest(old, new, before)
+    backup.restore(connection, new, "key")
+    noted = connection.execute(
+        "SELECT received_before = date_trunc('month', now(), 'UTC') FROM hoaxwatch.payload_drops"
+    ).fetchall()
+    assert noted == [(True,)]
+
+
 def rewrite_manifest(old: Path, new: Path, change: Callable[[dict[str, Any]], None]) -> None:
     with zipfile.ZipFile(old) as archive, zipfile.ZipFile(new, "w") as changed:
         for name in archive.namelist():

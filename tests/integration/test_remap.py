@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec.structs import replace
 
-from storage import errata, labels
+from storage import errata, labels, retention
 from storage.database import connect
 from storage.labels import Label
-from streams import local, remap
+from streams import local, remap, steps
 from streams.formats import registry, twitter_v2, twitwi
 from streams.formats.cleaning import BadField
 from streams.records import Post, Problem, Reading
-from streams.remap import Remapped
+from streams.remap import Remapped, remap_payloads
 from streams.settings import read_settings
+from tests.integration.test_merge import DETECTOR, rows, working
+from tests.integration.test_retelling import page
 from tests.marker import MarkerDetector
 from tests.samples import write_samples
 from tests.tables import assert_same, read_tables
@@ -26,6 +30,7 @@ from tests.tables import assert_same, read_tables
 if TYPE_CHECKING:
     from tests.conftest import Server
 
+MARCH = datetime(2026, 3, 2, tzinfo=UTC)
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
 
 Wrong = Callable[[Post], Reading]
@@ -170,6 +175,35 @@ def test_what_people_say_goes_on_with_the_post_and_the_rest_goes(
         names = [[row[:4] for row in tables.pop("errata")] for tables in (found, expected)]
         assert names[0] == names[1]
         assert_same(found, expected)
+
+
+def test_what_only_a_dropped_record_told_stays(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A month of raw records is gone; what is left has no counters, or older ones."""
+
+    def many_quotes(post: Post) -> Reading:
+        return replace(post, quotes=10**6) if post.post_id == "1" else post
+
+    first = page("1", 1, 99, public_metrics={"like_count": 5, "quote_count": 2})
+    dropped = [first, page("2", 20, 3, "12", public_metrics={"like_count": 50})]
+    again = json.loads(page("1", 40, 0, public_metrics={"quote_count": 3}))
+    del again["includes"]["users"][0]["public_metrics"]
+    kept = [json.dumps(again).encode(), page("2", 2, 1, "12", public_metrics={"like_count": 4})]
+    with working(database) as connection:
+        for lines, received_at in ((dropped, MARCH), (kept, MARCH + timedelta(days=40))):
+            with monkeypatch.context() as then:
+                if lines is kept:
+                    read_wrongly(then, many_quotes, [twitter_v2])
+                for line in lines:
+                    readings = list(twitter_v2.read(io.BytesIO(line), "twitter_v2:tweets.jsonl"))
+                    steps.record(connection, steps.prepare(readings, received_at), DETECTOR, "key")
+        assert retention.drop_payloads(connection, MARCH + timedelta(days=40))[1] == 2
+        remap_payloads(connection, NOW + timedelta(days=30), "key")
+        counted = "SELECT (likes).value, (quotes).value FROM hoaxwatch.posts ORDER BY post_id"
+        assert rows(connection, counted) == [(5, 3), (50, None)]
+        told = "SELECT (handle).value, (followers).value FROM hoaxwatch.authors ORDER BY author_id"
+        assert rows(connection, told) == [("ann_40", 99), ("ann_20", 3)]
 
 
 def test_what_no_reader_understands_any_more_stays_as_it_is(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from storage import retention
 from storage.database import Connection, connect
 from storage.rows import compress
 from streams import rereading, steps
@@ -65,12 +66,12 @@ def notice(post_id: str) -> bytes:
     return json.dumps({"id": post_id, "action": "delete", "reason": "deleted"}).encode()
 
 
-def take(connection: Connection, lines: Sequence[bytes]) -> None:
+def take(connection: Connection, lines: Sequence[bytes], received_at: datetime = NOON) -> None:
     """Every step, one line a batch."""
     for line in lines:
         stream = io.BytesIO(line)
         readings: list[Reading] = list(twitter_v2.read(stream, "twitter_v2:tweets.jsonl"))
-        recorded = steps.record(connection, steps.prepare(readings, NOON), DETECTOR, "key")
+        recorded = steps.record(connection, steps.prepare(readings, received_at), DETECTOR, "key")
         steps.judge(connection, steps.classify(DETECTOR, recorded.pending), NOON)
     steps.track(connection, OPTIONS)
 
@@ -140,6 +141,22 @@ def test_a_content_goes_with_its_last_share(server: Server) -> None:
     tables = assert_same_in_every_order(server, lines)
     for name in ("content", "content_hashtags", "verdicts", "hashtag_trends", "authors"):
         assert tables[name] == []
+
+
+def test_what_only_a_dropped_record_told_stays(database: str) -> None:
+    """Of an account that has a post from then: what the deleted post told goes as ever."""
+    later = json.loads(page(FIRST, 3, 0))
+    del later["includes"]["users"][0]["public_metrics"]
+    with working(database) as connection:
+        take(connection, [page(FIRST, 1, 99)])
+        received_at = NOON + timedelta(days=40)
+        take(connection, [json.dumps(later).encode()], received_at)
+        assert retention.drop_payloads(connection, received_at)[1] == 1
+        second = json.loads(page(SECOND, 40, 0))
+        del second["includes"]["users"][0]["public_metrics"]
+        take(connection, [json.dumps(second).encode(), notice(SECOND)], received_at)
+        told = "SELECT (handle).value, (followers).value FROM hoaxwatch.authors"
+        assert rows(connection, told) == [("ann_3", 99)]
 
 
 @pytest.mark.parametrize("raw", [None, b"{}", page("19", 1, 10)])

@@ -255,6 +255,8 @@ def test_months_of_raw_records(connection: Connection) -> None:
     before = rows(connection, "SELECT grain, posts, authors FROM hoaxwatch.hashtag_trends")
     assert retention.drop_payloads(connection, june + 5 * DAY) == (["payloads_2026_05"], 1)
     assert rows(connection, "SELECT post_id FROM hoaxwatch.payloads") == [("2",)]
+    assert retention.drop_payloads(connection, june) == ([], 0)
+    assert rows(connection, "SELECT * FROM hoaxwatch.payload_drops") == [(june,)]
     assert len(rows(connection, "SELECT FROM hoaxwatch.posts")) == 4
     # met again, posts are what they were, and their raw records are back
     again = take(connection, [post("0", hashtags=("a",))])
