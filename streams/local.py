@@ -229,7 +229,6 @@ def _run(
         result.run_id = writes.start_run(connection, manifest, datetime.now(UTC))
         writes.commit_later(connection)
         matcher = ClaimMatcher()
-        history.take_snapshot(connection, datetime.now(UTC))  # before anything is new
 
         def refresh() -> None:
             history.take_snapshot(connection, datetime.now(UTC))
@@ -343,7 +342,7 @@ def candidate_of(detector: Detector, settings: Settings) -> Candidate:
 def adopt(dsn: str, detector: Detector, settings: Settings) -> bool:
     """Has the verdicts of this detector count, and brings every table up to date; whether that is
     new. Killed in the middle, the next call does the rest."""
-    with database_errors(dsn), _working_connection(dsn) as connection:
+    with database_errors(dsn), _counting_connection(dsn) as connection:
         is_new = writes.activate_policy(
             connection, *candidate_of(detector, settings), datetime.now(UTC)
         )
@@ -366,7 +365,7 @@ def keep_from(
     on, and removes what is wholly older; returns how many posts went. Killed in the middle, the
     next call does the rest. `watch` is told how many went so far. Raises Unavailable if others
     bring old posts faster than they are counted."""
-    with database_errors(dsn), _working_connection(dsn) as connection:
+    with database_errors(dsn), _counting_connection(dsn) as connection:
         for _ in range(_CATCH_UPS):
             steps.track(connection, track_options(settings))
             if retention.raise_floor(connection, floor, datetime.now(UTC)):
@@ -380,7 +379,7 @@ def keep_from(
 def count_again(dsn: str, settings: Settings) -> None:
     """Counts anew what is dirty, as after labels of people, and tells alerts anew."""
     policies = read_policies(settings.alert_policies)
-    with database_errors(dsn), _working_connection(dsn) as connection:
+    with database_errors(dsn), _counting_connection(dsn) as connection:
         steps.track(connection, track_options(settings))
         sweep(connection, policies, datetime.now(UTC))
 
@@ -401,7 +400,7 @@ def _catch_up(connection: Connection, detector: Detector, settings: Settings) ->
 @contextmanager
 def _session(dsn: str, detector: Detector, settings: Settings) -> Iterator[Connection]:
     """A working connection to a project in which the verdicts of this detector count."""
-    with database_errors(dsn), rare_collections(), _working_connection(dsn) as connection:
+    with database_errors(dsn), rare_collections(), _counting_connection(dsn) as connection:
         writes.activate_policy(connection, *candidate_of(detector, settings), datetime.now(UTC))
         yield connection
 
@@ -431,6 +430,15 @@ def _working_connection(dsn: str) -> Iterator[Connection]:
     with connect(dsn) as connection:
         writes.prepare(connection)
         recount.prepare(connection)
+        yield connection
+
+
+@contextmanager
+def _counting_connection(dsn: str) -> Iterator[Connection]:
+    """A working connection of who will count: what was believed of the days that are over is
+    written down first."""
+    with _working_connection(dsn) as connection:
+        history.take_snapshot(connection, datetime.now(UTC))
         yield connection
 
 

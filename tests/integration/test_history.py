@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from threading import Barrier, Thread
@@ -23,16 +23,18 @@ from storage.labels import Label
 from streams import local, steps
 from streams.metrics import Metrics
 from streams.records import Author, Deletion
-from streams.settings import read_settings
+from streams.settings import Settings, read_settings
 from streams.workers import Jobs
 from tests.clock import stay_within_a_day
 from tests.integration.test_merge import DETECTOR, NOON, OPTIONS, post, rows, take, working
+from tests.marker import MarkerDetector
 
 if TYPE_CHECKING:
     from tests.conftest import Server
 
 DAY = timedelta(days=1)
 MIDNIGHT = datetime(2026, 3, 3, 0, 5, tzinfo=UTC)  # the night after NOON
+MIDNIGHT_BEFORE = datetime(2026, 3, 2, tzinfo=UTC)
 FIRST, SECOND, THIRD = (date(2026, 3, day) for day in (2, 3, 4))
 OK, USAGE = 0, 2
 
@@ -105,6 +107,31 @@ def test_what_waits_to_be_counted_is_said(connection: Connection) -> None:
     assert believed(connection, FIRST) == [("a", FIRST, 1, 0, FIRST)]
 
 
+COUNTING: dict[str, Callable[[str, Settings], object]] = {
+    "count_again": local.count_again,
+    "adopt": lambda dsn, settings: local.adopt(dsn, MarkerDetector("2"), settings),
+    "remap": lambda dsn, settings: local.remap(dsn, DETECTOR, settings),
+    "replay": lambda dsn, settings: local.replay(dsn, DETECTOR, settings),
+    "forget": lambda dsn, settings: local.forget(
+        dsn, Deletion(platform="x", kind="post", deleted_id="2"), DETECTOR, settings
+    ),
+    "keep_from": lambda dsn, settings: local.keep_from(dsn, MIDNIGHT_BEFORE, settings),
+}
+
+
+@pytest.mark.parametrize("path", COUNTING)
+def test_who_counts_first_on_a_day_writes_down_what_was_believed(
+    connection: Connection, database: str, path: str
+) -> None:
+    take(connection, [post("1", hashtags=("a",)), post("2", hashtags=("a",))])
+    labels.add_labels(connection, [Label("x", "1", "likely_false", None)], "ann", NOON)
+    COUNTING[path](database, read_settings())
+    counted = rows(connection, "SELECT likely_false FROM mart.hashtag_trends_daily")
+    assert counted == [(1,)]
+    yesterday = history.day_before(datetime.now(UTC)).date()
+    assert believed(connection, yesterday) == [("a", FIRST, 2, 0, yesterday)]
+
+
 def test_two_at_the_same_time_take_one(connection: Connection, database: str) -> None:
     take(connection, [post(f"{n}", hashtags=(f"t{n}",)) for n in range(50)])
     together = Barrier(4)
@@ -163,10 +190,11 @@ def test_what_was_counted_before_the_floor_and_is_of_several_stays(
     taken(connection, MIDNIGHT + DAY)
     local.keep_from(database, MIDNIGHT.replace(minute=0), read_settings())
     take(connection, [Deletion(platform="x", kind="author", deleted_id="a1")])
-    taken(connection, MIDNIGHT + 2 * DAY)
+    later = datetime.now(UTC) + DAY  # who raises the floor counts, and takes one of today
+    taken(connection, later)
     assert rows(connection, "SELECT DISTINCT hashtag FROM hoaxwatch.hashtag_trends") == [("a",)]
     assert rows(connection, "SELECT DISTINCT hashtag FROM hoaxwatch.trend_snapshots") == [("a",)]
-    assert believed(connection, THIRD + DAY) == [("a", FIRST, 2, 0, SECOND)]
+    assert believed(connection, later.date()) == [("a", FIRST, 2, 0, SECOND)]
 
 
 def test_a_bucket_that_is_gone_is_gone_from_then_on(connection: Connection) -> None:
