@@ -1,9 +1,9 @@
 """How long posts and raw records are kept, and how the room they took is given back.
 
 Posts go by contents: an original with all its shares, when the last of them is older than the
-floor. So the user networks of what stays are whole. What was counted of days before the floor stays
-as it was; nothing there is counted again (`storage.recount`), and older posts are not taken any
-more (`without_outdated`).
+floor. So the user networks of what stays are whole. A content that no post has any more goes too.
+What was counted of days before the floor stays as it was; nothing there is counted again
+(`storage.recount`), and older posts are not taken any more (`without_outdated`).
 """
 
 from __future__ import annotations
@@ -136,11 +136,15 @@ def without_outdated(
     return kept, len(posts) - len(kept)
 
 
+# A content has no post once a better version of its only one is of another content.
 _FIND = """
-SELECT DISTINCT p.platform, p.root_id FROM hoaxwatch.posts p
+SELECT p.platform, p.root_id FROM hoaxwatch.posts p
 WHERE p.posted_at < %s AND NOT EXISTS (
     SELECT FROM hoaxwatch.posts n
     WHERE n.platform = p.platform AND n.root_id = p.root_id AND n.posted_at >= %s)
+UNION
+SELECT c.platform, c.root_id FROM hoaxwatch.content c WHERE NOT EXISTS (
+    SELECT FROM hoaxwatch.posts p WHERE p.platform = c.platform AND p.root_id = c.root_id)
 """
 
 

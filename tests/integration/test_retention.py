@@ -18,6 +18,7 @@ from storage.labels import Label
 from streams import local, steps
 from streams.clustering import TrackOptions
 from streams.local import InputFile
+from streams.records import COPY_IN_SHARE
 from streams.settings import Settings, read_settings
 from tests.integration.test_merge import DETECTOR, NOON, post, rows, share, take, working
 from tests.marker import MarkerDetector
@@ -203,6 +204,19 @@ def test_its_pictures_go_too(connection: Connection, database: str) -> None:
     local.keep_from(database, FLOOR, read_settings())
     assert rows(connection, "SELECT root_id FROM hoaxwatch.media_files") == [("2",)]
     assert rows(connection, "SELECT sha256 FROM hoaxwatch.media_removals") == [(b"1",)]
+
+
+def test_words_that_no_post_has_any_more_go_too(connection: Connection, database: str) -> None:
+    """A better version of the only post with them said that it shares another one."""
+    later = NOON + DAY
+    take(connection, [post("1", completeness=COPY_IN_SHARE), post("2", posted_at=later)])
+    take(connection, [share("1", "2", posted_at=later, completeness=1, observed_at=NOON + 2 * DAY)])
+    assert rows(connection, "SELECT root_id FROM hoaxwatch.content ORDER BY 1") == [("1",), ("2",)]
+    assert retention.count_doomed(connection, FLOOR) == (1, 0, 0)
+    assert local.keep_from(database, FLOOR, read_settings()) == 0
+    for table in ("content", "verdicts"):
+        assert rows(connection, f"SELECT root_id FROM hoaxwatch.{table}") == [("2",)]
+    assert len(rows(connection, "SELECT FROM hoaxwatch.posts")) == 2
 
 
 def test_what_waits_is_counted_before_it_goes(connection: Connection, database: str) -> None:
