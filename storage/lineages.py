@@ -58,13 +58,16 @@ def read_labelled(cursor: psycopg.Cursor[Any], hashtags: Sequence[str]) -> Label
 
 
 def read_window_starts(
-    cursor: psycopg.Cursor[Any], hashtag: str, algorithm: str, length: timedelta
+    cursor: psycopg.Cursor[Any], hashtag: str, algorithm: str, length: timedelta, step: timedelta
 ) -> list[datetime]:
-    """The windows of this length that are stored, in order of time."""
+    """The windows of this length that are stored and begin at multiples of the step, in order of
+    time. Before the retention floor there may be others."""
     rows = cursor.execute(
         "SELECT DISTINCT window_start FROM hoaxwatch.clusterings"
-        " WHERE hashtag = %s AND algorithm = %s AND window_end - window_start = %s ORDER BY 1",
-        (hashtag, algorithm, length),
+        " WHERE hashtag = %s AND algorithm = %s AND window_end - window_start = %s"
+        " AND extract(epoch FROM window_start)::bigint %% extract(epoch FROM %s)::bigint = 0"
+        " ORDER BY 1",
+        (hashtag, algorithm, length, step),
     )
     return [start for (start,) in rows]
 
@@ -150,13 +153,14 @@ def clear_events(
     after: datetime | None,
     until: datetime | None,
 ) -> None:
-    """Removes what happened in the windows that begin later than `after` and not later than
-    `until` (None: without end)."""
+    """Removes what happened in the windows that begin later than `after` (None: all that are
+    counted, none of before the retention floor) and not later than `until` (None: without end)."""
     cursor.execute(
-        "DELETE FROM hoaxwatch.cluster_events WHERE hashtag = %s AND algorithm = %s"
-        " AND window_start > coalesce(%s, '-infinity'::timestamptz)"
-        " AND window_start <= coalesce(%s, 'infinity'::timestamptz)",
-        (hashtag, algorithm, after, until),
+        "DELETE FROM hoaxwatch.cluster_events WHERE hashtag = %(hashtag)s"
+        " AND algorithm = %(algorithm)s AND (window_start > %(after)s OR %(after)s IS NULL AND"
+        "   window_start >= (SELECT coalesce(max(floor), '-infinity') FROM hoaxwatch.retention))"
+        " AND window_start <= coalesce(%(until)s, 'infinity'::timestamptz)",
+        {"hashtag": hashtag, "algorithm": algorithm, "after": after, "until": until},
     )
 
 

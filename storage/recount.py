@@ -7,7 +7,7 @@ moment of a crash, the same rows give the same tables.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -133,6 +133,27 @@ WITH w AS (
 DELETE FROM hoaxwatch.cluster_members m USING gone WHERE m.clustering_id = gone.clustering_id
 """
 
+# Waits until no tick holds the plan.
+_REPLACE_PLAN = """
+INSERT INTO hoaxwatch.window_plan AS p (length_hours, step_hours) VALUES (%s, %s)
+ON CONFLICT (is_only) DO UPDATE
+SET length_hours = excluded.length_hours, step_hours = excluded.step_hours
+WHERE (p.length_hours, p.step_hours) <> (excluded.length_hours, excluded.step_hours)
+"""
+
+# Windows whose posts are all gone have no trends.
+_MARK_EVERYTHING = """
+INSERT INTO hoaxwatch.dirty_buckets (hashtag, hour)
+SELECT hashtag, bucket_start FROM hoaxwatch.hashtag_trends WHERE grain = 'hour'
+UNION SELECT hashtag, window_start FROM hoaxwatch.networks
+"""
+
+_OFF_PLAN = """
+SELECT hashtag, window_start, window_end FROM hoaxwatch.networks
+WHERE hashtag = ANY (%s) AND window_start >= coalesce(%s, '-infinity'::timestamptz)
+  AND (window_end - window_start <> %s
+       OR extract(epoch FROM window_start)::bigint %% extract(epoch FROM %s)::bigint <> 0)
+"""
 
 #: Rows that the server hands over at once.
 _FETCHED = 5_000
@@ -309,6 +330,45 @@ def hold_policy(cursor: psycopg.Cursor[Any]) -> None:
     """Keeps the policy in force until this transaction ends: whoever brings in another one waits,
     and so marks what is counted here too (`writes.activate_policy`)."""
     cursor.execute("LOCK TABLE hoaxwatch.verdict_policy IN ROW SHARE MODE")
+
+
+def adopt_plan(connection: psycopg.Connection, length_hours: int, step_hours: int) -> bool:
+    """Makes these the cluster windows of the project. True if that changed anything: then every
+    bucket is marked to be counted again. Waits until nobody counts (`hold_plan`)."""
+    with connection.transaction():
+        if _read_plan(connection) == (length_hours, step_hours):
+            return False  # as most often: it need not wait for who counts
+        if not connection.execute(_REPLACE_PLAN, (length_hours, step_hours)).rowcount:
+            return False
+        connection.execute(_MARK_EVERYTHING)
+    return True
+
+
+def hold_plan(cursor: psycopg.Cursor[Any]) -> tuple[int, int]:
+    """Length and step of the cluster windows (hours). They stay until this transaction ends:
+    whoever brings in others waits, and so marks what is counted here too."""
+    found = _read_plan(cursor, "FOR SHARE")
+    assert found is not None, "no window_plan"
+    return found
+
+
+def _read_plan(
+    connection: psycopg.Connection | psycopg.Cursor[Any], lock: str = ""
+) -> tuple[int, int] | None:
+    query = f"SELECT length_hours, step_hours FROM hoaxwatch.window_plan {lock}"
+    return connection.execute(query.encode()).fetchone()
+
+
+def windows_off_plan(
+    cursor: psycopg.Cursor[Any],
+    hashtags: Collection[str],
+    length: timedelta,
+    step: timedelta,
+    not_before: datetime | None,
+) -> list[Window]:
+    """The stored windows of these hashtags that would not be made any more; but for those that
+    begin before `not_before`, which stay as they are."""
+    return cursor.execute(_OFF_PLAN, (list(hashtags), not_before, length, step)).fetchall()
 
 
 def active_policy(cursor: psycopg.Cursor[Any]) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby, islice
 from operator import attrgetter
 
@@ -39,6 +39,16 @@ class TrackOptions:
     seed: int = 1
     #: Windows that begin before it stay as they are: posts of them are not kept any more.
     not_before: datetime | None = None
+
+    @property
+    def length(self) -> timedelta:
+        """Of a window."""
+        return timedelta(hours=self.window_hours)
+
+    @property
+    def step(self) -> timedelta:
+        """From the start of a window to that of the next."""
+        return timedelta(hours=self.window_step_hours)
 
 
 #: Windows are handed over and stored so many accounts at a time.

@@ -139,7 +139,7 @@ class _Walk:
         self.stored: list[datetime] = []
         if touched.is_known:
             self.stored = lineages.read_window_starts(
-                cursor, touched.hashtag, algorithm, touched.length
+                cursor, touched.hashtag, algorithm, touched.length, touched.step
             )
         behind = bisect_left(self.stored, self.starts[0])
         self.ahead = deque(self.stored[behind:])

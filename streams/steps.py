@@ -370,30 +370,41 @@ FOUND_AHEAD = 16
 
 
 def track(connection: Connection, options: TrackOptions, owned: Owned | None = None) -> Tracked:
-    """Recounts every dirty bucket and its cluster windows, in one transaction.
+    """Recounts every dirty bucket and its cluster windows, in one transaction. If the windows have
+    another length or step than before, everything is dirty.
 
     `owned` restricts it to a worker's part. Raises streams.errors.Replaced, before anything is
     written, if another worker has taken one of the partitions since.
     """
     n_windows = 0
+    recount.adopt_plan(connection, options.window_hours, options.window_step_hours)
     with connection.transaction(), connection.cursor() as cursor:
         recount.hold_policy(cursor)
+        length_hours, step_hours = recount.hold_plan(cursor)
         if owned is not None:
             positions.hold_partitions(cursor, owned.epochs)
         taken = recount.take_dirty(cursor, ALL_SHARDS if owned is None else owned.shards)
         if not taken:
             return Tracked()
         policy_id = recount.active_policy(cursor)
-        options = replace(options, not_before=retention.read_floor(cursor))
+        options = replace(
+            options,
+            window_hours=length_hours,
+            window_step_hours=step_hours,
+            not_before=retention.read_floor(cursor),
+        )
         clustered = cluster_hashtags(connection, taken, options, policy_id)
         # we find clusters while the server counts and stores: neither needs the other
         with beside(clustered, size=FOUND_AHEAD) as found:
             outdated = recount.hashtags_with_windows(cursor) & taken.keys()
             labelled = lineages.read_labelled(cursor, sorted(outdated))
-            recount.clear_windows(
-                cursor,
-                [window for tag in outdated for window in windows_of(tag, taken[tag], options)],
+            planned = [
+                window for tag in outdated for window in windows_of(tag, taken[tag], options)
+            ]
+            others = recount.windows_off_plan(
+                cursor, outdated, options.length, options.step, options.not_before
             )
+            recount.clear_windows(cursor, planned + others)
             n_rows = recount.recount_trends(cursor)
             for rows in _named(cursor, found, taken, outdated, labelled, options):
                 recount.add_windows(cursor, rows)
@@ -449,7 +460,7 @@ def _touched(
     return Touched(
         hashtag=hashtag,
         starts=[start for _, start, _ in windows_of(hashtag, hours, options)],
-        length=timedelta(hours=options.window_hours),
-        step=timedelta(hours=options.window_step_hours),
+        length=options.length,
+        step=options.step,
         is_known=is_known,
     )

@@ -113,6 +113,8 @@ def tables_of(
             [("1", "marker", "1", f"{rules.threshold:.6f}", "0.000000", "true")],
         ),
     }
+    plan = str(rules.window_hours), str(rules.window_step_hours)
+    tables["window_plan"] = _table(("length_hours", "step_hours"), [plan])
     tables |= _content_tables(contents)
     tables |= _trend_tables(uses, rules)
     tables |= _cluster_tables(uses, rules)

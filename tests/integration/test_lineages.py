@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from graph.lineage import SizeWatch, find_events, is_large_enough, name_clusters
-from storage import recount, writes
+from storage import recount, retention, writes
 from storage.database import Connection, connect
 from streams import steps
 from streams.clustering import TrackOptions
@@ -72,17 +72,19 @@ def working(database: str) -> Connection:
     return opened
 
 
-def take(connection: Connection, readings: Sequence[Reading]) -> None:
+def take(
+    connection: Connection, readings: Sequence[Reading], options: TrackOptions = OPTIONS
+) -> None:
     recorded = steps.record(connection, steps.prepare(readings, DAY), DETECTOR, "key")
     steps.judge(connection, steps.classify(DETECTOR, recorded.pending), DAY)
-    steps.track(connection, OPTIONS)
+    steps.track(connection, options)
 
 
 def rows(connection: Connection, query: str) -> list[tuple[Any, ...]]:
     return connection.execute(query.encode()).fetchall()
 
 
-def expected(connection: Connection) -> tuple[set[Any], set[Any]]:
+def expected(connection: Connection, options: TrackOptions = OPTIONS) -> tuple[set[Any], set[Any]]:
     """Names and events by going through all stored windows from the first to the last."""
     members: dict[tuple[str, str], dict[datetime, dict[int, list[str]]]] = {}
     stars: set[Any] = set()
@@ -96,15 +98,16 @@ def expected(connection: Connection) -> tuple[set[Any], set[Any]]:
         stars |= {(tag, algorithm, start, cluster)} if is_star else set()
     names: set[Any] = set()
     events: set[Any] = set()
-    step = timedelta(hours=OPTIONS.window_step_hours)
+    step = timedelta(hours=options.window_step_hours)
+    length_in_steps = options.window_hours // options.window_step_hours
     for (tag, algorithm), windows in members.items():
         before: dict[str, list[str]] = {}
         last: datetime | None = None
-        watch = SizeWatch(length_in_steps=2)
+        watch = SizeWatch(length_in_steps)
         for start in sorted(windows):
             if last is not None and start != last + step:
                 events |= {(tag, algorithm, last + step, e) for e in find_events(before, {})}
-                before, watch = {}, SizeWatch(length_in_steps=2)
+                before, watch = {}, SizeWatch(length_in_steps)
             numbers = [
                 n
                 for n, who in sorted(windows[start].items())
@@ -321,3 +324,77 @@ def test_a_small_star_has_no_name(server: Server) -> None:
         )
         assert stored(connection) == expected(connection)
     assert sorted(found) == [(8, True, False), (12, True, True)]
+
+
+def _options(length_hours: int, step_hours: int) -> TrackOptions:
+    return TrackOptions(
+        window_hours=length_hours, window_step_hours=step_hours, cluster_min_users=5
+    )
+
+
+@pytest.mark.parametrize(
+    "length,step,forgotten",
+    [(12, 6, ["p003"]), (24, 12, ["p003"]), (12, 6, []), (24, 12, []), (24, 3, [])],
+)
+def test_other_windows_take_the_place_of_those_before(
+    server: Server, length: int, step: int, forgotten: list[str]
+) -> None:
+    """As if the project had had these windows from the first post on, whatever stood there."""
+    posts = [post for hour in range(3, 75, 6) for post in group_posts("a", people(0, 20), hour)]
+    gone: list[Reading] = [
+        Deletion(platform="x", kind="author", deleted_id=author) for author in forgotten
+    ]
+    other = _options(length, step)
+    everything = "SELECT * FROM mart.clusters ORDER BY 1, 2, 4, 7"
+    with server.new_database() as database, working(database) as connection:
+        take(connection, posts, _options(24, 6))
+        label = rows(connection, _LABEL_ALL)
+        take(connection, gone, other)
+        ((members,),) = rows(
+            connection, "SELECT array_agg(DISTINCT author_id) FROM hoaxwatch.cluster_members"
+        )
+        assert members == sorted(set(people(0, 20)) - set(forgotten))
+        assert rows(
+            connection, "SELECT DISTINCT window_end - window_start FROM hoaxwatch.networks"
+        ) == [(timedelta(hours=length),)]
+        names, events = stored(connection)
+        assert names
+        assert (names, events) == expected(connection, other)
+        assert rows(connection, "SELECT label FROM mart.lineage_labels") == label
+        changed = rows(connection, everything)
+    with server.new_database() as database, working(database) as connection:
+        take(connection, [*gone, *posts], other)
+        assert stored(connection) == (names, events)
+        assert rows(connection, everything) == changed
+
+
+_LABEL_ALL = """
+INSERT INTO hoaxwatch.lineage_labels
+SELECT DISTINCT hashtag, algorithm, lineage, 'ann', 'the water group', now() FROM mart.clusters
+WHERE algorithm = 'louvain' AND lineage IS NOT NULL RETURNING label
+"""
+
+
+def test_windows_before_the_floor_stay_as_they_were_counted(server: Server) -> None:
+    """With their names and what happened to them, when later ones are of another length."""
+    floor = DAY + 48 * HOUR
+    old = "WHERE window_start < '2026-03-04'"
+    posts = [post for hour in range(3, 99, 6) for post in group_posts("a", people(0, 20), hour)]
+    with server.new_database() as database, working(database) as connection:
+        take(connection, posts, _options(24, 6))
+        assert retention.raise_floor(connection, floor, floor)
+        kept = [
+            rows(connection, f"SELECT * FROM mart.{table} {old} ORDER BY 1, 2, 3, 4")
+            for table in ("networks", "cluster_events")
+        ]
+        take(connection, [], _options(12, 6))
+        assert kept == [
+            rows(connection, f"SELECT * FROM mart.{table} {old} ORDER BY 1, 2, 3, 4")
+            for table in ("networks", "cluster_events")
+        ]
+        lengths = rows(
+            connection,
+            "SELECT window_start < '2026-03-04', array_agg(DISTINCT window_end - window_start)"
+            " FROM hoaxwatch.networks GROUP BY 1 ORDER BY 1 DESC",
+        )
+    assert lengths == [(True, [24 * HOUR]), (False, [12 * HOUR])]
