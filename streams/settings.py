@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -94,10 +94,18 @@ class Settings(BaseSettings):
         default=30.0, gt=0, description="How often a long run refreshes the tables (seconds)."
     )
     window_hours: int = Field(
-        default=24, ge=1, le=24 * 31, description="Length of a cluster window, event time (hours)."
+        default=24,
+        ge=1,
+        le=24 * 31,
+        description="Length of a cluster window, event time (hours). With another one all windows "
+        "are counted again.",
     )
     window_step_hours: int = Field(
-        default=6, ge=1, le=24 * 31, description="From one cluster window to the next (hours)."
+        default=6,
+        ge=1,
+        le=24 * 31,
+        description="From one cluster window to the next (hours); window_hours must be a multiple "
+        "of it.",
     )
     cluster_min_users: int = Field(
         default=20,
@@ -395,6 +403,17 @@ class Settings(BaseSettings):
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise ValueError("no time zone has this name; they look like Europe/Berlin") from None
         return name
+
+    @field_validator("window_step_hours")
+    @classmethod
+    def _divides_the_window(cls, step: int, info: ValidationInfo) -> int:
+        length = info.data.get("window_hours")  # missing: what is wrong with it is said already
+        if length is not None and length % step:
+            raise ValueError(
+                f"window_hours ({length}) is no multiple of it: growth is counted against the "
+                "window that ends where one begins"
+            )
+        return step
 
     @classmethod
     def settings_customise_sources(
