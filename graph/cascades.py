@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from graph.keys import UNKNOWN, first_rows, index_keys, pick
+from graph.keys import UNKNOWN, distinct, first_rows, index_keys, pick
 
 _MICROSECONDS = 1_000_000.0
 
@@ -161,7 +161,7 @@ def _cut_circles(parent: Ids, times: Ids) -> int:
         above = parent[leaves]
         above = above[above >= 0]
         np.subtract.at(n_children, above, 1)
-        above = np.unique(above)
+        above = distinct(above)
         leaves = above[n_children[above] == 0]
     # what is left of a tree without a circle is nothing: its top has no child any more
     n_circles = 0
@@ -255,7 +255,7 @@ def measure_cascades(forest: Forest) -> CascadeShapes:
     duration = np.zeros(n_trees)
     np.maximum.at(duration, forest.tree, forest.since_top_seconds)
     known = forest.user >= 0
-    pairs = np.unique(forest.tree[known] * max(len(forest.users), 1) + forest.user[known])
+    pairs = distinct(forest.tree[known] * max(len(forest.users), 1) + forest.user[known])
     return CascadeShapes(
         top_ids=pick(forest.post_ids, forest.top.tolist()),
         size=size,

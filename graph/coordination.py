@@ -36,7 +36,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.special import gammainc
 
-from graph.keys import UNKNOWN, index_keys
+from graph.keys import UNKNOWN, distinct, index_keys
 
 _MICROSECONDS = 1_000_000
 _HOUR_US = 3600 * _MICROSECONDS
@@ -162,7 +162,7 @@ class CoordinationNetwork:
         n = len(self.accounts)
         links = coo_array((np.ones(len(ends[0])), ends), shape=(n, n))
         _, part = connected_components(links, directed=False)
-        touched = np.unique(np.concatenate(ends))
+        touched = distinct(np.concatenate(ends))
         numbers = {int(number) for number in part[touched]}
         found = [touched[part[touched] == number] for number in numbers]
         return sorted(found, key=lambda members: (-len(members), int(members[0])))
@@ -315,8 +315,8 @@ def _network(actions: Actions, pairs: _Pairs, rules: CoordinationRules) -> Coord
 
 
 def _distinct_per_edge(edge: Ids, value: Ids, n_values: int, n_edges: int) -> Ids:
-    distinct = np.unique(edge * n_values + value)
-    return np.bincount(distinct // n_values, minlength=n_edges).astype(np.int64)
+    pairs = distinct(edge * n_values + value)
+    return np.bincount(pairs // n_values, minlength=n_edges).astype(np.int64)
 
 
 class _Uses(NamedTuple):

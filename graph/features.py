@@ -42,6 +42,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigh_tridiagonal
 from scipy.sparse import csr_array
 
+from graph.keys import distinct
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -107,7 +109,7 @@ def simple_edges(source: ArrayLike, target: ArrayLike, n_nodes: int) -> tuple[In
     for nodes in (begins, ends):
         if len(nodes) and not (nodes.min() >= 0 and nodes.max() < n_nodes):
             raise GraphError(f"an edge ends at no node of 0 to {n_nodes - 1}")
-    keys = np.unique((begins * n_nodes + ends)[begins != ends])
+    keys = distinct((begins * n_nodes + ends)[begins != ends])
     return keys // max(n_nodes, 1), keys % max(n_nodes, 1)
 
 
@@ -299,7 +301,7 @@ def _sampled_nodes(
     graph: Any, begins: Ints, seed: int, exact_visits: int, n_sampled: int
 ) -> _Sample | None:
     """None where all distances can be counted."""
-    nodes = np.unique(begins)
+    nodes = distinct(begins)
     if len(nodes) <= n_sampled or len(nodes) * graph.vcount() <= exact_visits:
         return None
     drawn = np.random.default_rng(seed).choice(nodes, n_sampled, replace=False).tolist()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from graph.keys import UNKNOWN, first_rows, index_keys, pick
+from graph.keys import UNKNOWN, distinct, first_rows, index_keys, pick
 
 if TYPE_CHECKING:
     import networkx
@@ -238,5 +238,5 @@ def _count_sharers(graph: PropagationGraph, shares: NDArray[np.int64]) -> NDArra
     cascade, user = graph.cascade[shares], graph.user[shares]
     counted = (user != UNKNOWN) & (user != root_user[cascade])
     n_users = max(len(graph.users), 1)
-    pairs = np.unique(cascade[counted] * n_users + user[counted])
+    pairs = distinct(cascade[counted] * n_users + user[counted])
     return np.bincount(pairs // n_users, minlength=len(graph.root_ids)).astype(np.int64)

@@ -1,6 +1,7 @@
 import numpy as np
+import pytest
 
-from graph.keys import UNKNOWN, first_rows, index_keys, pick
+from graph.keys import UNKNOWN, distinct, first_rows, index_keys, pick
 
 
 def test_keys_of_all_columns_share_one_numbering_in_code_point_order() -> None:
@@ -34,3 +35,10 @@ def test_first_rows_looks_at_the_columns_in_the_order_given() -> None:
 
 def test_first_rows_of_nothing() -> None:
     assert first_rows(np.empty(0, dtype=np.int64)).tolist() == []
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 1000])
+def test_distinct_integers_are_those_of_numpy(n: int) -> None:
+    values = np.random.default_rng(n).integers(-n, n + 1, n)
+    assert distinct(values).tolist() == np.unique(values).tolist()
+    assert distinct(values).dtype == np.int64
