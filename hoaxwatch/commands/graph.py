@@ -23,7 +23,7 @@ from graph.coordination import CoordinationRules, find_coordination, find_networ
 from graph.emerging import EMERGING_FROM
 from graph.export import FORMATS, GraphTable, describe_table, iso_time, pseudonymise
 from graph.followed import as_topic, show_topic
-from graph.headline import headline_keywords
+from graph.headline import headline_keywords, words_of
 from graph.layout import layout_network
 from graph.spread import (
     Spread,
@@ -148,7 +148,9 @@ def _asking(
     database: str | None,
 ) -> Iterator[Asked]:
     settings = settings_of(project, database)
-    words = tuple((keywords or "").split())
+    words = tuple(sorted(words_of(keywords or "")))
+    if keywords and not words:
+        raise UsageError(f"--keywords {keywords!r} has no word; links and @names are none")
     if headline is not None:
         words += headline_keywords(headline)
         if not words:

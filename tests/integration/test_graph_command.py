@@ -138,6 +138,17 @@ def test_files_and_database_give_the_same_answers(
         }
 
 
+def test_words_are_found_as_people_write_them(
+    file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the words of a text signs and capitals do not count, so neither in those asked for."""
+    plain = asked(capsys, "build", "--keywords", "water opens", file)
+    assert plain["posts"] > 100
+    for written in ("#Water, opens!", '"water" (OPENS)', "water opens water"):
+        found = asked(capsys, "build", "--keywords", written, file)
+        assert {**found, "topic": plain["topic"]} == plain
+
+
 def test_the_root_need_not_have_been_collected(
     database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -416,6 +427,7 @@ def test_tables_for_people_say_how_far_they_can_be_believed(
         (["build", "-t", "nosuch"], "hold no post of #nosuch"),
         (["build", "--since", "2030-01-01"], "since 2030-01-01"),
         (["build", "--headline", "this and that"], "--keywords"),
+        (["build", "--keywords", "@bob !"], "no word"),
         (["communities", "--algorithm", "magic"], "there are louvain, leiden, infomap"),
         (["coordination", "--kind", "magic"], "there are retweet, link, hashtags, text"),
         (["coordination", "--window", "-5"], "--window -5"),
