@@ -12,7 +12,7 @@ belongs to a topic if its original does; a reply or quote by its own words.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
@@ -28,7 +28,7 @@ from graph.near_copies import group_images, group_texts
 from graph.propagation import PropagationGraph, build_propagation
 from graph.topics import Topic, canonical_link, leads_to
 from graph.users import UserNetwork, build_co_share_network, build_user_network
-from streams.records import Post, hashtag_key
+from streams.records import Deletion, Post, hashtag_key
 
 CoordinationKind = Literal["retweet", "link", "hashtags", "text", "image"]
 
@@ -131,6 +131,24 @@ def _row_of(post: Post) -> SpreadPost:
     )
 
 
+def without_deleted(spread: Spread, deletions: Iterable[Deletion]) -> Spread:
+    """What a project keeps of these posts: none that is deleted or by a deleted author, and no
+    share of one.
+
+    >>> posts = SpreadPost("x:1", 0, "x:a", "x:1", None, None), SpreadPost(
+    ...     "x:2", 1, "x:b", "x:1", "x:1", "x:1")
+    >>> gone = [Deletion(platform="x", kind="author", deleted_id="a")]
+    >>> without_deleted(Spread(posts, {"x:1": SpreadContent("", (), ())}), gone)
+    Spread(posts=(), contents={})
+    """
+    gone: dict[str, set[str]] = {"post": set(), "author": set()}
+    for deletion in deletions:
+        gone[deletion.kind].add(f"{deletion.platform}:{deletion.deleted_id}")
+    gone["post"].update(post.key for post in spread.posts if post.author in gone["author"])
+    posts = [post for post in spread.posts if gone["post"].isdisjoint((post.key, post.root))]
+    return _of_posts(spread, posts)
+
+
 def choose(
     spread: Spread,
     topic: Topic,
@@ -150,6 +168,11 @@ def choose(
         for post in posts
         if (low is None or post.at_us >= low) and (high is None or post.at_us < high)
     ]
+    return _of_posts(spread, posts)
+
+
+def _of_posts(spread: Spread, posts: Sequence[SpreadPost]) -> Spread:
+    """Some of the posts, with the contents that they point at."""
     kept = {post.root for post in posts}
     return Spread(
         tuple(posts), {root: text for root, text in spread.contents.items() if root in kept}

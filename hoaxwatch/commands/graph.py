@@ -36,6 +36,7 @@ from graph.spread import (
     propagation_of,
     spread_of,
     user_network_of,
+    without_deleted,
 )
 from graph.stability import assess_stability, find_stars
 from graph.topics import Topic
@@ -71,7 +72,7 @@ from storage.reads import ClusterRow
 from storage.spreads import read_spread
 from streams.errors import UsageError
 from streams.formats.registry import read_file
-from streams.records import Author, Post, hashtag_key
+from streams.records import Author, Deletion, Post, hashtag_key
 
 app = typer.Typer(
     help="How a topic spreads: cascades, communities, coordination, pictures, files for others.",
@@ -165,7 +166,12 @@ def _asking(
     profiles: dict[str, Profile] = {}
     if files:
         forms: dict[str, Counter[str]] = {}
-        whole = spread_of(_watch(files, profiles, forms))
+        deletions: list[Deletion] = []
+        whole = spread_of(_watch(files, profiles, forms, deletions))
+        if deletions:
+            n_posts = len(whole.posts)
+            whole = without_deleted(whole, deletions)
+            notes.print(f"{n_posts - len(whole.posts):,} posts were deleted and left out")
         chosen = choose(whole, topic, start, end)
         authors = authors_of(whole)
         written = {tag: min(n, key=lambda form: (-n[form], form)) for tag, n in forms.items()}
@@ -194,7 +200,10 @@ def _period(since: str | None, until: str | None) -> str:
 
 
 def _watch(
-    files: Sequence[str], profiles: dict[str, Profile], forms: dict[str, Counter[str]]
+    files: Sequence[str],
+    profiles: dict[str, Profile],
+    forms: dict[str, Counter[str]],
+    deletions: list[Deletion],
 ) -> Iterator[Post]:
     """Every post of the files; notes who wrote them and how hashtags are written, and says how many
     records are no posts."""
@@ -208,6 +217,8 @@ def _watch(
                 for tag in reading.hashtags:
                     forms.setdefault(hashtag_key(tag), Counter())[tag.lstrip("#")] += 1
                 yield reading
+            elif isinstance(reading, Deletion):
+                deletions.append(reading)
             else:
                 n_problems += 1
     if n_problems:

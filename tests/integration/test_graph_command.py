@@ -149,6 +149,59 @@ def test_words_are_found_as_people_write_them(
         assert {**found, "topic": plain["topic"]} == plain
 
 
+def test_what_a_file_says_is_deleted_is_left_out(
+    database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A post with its shares, and an account with all that it posted and that others shared of it:
+    as in a project, wherever in the file that is said."""
+    file = tmp_path / "live.jsonl"
+    posts = [_commit(did, f"{did}{i}") for did in "abcd" for i in range(3)]
+    shares = [
+        _commit(sharer, f"{sharer}-{did}", of=(did, f"{did}0"))
+        for did in "abc" for sharer in "abcde" if sharer != did
+    ]  # fmt: skip
+    gone = [
+        {"did": "did:plc:a", "time_us": 9, "kind": "commit",
+         "commit": {"operation": "delete", "collection": "app.bsky.feed.post", "rkey": "a0"}},
+        {"did": "did:plc:b", "time_us": 9, "kind": "account",
+         "account": {"active": False, "did": "did:plc:b", "status": "deleted"}},
+    ]  # fmt: skip
+    lines = [*posts, gone[0], *shares, gone[1]]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    at = ["--database", database]
+    answer(capsys, ["run", str(file), *at])
+    from_file, stored = (asked(capsys, "build", *more) for more in ([str(file)], at))
+    for name in ("posts", "shares", "cascades", "accounts", "accounts_in_network", "links"):
+        assert from_file[name] == stored[name] > 0, name
+    answer(capsys, ["graph", "export", str(file), "-o", str(tmp_path / "n"), "--names",
+                    "--format", "csv", "--no-layout"])  # fmt: skip
+    assert "plc:b" not in (tmp_path / "n.nodes.csv").read_text()
+    assert cli.run(["graph", "build", str(file)]) == 0
+    assert "were deleted and left out" in " ".join(capsys.readouterr().err.split())
+
+
+def _commit(did: str, rkey: str, of: tuple[str, str] | None = None) -> dict[str, Any]:
+    """What Bluesky's Jetstream says of a post, or of a share `of` one."""
+    record: dict[str, Any] = {"createdAt": "2023-11-15T10:00:00Z"}
+    if of is None:
+        record |= {"$type": "app.bsky.feed.post", "text": f"The tram stops {rkey}", "langs": ["en"]}
+    else:
+        uri = f"at://did:plc:{of[0]}/app.bsky.feed.post/{of[1]}"
+        record |= {"$type": "app.bsky.feed.repost", "subject": {"uri": uri, "cid": "c"}}
+    return {
+        "did": f"did:plc:{did}",
+        "time_us": 1_700_042_400_000_000,
+        "kind": "commit",
+        "commit": {
+            "operation": "create",
+            "collection": record["$type"],
+            "rkey": rkey,
+            "record": record,
+            "cid": "c",
+        },
+    }
+
+
 def test_the_root_need_not_have_been_collected(
     database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
