@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import psycopg
 
 from graph.lineage import is_large_enough
-from storage.recount import ClusterLine
+from storage.recount import TRACK_LOCK, ClusterLine, shard_of
 
 
 class StoredWindow(NamedTuple):
@@ -221,23 +221,48 @@ def label_lineage(
     """Gives a lineage, named by the beginning of its name, a label; an empty one takes it away.
 
     Returns (hashtag, algorithm, lineage) of what begins so; the label is given only if it is one.
+    Waits for a tick that is at work on the hashtag: it has read the labels that go with the names
+    that it changes.
     """
-    found = connection.execute(
+    found = _lineages_that_begin(connection, lineage)
+    if len(found) != 1:
+        return found
+    with connection.transaction():
+        connection.execute(
+            "SELECT pg_advisory_xact_lock(%s, %s)", (TRACK_LOCK, shard_of(found[0][0]))
+        )
+        found = _lineages_that_begin(connection, lineage)  # that tick may have changed its name
+        if len(found) == 1:
+            _label(connection, found[0], label, labelled_by, now)
+    return found
+
+
+def _lineages_that_begin(
+    connection: psycopg.Connection, lineage: str
+) -> list[tuple[str, str, str]]:
+    return connection.execute(
         "SELECT DISTINCT k.hashtag, k.algorithm, c.lineage FROM hoaxwatch.clusters c"
         " JOIN hoaxwatch.clusterings k USING (clustering_id)"
         " WHERE starts_with(c.lineage, %s) ORDER BY 1, 2, 3",
         (lineage,),
     ).fetchall()
-    if len(found) == 1:
+
+
+def _label(
+    connection: psycopg.Connection,
+    named: tuple[str, str, str],
+    label: str,
+    labelled_by: str,
+    now: datetime,
+) -> None:
+    connection.execute(
+        "DELETE FROM hoaxwatch.lineage_labels"
+        " WHERE (hashtag, algorithm, lineage, labelled_by) = (%s, %s, %s, %s)",
+        (*named, labelled_by),
+    )
+    if label:
         connection.execute(
-            "DELETE FROM hoaxwatch.lineage_labels"
-            " WHERE (hashtag, algorithm, lineage, labelled_by) = (%s, %s, %s, %s)",
-            (*found[0], labelled_by),
+            "INSERT INTO hoaxwatch.lineage_labels (hashtag, algorithm, lineage, labelled_by,"
+            " label, labelled_at) VALUES (%s, %s, %s, %s, %s, %s)",
+            (*named, labelled_by, label, now),
         )
-        if label:
-            connection.execute(
-                "INSERT INTO hoaxwatch.lineage_labels (hashtag, algorithm, lineage, labelled_by,"
-                " label, labelled_at) VALUES (%s, %s, %s, %s, %s, %s)",
-                (*found[0], labelled_by, label, now),
-            )
-    return found

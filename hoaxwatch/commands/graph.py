@@ -205,8 +205,8 @@ def _watch(
     forms: dict[str, Counter[str]],
     deletions: list[Deletion],
 ) -> Iterator[Post]:
-    """Every post of the files; notes who wrote them and how hashtags are written, and says how many
-    records are no posts."""
+    """Every post of the files; notes who wrote them, how hashtags are written and what is to be
+    deleted, and says how many records are none of these."""
     n_problems = 0
     for file in files:
         for reading in read_file(file):
@@ -956,7 +956,8 @@ def label(
         found = label_lineage(connection, lineage, text, by, datetime.now(UTC))
     if not found:
         raise UsageError(
-            f"no lineage begins with {lineage}; hoaxwatch graph events -t HASHTAG lists them"
+            f"no lineage begins with {lineage}; posts that come late change names: "
+            "hoaxwatch graph events -t HASHTAG lists those of now"
         )
     if len(found) > 1:
         raise UsageError(f"{len(found)} lineages begin with {lineage}: give more of its name")

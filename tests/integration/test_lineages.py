@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,8 @@ import pytest
 
 from graph.lineage import SizeWatch, find_events, is_large_enough, name_clusters
 from storage import recount, retention, writes
-from storage.database import Connection, connect
+from storage.database import Connection, Cursor, connect
+from storage.lineages import label_lineage
 from streams import steps
 from streams.clustering import TrackOptions
 from streams.records import Author, Deletion, Post, Reading
@@ -262,6 +265,61 @@ def test_a_label_stays_when_late_posts_change_the_name(server: Server) -> None:
         assert labelled == [(new_name, "the water group")]
         take(connection, group_posts("z", people(50, 60), 9))  # somebody else
         assert rows(connection, "SELECT lineage, label FROM mart.lineage_labels") == labelled
+
+
+@pytest.mark.parametrize("late", [20, 18])
+def test_a_label_waits_for_a_tick_that_is_at_work(
+    server: Server, monkeypatch: pytest.MonkeyPatch, late: int
+) -> None:
+    """It had read all labels before: the new one stands after it, or is refused with the name that
+    the tick changed, and is never one of a name that nobody has."""
+    first = [*group_posts("a", people(0, 20), 9), *group_posts("a", people(0, 20), 15)]
+    hour = 21 if late == 20 else 3  # posts of before change the name
+    with (
+        server.new_database() as database,
+        working(database) as connection,
+        working(database) as person,
+        ThreadPoolExecutor(1) as beside,
+    ):
+        take(connection, first)
+        ((name,),) = rows(connection, _NAMES)
+        labelling: list[Future[list[tuple[str, str, str]]]] = []
+        recount_trends = recount.recount_trends
+
+        def label_and_go_on(cursor: Cursor) -> int:
+            labelling.append(
+                beside.submit(label_lineage, person, name, "the water group", "ann", DAY)
+            )
+            wait_until_somebody_waits(cursor)
+            return recount_trends(cursor)
+
+        monkeypatch.setattr(recount, "recount_trends", label_and_go_on)
+        take(connection, group_posts("a", people(0, late), hour))
+        ((new_name,),) = rows(connection, _NAMES)
+        found = [("t", "louvain", name)] if new_name == name else []
+        assert (new_name == name) == (hour == 21)
+        assert labelling[0].result(timeout=60) == found
+        assert rows(connection, "SELECT hashtag, algorithm, lineage FROM mart.lineage_labels") == (
+            found
+        )
+
+
+_NAMES = """
+SELECT DISTINCT lineage FROM mart.clusters WHERE algorithm = 'louvain' AND lineage IS NOT NULL
+"""
+
+
+def wait_until_somebody_waits(cursor: Cursor) -> None:
+    """For an advisory lock, as whoever labels does here."""
+    for _ in range(200):
+        found = cursor.execute(
+            "SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
+            " WHERE d.datname = current_database() AND locktype = 'advisory' AND NOT granted"
+        )
+        if found.rowcount:
+            return
+        time.sleep(0.05)
+    raise AssertionError("nobody waits")
 
 
 def test_growth_and_emerging_are_beside_their_factors(server: Server) -> None:
