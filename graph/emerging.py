@@ -27,7 +27,8 @@ class ClusterFacts:
     """What is known of one cluster; None is unknown."""
 
     name: str
-    #: Distinct accounts in this window, and of the same lineage in the window before (0: none).
+    #: Distinct accounts in this window, and of the same lineage in the window before; of a lineage
+    #: that was not there, those of its accounts that other lineages had then (0: none).
     n_users: int
     n_before: int
     #: Lower bound of the share of likely-false posts; None: none judged.

@@ -93,20 +93,6 @@ def read_window(
     return StoredWindow(start, clusters, dict(rows.fetchall()))
 
 
-def read_sizes(
-    cursor: psycopg.Cursor[Any], hashtag: str, algorithm: str, start: datetime, length: timedelta
-) -> dict[str, int]:
-    """Lineage -> accounts in one window; {} if it is not stored."""
-    rows = cursor.execute(
-        "SELECT c.lineage, c.n_users FROM hoaxwatch.clusterings k"
-        " JOIN hoaxwatch.clusters c USING (clustering_id)"
-        " WHERE (k.hashtag, k.algorithm, k.window_start, k.window_end) = (%s, %s, %s, %s)"
-        " AND c.lineage IS NOT NULL",
-        (hashtag, algorithm, start, start + length),
-    )
-    return dict(rows.fetchall())
-
-
 def read_members(
     cursor: psycopg.Cursor[Any],
     hashtag: str,

@@ -13,6 +13,7 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 
 from graph.emerging import ClusterFacts, score_emerging
 from graph.lineage import (
@@ -117,8 +118,6 @@ class _Walk:
         self.named: Members = {}
         #: The window that `watch` saw last.
         self.seen: datetime | None = None
-        #: Window start -> lineage -> accounts, of the last windows.
-        self.sizes: dict[datetime, dict[str, int]] = {}
         #: Names that windows of this walk have.
         self.alive: set[str] = set()
         #: Former name of a labelled lineage -> name now -> accounts in common.
@@ -232,20 +231,13 @@ class _Walk:
         names = name_clusters(topic, window.start.isoformat(), clusters, previous=previous)
         after = dict(zip(names, clusters, strict=True))
         self.events += [(window.start, event) for event in find_events(previous, after)]
-        earlier = window.start - self.touched.length
-        self.sizes = {start: n for start, n in self.sizes.items() if start >= earlier}
-        self.sizes[window.start] = {name: len(members) for name, members in after.items()}
-        if earlier not in self.sizes and earlier in self.stored:
-            self.sizes[earlier] = lineages.read_sizes(
-                *(self.cursor, self.touched.hashtag, self.algorithm, earlier, self.touched.length)
-            )
         self.events += [(window.start, event) for event in self._see(window.start, after)]
         self.alive.update(names)
         self._note_heirs(window.start, after)
         self.start, self.named = window.start, after
         name_of = dict(zip(numbers, names, strict=True))
-        sizes = self.sizes.get(earlier, {})
-        return [_named(line, name_of.get(line.cluster), sizes) for line in window.clusters]
+        n_before = _count_before(after, self._members_of(window.start - self.touched.length))
+        return [_named(line, name_of.get(line.cluster), n_before) for line in window.clusters]
 
     def _new_watch(self) -> SizeWatch:
         return SizeWatch(-(-self.touched.length // self.touched.step))
@@ -279,6 +271,15 @@ class _Walk:
             self.visited |= {at: read.get(at, {}) for at in unread}
         return [self.visited[at] for at in reversed(starts)]
 
+    def _members_of(self, start: datetime) -> Members:
+        """The lineages of a window of before, with their accounts; none if it is not stored."""
+        if start not in self.visited and start in self.stored:
+            read = lineages.read_members(
+                *(self.cursor, self.touched.hashtag, self.algorithm, [start], self.touched.length)
+            )
+            self.visited[start] = read.get(start, {})
+        return self.visited.get(start, {})
+
     def _end_all(self, at: datetime) -> None:
         """A pause ends every lineage."""
         self.events += [(at, event) for event in find_events(self.named, {})]
@@ -311,17 +312,30 @@ def _by_name(window: StoredWindow) -> dict[str, list[str]]:
     }
 
 
-def _named(line: ClusterLine, name: str | None, sizes: Mapping[str, int]) -> ClusterLine:
+def _count_before(after: Members, before: Members) -> dict[str, int]:
+    """Accounts of each lineage in a window of before; of one that was not there, those of its
+    accounts that other lineages had: who came from next door is no growth.
+
+    >>> _count_before({"x": "abc", "y": "defg"}, {"x": "abdef"})
+    {'x': 5, 'y': 3}
+    """
+    known = set(chain.from_iterable(before.values()))
+    return {
+        name: len(before[name]) if name in before else len(known.intersection(members))
+        for name, members in after.items()
+    }
+
+
+def _named(line: ClusterLine, name: str | None, n_before: Mapping[str, int]) -> ClusterLine:
     if name is None:
         if line[-4:] == (None, None, None, None):  # most clusters of new windows
             return line
         return line._replace(lineage=None, n_before=None, growth=None, emerging=None)
-    n_before = sizes.get(name, 0)
     found = score_emerging(
         ClusterFacts(
             name=name,
             n_users=line.n_users,
-            n_before=n_before,
+            n_before=n_before[name],
             false_low=line.expected_low,
             stability=line.stability,
             is_star=bool(line.is_star),
@@ -330,7 +344,7 @@ def _named(line: ClusterLine, name: str | None, sizes: Mapping[str, int]) -> Clu
     )
     return line._replace(
         lineage=name,
-        n_before=n_before,
+        n_before=n_before[name],
         growth=round(found.growth, DECIMALS),
         emerging=None if found.score is None else round(found.score, DECIMALS),
     )

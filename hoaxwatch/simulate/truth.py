@@ -596,7 +596,8 @@ class _Lineages:
         return SizeWatch(-(-self.length // self.step))
 
     def name(self, start: int, links: UserNetwork, found: Communities) -> list[Row]:
-        """Name and accounts one window length earlier, per cluster; None for small ones."""
+        """Name and accounts one window length earlier, per cluster; None for small ones. Of a name
+        that was not there, the accounts that were under other names."""
         is_star = find_stars(links, found.membership).is_star.tolist()
         groups: dict[int, list[str]] = {}
         for user, cluster in zip(links.users, found.membership.tolist(), strict=True):
@@ -621,11 +622,12 @@ class _Lineages:
         self._tell(start, [*find_events(before, after), *self.watch.see(after)])
         self.windows[start] = after
         earlier = self.windows.get(start - self.length, {})
-        name_of = dict(zip(followed, names, strict=True))
-        return [
-            (name_of[c], str(len(earlier.get(name_of[c], ())))) if c in name_of else (None, None)
-            for c in range(found.n_communities)
-        ]
+        everybody = {user for users in earlier.values() for user in users}
+        told: dict[int, Row] = {}
+        for c, name in zip(followed, names, strict=True):
+            known = earlier[name] if name in earlier else everybody & set(groups[c])
+            told[c] = name, str(len(known))
+        return [told.get(c, (None, None)) for c in range(found.n_communities)]
 
     def _tell(self, start: int, events: Iterable[LineageEvent]) -> None:
         for event in events:

@@ -350,6 +350,27 @@ def test_growth_and_emerging_are_beside_their_factors(server: Server) -> None:
     assert any(n_before > 0 for _, n_before, *_ in found)
 
 
+def test_a_half_that_splits_off_has_not_grown(server: Server) -> None:
+    """80 accounts spread a lie, then each half by itself; nobody comes."""
+    with server.new_database() as database, working(database) as connection:
+        take(connection, [
+            *(post for hour in range(3, 40, 6)
+              for post in group_posts("a", people(0, 80), hour, text="hoax")),
+            *(post for hour in range(45, 76, 6)
+              for post in (*group_posts("b", people(0, 40), hour, text="hoax"),
+                           *group_posts("c", people(40, 80), hour, text="hoax"))),
+        ])  # fmt: skip
+        found = rows(
+            connection,
+            "SELECT DISTINCT n_before, growth, emerging FROM mart.clusters"
+            " WHERE algorithm = 'louvain' AND window_start >= '2026-03-03 18:00'"
+            " AND window_start < '2026-03-05'",
+        )
+        assert ("split",) in rows(connection, "SELECT kind FROM mart.cluster_events")
+    assert {(growth, emerging) for _, growth, emerging in found} == {(0, 0)}
+    assert {n_before for n_before, _, _ in found} == {40, 80}
+
+
 def test_clusters_of_an_early_version_get_names(server: Server) -> None:
     """The migration marks the hashtags whose windows have no names yet."""
     with server.new_database() as database, working(database) as connection:
