@@ -80,7 +80,7 @@ def hashtag(
     counted = site.counted(
         ("hashtag", key, *span), lambda c: facts.read_hashtag_posts(c, key, *span)
     )
-    told = counted.answer if counted else {}
+    told = counted.answer if counted else {"spread": None, "posts": ()}
     return page(
         request,
         "hashtag.html.jinja",

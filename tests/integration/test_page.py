@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
-from threading import Event
+from threading import Event, Semaphore
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
@@ -116,6 +116,27 @@ def test_every_page_answers_and_nothing_posted_becomes_markup(
             outside = re.findall(r'(?:src|href|action)="(?!/|#)[^"]*', answer.text)
             assert outside == [], f"{path} asks elsewhere"
     assert n_poisoned >= 6
+
+
+def test_every_page_answers_while_its_counts_are_under_way(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slots = Semaphore(0)
+    monkeypatch.setattr("hoaxwatch.web.site.WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("hoaxwatch.web.site.ASSETS", ASSETS / "nowhere")
+    app = build_app(project.settings, project.dsn, Access())
+    monkeypatch.setattr(app.state.site, "_counting", slots)
+    client = TestClient(app, base_url="http://localhost:8400")
+    waiting = set()
+    for path, query in page_addresses(named(project)):
+        answer = client.get(path, params=query)
+        assert answer.status_code == 200, f"{path} {query}: {answer.text}"
+        if "being counted" in answer.text:
+            waiting.add(path)
+    assert waiting == {"/", "/hashtag", "/network", "/system"}
+    monkeypatch.setattr("hoaxwatch.web.site.WAIT_SECONDS", 30.0)
+    slots.release(100)
+    assert "being counted" not in client.get("/system").text
 
 
 class Read(HTMLParser):
