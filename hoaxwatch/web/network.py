@@ -46,14 +46,18 @@ class Layouts:
         return self._planned(name, lambda: plan_tags(tags, pairs, display, seed=seed))
 
     def _planned(self, name: bytes, plan: Callable[[], Picture]) -> Picture:
-        """One at a time: it takes all of a core."""
+        """Nobody waits for another's layout: the largest takes a minute. Of two at a time that draw
+        the same the first is kept."""
         with self._lock:
-            if name not in self._kept:
-                self._kept[name] = plan()
-                if len(self._kept) > N_KEPT:
-                    self._kept.popitem(last=False)
+            planned = self._kept.get(name)
+        if planned is None:
+            planned = plan()
+        with self._lock:
+            planned = self._kept.setdefault(name, planned)
             self._kept.move_to_end(name)
-            return cast(Picture, self._kept[name])
+            if len(self._kept) > N_KEPT:
+                self._kept.popitem(last=False)
+        return cast(Picture, planned)
 
 
 def _name(*drawn: object) -> bytes:

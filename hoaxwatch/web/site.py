@@ -3,18 +3,18 @@ together."""
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from math import inf
 from pathlib import Path
-from threading import BoundedSemaphore, Lock, Thread
+from threading import BoundedSemaphore, Event, Lock, Thread
 from time import monotonic
 from typing import Any, Generic, TypeVar, cast
 from urllib.parse import parse_qsl, urlencode
@@ -41,6 +41,8 @@ TIMEOUT_SECONDS = 30
 #: after so long, is kept so many times as long as it took, and so many answers are.
 WAIT_SECONDS, COUNT_SECONDS = 1.0, 900
 KEPT_TIMES, N_KEPT = 10.0, 200
+#: Whoever asks within so long after a count failed is told why; then it begins anew.
+FAILED_SECONDS = 10.0
 #: Connections at a time: the embedded server has 50, for everybody.
 N_CONNECTIONS = 8
 #: A form of ours is shorter (bytes).
@@ -48,6 +50,8 @@ LARGEST_FORM = 65_536
 #: Remembers who decided last, so that nobody types it twice.
 WHO = "hoaxwatch_who"
 ASSETS = Path(__file__).parent / "assets"
+
+_LOG = logging.getLogger(__name__)
 
 
 class Counted(Generic[Answer]):
@@ -61,11 +65,13 @@ class Counted(Generic[Answer]):
 
 @dataclass
 class _Held:
-    """The newest answer to one question, until when it is new enough, and the count under way."""
+    """The newest answer to one question, why the last count gave none, until when that is new
+    enough, and the end of the count under way."""
 
     counted: Counted[Any] | None = None
+    error: Exception | None = None
     until: float = -inf
-    running: Future[None] | None = None
+    running: Event | None = None
 
 
 @dataclass
@@ -102,25 +108,33 @@ class Site:
     def counted(self, name: object, ask: Callable[[Connection], Answer]) -> Counted[Answer] | None:
         """The newest answer there is to a question that goes through many posts. It is counted by a
         thread of its own, so that no page waits for it longer than WAIT_SECONDS; None: the first
-        count is still under way."""
+        count is still under way. Raises what made the last count fail."""
         with self._keeping:
             held = self._held.setdefault(name, _Held())
             self._held.move_to_end(name)
             if len(self._held) > N_KEPT:
                 self._held.popitem(last=False)
             if held.running is None and monotonic() > held.until:
-                held.running = Future()
-                Thread(target=self._count, args=(held, held.running, ask), daemon=True).start()
+                held.running, held.error = Event(), None
+                counting = name, held, held.running, ask
+                Thread(target=self._count, args=counting, daemon=True).start()
             running = held.running
         if running is not None:
-            with suppress(TimeoutError):
-                running.result(WAIT_SECONDS)
+            running.wait(WAIT_SECONDS)
+        if (error := held.error) is not None:
+            raise error
         return cast("Counted[Answer] | None", held.counted)
 
+    def count_anew(self) -> None:
+        """Somebody has decided something: what is held, or being counted, does not know it. Older
+        answers stay until the new ones are there."""
+        with self._keeping:
+            for name, held in self._held.items():
+                self._held[name] = _Held(held.counted)
+
     def _count(
-        self, held: _Held, running: Future[None], ask: Callable[[Connection], Answer]
+        self, name: object, held: _Held, running: Event, ask: Callable[[Connection], Answer]
     ) -> None:
-        began = monotonic()
         try:
             with (
                 self._counting,
@@ -128,15 +142,14 @@ class Site:
                 connect(self.dsn, role="hoaxwatch page", timeout_seconds=COUNT_SECONDS) as opened,
                 reads.one_snapshot(opened),
             ):
-                at = datetime.now(UTC)
+                began, at = monotonic(), datetime.now(UTC)
                 held.counted = Counted(at, ask(opened))
-        except Exception as error:  # told to whoever waits; the next page begins anew
-            held.running = None
-            running.set_exception(error)
-        else:
-            held.until = monotonic() + KEPT_TIMES * (monotonic() - began)
-            held.running = None
-            running.set_result(None)
+                held.until = monotonic() + KEPT_TIMES * (monotonic() - began)
+        except Exception as error:  # told to who waits, or asks next
+            _LOG.exception("counting %r for the page failed", name)
+            held.error, held.until = error, monotonic() + FAILED_SECONDS
+        held.running = None
+        running.set()
 
     def explain(self, post: dict[str, Any]) -> Any:
         """What weighed most in a verdict; the detector is loaded once, by the first who asks."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from threading import Event
 from typing import Any
 
 import pytest
@@ -80,6 +82,28 @@ def test_a_layout_is_made_once_and_anew_when_something_changes(
     assert len(made) == 3
     layouts.plan(LINKS, 10, 1)  # two are kept: this one went first
     assert len(made) == 4
+
+
+def test_a_small_layout_does_not_wait_for_a_large_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, may_end = Event(), Event()
+
+    def slow(links: Sequence[LinkRow], names: Any, *, limit: int, seed: int) -> UserPicture:
+        if limit == 5000:
+            begun.set()
+            may_end.wait(30)
+        return plan_users(links, names, limit=limit, seed=seed)
+
+    monkeypatch.setattr("hoaxwatch.web.network.plan_users", slow)
+    layouts = Layouts()
+    with ThreadPoolExecutor() as threads:
+        large = threads.submit(layouts.plan, LINKS, 5000, 1)
+        assert begun.wait(30)
+        small = threads.submit(layouts.plan, LINKS, 10, 1)
+        try:
+            assert small.result(5).n_users == 5
+        finally:
+            may_end.set()
+        assert large.result() is layouts.plan(LINKS, 5000, 1)
 
 
 def test_who_shares_the_same_within_a_minute_again_and_again_is_coordinated() -> None:
