@@ -145,6 +145,7 @@ def network(
         since=since,
         until=until,
         limit=limit,
+        counted=counted,
         users=counted and counted.answer,
         still=counted and draw_users(counted.answer, "community"),
     )
@@ -207,6 +208,7 @@ async def label_post(request: Request, name: Name) -> Response:
                 changed = bool(stored.n_changed)
         if changed:
             local.count_again(site.dsn, site.settings)
+            site.count_anew()
 
     await run_in_threadpool(store)
     return _back(request, link("/post", name=name) + "#labels", who)

@@ -139,6 +139,47 @@ def test_every_page_answers_while_its_counts_are_under_way(
     assert "being counted" not in client.get("/system").text
 
 
+def test_an_older_count_is_shown_with_its_time(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hoaxwatch.web.site.ASSETS", ASSETS / "nowhere")
+    monkeypatch.setattr("hoaxwatch.web.site.WAIT_SECONDS", 30.0)
+    app = build_app(project.settings, project.dsn, Access())
+    site, client = app.state.site, TestClient(app, base_url="http://localhost:8400")
+    tag = named(project)["tag"]
+    asked = ("/", f"/hashtag?tag={tag}", "/network", "/system")
+    now = {path: client.get(path).text for path in asked}
+    slots = Semaphore(0)
+    monkeypatch.setattr(site, "_counting", slots)
+    monkeypatch.setattr("hoaxwatch.web.site.WAIT_SECONDS", 0.01)
+    for held in site._held.values():
+        held.until, held.counted.at = 0.0, datetime(2020, 1, 2, 3, 4, tzinfo=UTC)
+    for path in asked:
+        older = client.get(path).text
+        assert "2020-01-02 03:04" in older, path
+        assert numbers_of(older) == numbers_of(now[path])
+    slots.release(100)
+
+
+def test_a_label_is_in_the_count_that_is_shown_after_it(
+    project: Project, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hoaxwatch.web.site.KEPT_TIMES", 1e6)
+    monkeypatch.setattr("hoaxwatch.web.site.WAIT_SECONDS", 30.0)
+    names = named(project)
+
+    def by_people() -> int:
+        return client.get("/hashtag", params={"tag": names["tag"]}).text.count("by people")
+
+    before = by_people()
+    address = f"/post?name={names['post']}"
+    form = form_of(client, address) | {"who": "ann"}
+    client.post(address, data=form | {"label": "likely_false"})
+    assert by_people() == before + 1
+    client.post(address, data=form | {"label": "none"})
+    assert by_people() == before
+
+
 class Read(HTMLParser):
     """What in a page could run or has a style of its own."""
 
