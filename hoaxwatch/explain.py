@@ -12,13 +12,13 @@ from io import BytesIO
 from typing import Any, NamedTuple
 
 import numpy as np
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from PIL import Image
 
 from detectors.detector import Detector, DetectorUnusable, Explains
 from detectors.posts import ReadsPosts, SeenPicture
 from hoaxwatch.evidence import detector_of
-from hoaxwatch.show import percent, printable, shorten
+from hoaxwatch.show import in_xml, percent, shorten
 from storage import reads
 from storage.database import Connection
 from storage.whole_posts import read_content, read_verdicts
@@ -198,7 +198,7 @@ def draw(explained: Explained) -> Markup:
     what = f"why {facts['platform']}:{facts['post_id']} was judged as it was"
     return Markup(
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {y}" width="{_WIDTH}" '
-        f'height="{y}" role="img" aria-label="{_safe(what)}" font-family="sans-serif" '
+        f'height="{y}" role="img" aria-label="{in_xml(what)}" font-family="sans-serif" '
         f'font-size="13" fill="{_INK}"><rect width="100%" height="100%" fill="#fff"/>'
         f"{''.join(parts)}</svg>\n"
     )
@@ -232,18 +232,7 @@ def _picture(seen: SeenPicture, weighed: Sequence[Sequence[Any]]) -> tuple[str, 
 
 
 def _text(x: int, y: int, words: str, weight: str = "normal") -> str:
-    return f'<text x="{x}" y="{y}" font-weight="{weight}">{_safe(words)}</text>'
-
-
-def _safe(words: str) -> str:
-    """Words of strangers in XML, which takes no control characters (`show.printable`).
-
-    >>> _safe("<b>\\0 & more")
-    '&lt;b&gt;\\ufffd &amp; more'
-    >>> _safe("می\\u200cخواهم") == "می\\u200cخواهم"  # what joins letters or keeps them apart
-    True
-    """
-    return str(escape(printable(words)))
+    return f'<text x="{x}" y="{y}" font-weight="{weight}">{in_xml(words)}</text>'
 
 
 def page(pictures: Sequence[Markup]) -> Markup:

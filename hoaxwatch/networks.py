@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from markupsafe import escape
 from numpy.typing import NDArray
 
 from graph.communities import Communities
@@ -16,6 +15,7 @@ from graph.hashtags import HashtagNetwork
 from graph.propagation import PropagationGraph
 from graph.spread import Spread
 from graph.users import UserNetwork
+from hoaxwatch.show import in_xml
 
 #: Lines are drawn up to so many links; more of them are only a grey disc.
 MOST_LINES = 30_000
@@ -200,7 +200,7 @@ def draw_table(table: GraphTable) -> str:
         colour = GREY if table.colours is None else table.colours[i]
         discs.append(
             f'<circle cx="{points[i, 0]:.1f}" cy="{points[i, 1]:.1f}" r="{radius[i]:.2f}"'
-            f' fill="{colour}"><title>{escape(names[i] or table.nodes[i])}</title></circle>'
+            f' fill="{colour}"><title>{in_xml(names[i] or table.nodes[i])}</title></circle>'
         )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {SIDE} {SIDE}"'

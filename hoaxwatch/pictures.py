@@ -14,7 +14,7 @@ from typing import Literal
 from unicodedata import combining, east_asian_width
 
 import numpy as np
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -23,6 +23,7 @@ from graph.communities import louvain
 from graph.followed import show_topic
 from graph.layout import layout_network, separate
 from graph.users import UserNetwork, build_user_network, sum_at
+from hoaxwatch.show import in_xml
 from storage.reads import LinkRow, PairRow, SpreadRow
 
 Colouring = Literal["community", "share"]
@@ -97,7 +98,7 @@ def draw_curve(curve: Curve) -> Markup:
         ticks.append(f'<path class="tick" d="M{x:.5g} {base:g}v5"/>')
         if x < width - 34:  # a label that would be cut off is left out
             ticks.append(
-                f'<text class="axis" x="{x + 3:.5g}" y="{base + 14:g}">{escape(label)}</text>'
+                f'<text class="axis" x="{x + 3:.5g}" y="{base + 14:g}">{in_xml(label)}</text>'
             )
     said = f"At most {peak:,} posts in one {curve.grain}, {n:,} {curve.grain}s shown"
     at = curve.posts.index(peak) * step if peak else 0.0
@@ -259,7 +260,7 @@ def draw_users(picture: UserPicture, colouring: Colouring) -> Markup:
         )
         x, y = at[i].split()
         by_class.setdefault(colour, []).append(
-            f'<circle cx="{x}" cy="{y}" r="{radius[i]:.3g}"><title>{escape(told)}</title></circle>'
+            f'<circle cx="{x}" cy="{y}" r="{radius[i]:.3g}"><title>{in_xml(told)}</title></circle>'
         )
     discs = "".join(f'<g class="{c}">{"".join(by_class[c])}</g>' for c in sorted(by_class))
     said = f"{k:,} accounts and {len(picture.links):,} links, coloured by {colouring}"
@@ -284,7 +285,7 @@ def _names(picture: UserPicture, points: NDArray[np.float64], radius: NDArray[np
         if any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken):
             continue
         taken.append(box)
-        drawn.append(f'<text x="{x:.4g}" y="{y:.4g}">{escape(label)}</text>')
+        drawn.append(f'<text x="{x:.4g}" y="{y:.4g}">{in_xml(label)}</text>')
     return f'<g class="names">{"".join(drawn)}</g>'
 
 
@@ -423,11 +424,11 @@ def draw_tags(picture: TagPicture) -> Markup:
         left = x - picture.boxes[i, 0] / 2
         told = f"{show_topic(picture.tags[i])}: {picture.uses[i]:,} posts"
         words.append(
-            f"<g><title>{escape(told)}</title>"
+            f"<g><title>{in_xml(told)}</title>"
             f'<circle class="{picture.colours[i]}" cx="{left + 0.3 * size:.5g}" cy="{y:.5g}"'
             f' r="{0.26 * size:.3g}"/>'
             f'<text x="{left + 0.75 * size:.5g}" y="{y + 0.34 * size:.5g}"'
-            f' font-size="{size:.3g}">{escape(label)}</text></g>'
+            f' font-size="{size:.3g}">{in_xml(label)}</text></g>'
         )
     said = f"{len(picture.tags):,} hashtags and {len(picture.links):,} links"
     return Markup(

@@ -14,6 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import IO, Any, Literal
 
+from markupsafe import escape
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -36,6 +37,17 @@ def printable(text: str) -> str:
     'snow \ufffd[2J ❄'
     """
     return _NOT_WORDS.sub("\ufffd", text)
+
+
+def in_xml(words: str) -> str:
+    """Words of strangers in XML, which takes no control characters, not even escaped.
+
+    >>> in_xml("<b>\\0 & more")
+    '&lt;b&gt;\ufffd &amp; more'
+    >>> in_xml("می\\u200cخواهم") == "می\\u200cخواهم"  # what joins letters or keeps them apart
+    True
+    """
+    return str(escape(printable(words)))
 
 
 class Plain(Console):

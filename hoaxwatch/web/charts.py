@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.resources import files
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from hoaxwatch.pictures import day_ticks, level_class
 from hoaxwatch.report.page import interval, minute, percent
+from hoaxwatch.show import in_xml
 from storage.reads import ClusterRow, EventRow, TrendRow
 
 WIDTH = 960
@@ -130,7 +131,7 @@ def draw_verdicts(buckets: Buckets) -> Markup:
         x = LEFT + i * step
         axis.append(
             f'<path class="tick" d="M{x:.5g} {base:g}v5M{x:.5g} {high:g}v5"/>'
-            f'<text class="axis" x="{x + 2:.5g}" y="{high + 18:g}">{escape(label)}</text>'
+            f'<text class="axis" x="{x + 2:.5g}" y="{high + 18:g}">{in_xml(label)}</text>'
         )
     drawn = "".join(f'<path class="{name}" d="{"".join(d)}"/>' for name, d in bars.items() if d)
     said = f"Posts by {buckets.grain} and verdict: {n:,} {buckets.grain}s, at most {peak:,} posts"
@@ -182,8 +183,8 @@ def draw_lineages(clusters: Sequence[ClusterRow], events: Sequence[EventRow]) ->
             before = row
         name = rows[-1].label or lineage
         names.append(
-            f'<text class="lane" x="4" y="{y + 4:g}">{escape(_cut(name, 18))}'
-            f"<title>{escape(name)}</title></text>"
+            f'<text class="lane" x="4" y="{y + 4:g}">{in_xml(_cut(name, 18))}'
+            f"<title>{in_xml(name)}</title></text>"
             f'<text class="axis" x="178" y="{y + 4:g}" text-anchor="end">'
             f"{max(row.n_users for row in rows):,}</text>"
         )
@@ -200,7 +201,7 @@ def draw_lineages(clusters: Sequence[ClusterRow], events: Sequence[EventRow]) ->
     ticks = [
         f'<path class="grid" d="M{left + i * step:.5g} 4V{height - 20}"/>'
         f'<text class="axis" x="{left + i * step:.5g}" y="{height - 6}" text-anchor="middle">'
-        f"{escape(label)}</text>"
+        f"{in_xml(label)}</text>"
         for i, label in day_ticks(windows, 8)
     ]
     said = f"{len(lanes)} lineages of clusters over {len(windows)} windows"

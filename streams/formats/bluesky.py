@@ -33,6 +33,7 @@ from streams.formats.json_records import (
     texts_of,
     unix_moment_of,
 )
+from streams.formats.text_parts import bare_tag
 from streams.records import (
     COPY_IN_SHARE,
     Author,
@@ -184,7 +185,7 @@ def parse_hashtags(record: Json) -> tuple[str, ...]:
     """The tags in the text, in its order, and those that stand beside it, once each."""
     tags = [text_of(feature.get("tag")) for feature in _features(record, "tag")]
     tags += texts_of(record.get("tags"))
-    return tuple(dict.fromkeys(tag.strip("#＃ ") for tag in tags if tag and tag.strip("#＃ ")))
+    return tuple(dict.fromkeys(filter(None, (bare_tag(tag) for tag in tags if tag))))
 
 
 def parse_links(record: Json) -> tuple[str, ...]:

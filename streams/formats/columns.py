@@ -36,7 +36,7 @@ from streams.formats.json_records import (
     text_of,
 )
 from streams.formats.opening import Ahead, InputError, show_path
-from streams.formats.text_parts import find_hashtags, find_links
+from streams.formats.text_parts import bare_tag, find_hashtags, find_links
 from streams.records import (
     COPY_IN_SHARE,
     WHOLE,
@@ -339,7 +339,7 @@ class Mapped:
         if kind == "share" and share_of is None:
             share_of = text_root(text or post_id)
         is_share = kind == "share"
-        tags = [tag.strip("#＃ ") for tag in self._list(found, "hashtags")]
+        tags = map(bare_tag, self._list(found, "hashtags"))
         stored = self._stored(row)
         if not told_id:
             stored["post_id"] = post_id

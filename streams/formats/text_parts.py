@@ -11,6 +11,7 @@ _TAG = re.compile(
     "\\u2000-\\u200b\\u200e-\\u206f\\u2e00-\\u2e7f\\u3001-\\u3003\\u3008-\\u3020\\u3030\\u303d"
     "\\ufeff\\uff01-\\uff0f\\uff1a-\\uff20\\uff3b-\\uff3e\\uff40\\uff5b-\\uff65\\ufffd]+)"
 )
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
 _LINK = re.compile(r"https?://[^\s<>\"'“”«»\ufffd]+", re.IGNORECASE)
 #: What ends a sentence rather than an address.
 _BEHIND_LINK = ".,;:!?…)]}*_~"
@@ -35,6 +36,15 @@ def find_hashtags(text: str) -> tuple[str, ...]:
             found.append(match[1])
             end = match.end()
     return tuple(dict.fromkeys(found))
+
+
+def bare_tag(given: str) -> str:
+    """A hashtag as a source gives it, without its sign, and without controls, which no app shows.
+
+    >>> bare_tag("#Snow\\x07 ")
+    'Snow'
+    """
+    return _CONTROLS.sub("", given).strip("#＃ ")
 
 
 def find_links(text: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -506,6 +507,14 @@ def test_more_used_hashtags_are_greater_and_written_as_people_write_them() -> No
 def test_pairs_with_hashtags_that_are_not_shown_are_left_out() -> None:
     picture = pictures.plan_tags([spread("a"), spread("b")], [PairRow("a", "c", 1, 1)], {}, seed=1)
     assert len(picture.links) == 0
+
+
+def test_names_with_what_xml_does_not_take_break_no_picture() -> None:
+    tags = pictures.plan_tags([spread("bell\x07")], [], {"bell\x07": "Bell\x07"}, seed=1)
+    users = pictures.plan_users([link("a\x07", "b")], {"x:b": "\x1b[2J\uffff"}, limit=9, seed=1)
+    for drawn in (pictures.draw_tags(tags), pictures.draw_users(users, "community")):
+        words = "".join(ElementTree.fromstring(drawn).itertext())
+        assert "\ufffd" in words and "\x07" not in words
 
 
 @pytest.mark.parametrize("tags", [[], [spread("one")]])

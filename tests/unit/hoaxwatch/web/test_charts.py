@@ -113,6 +113,7 @@ def test_names_are_text() -> None:
 
 
 def test_a_picture_alone_carries_its_colours() -> None:
+    ElementTree.fromstring(standalone(draw_lineages([cluster("a\x07", 0)], [])))
     drawn = standalone(draw_verdicts(fill_buckets([bucket(START)], "day")))
     assert ElementTree.fromstring(drawn).tag == "{http://www.w3.org/2000/svg}svg"
     assert "--p-false" in drawn and "http" not in drawn.replace("http://www.w3.org/2000/svg", "")

@@ -86,7 +86,7 @@ def test_every_field_of_an_event() -> None:
                 ],
             },
         ],
-        tags=["weather", "May", "#"],
+        tags=["weather\x07", "May", "#\x1b"],
         embed={"$type": "app.bsky.embed.external", "external": {"uri": "https://e.org/a"}},
     )
     assert msgspec.structs.replace(post, raw=b"") == Post(

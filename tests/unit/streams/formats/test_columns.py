@@ -144,7 +144,7 @@ def test_json_lines_with_names_between_dots() -> None:
     assert isinstance(post, Post)
     assert (post.post_id, post.author) == ("1001", Author(author_id="11", handle="ada"))
     assert post.posted_at == datetime(2023, 4, 24, 14, 13, 34, tzinfo=UTC)
-    tags = read_json({"id": "1", "at": "2023-04-24", "text": "", "t": ["a", 3]}, hashtags="t")
+    tags = read_json({"id": "1", "at": "2023-04-24", "text": "", "t": ["a\x07", 3]}, hashtags="t")
     assert isinstance(tags, Post) and tags.hashtags == ("a",)
 
 
