@@ -6,6 +6,7 @@ that a post is false: it says what a detector looked at.
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -36,10 +37,12 @@ Json = dict[str, Any]
 
 
 class Explained(NamedTuple):
-    """facts: in plain values, for --json. picture: the one that was looked at."""
+    """facts: in plain values, for --json. picture: the one that was looked at. weighed: what did
+    for the detector that looked, its places among it."""
 
     facts: Json
     picture: SeenPicture | None
+    weighed: Sequence[Sequence[Any]]
 
 
 def explain(connection: Connection, settings: Settings, post_id: str) -> list[Explained]:
@@ -59,6 +62,7 @@ def explain(connection: Connection, settings: Settings, post_id: str) -> list[Ex
             except DetectorUnusable as error:
                 problem = str(error)
         explained = []
+        of_judge: Sequence[Sequence[Any]] = ()
         for verdict in verdicts:
             is_own = judge is not None and (judge.name, judge.version) == (
                 verdict["detector"],
@@ -70,6 +74,8 @@ def explain(connection: Connection, settings: Settings, post_id: str) -> list[Ex
             method = METHODS.get(verdict["detector"]) or (LEFT_OUT if weighed else STORED)
             weighed = [list(one) for one in weighed or verdict["evidence"] or ()]
             explained.append({**verdict, "method": method, "weighed": weighed})
+            if is_own:
+                of_judge = weighed
         facts = {
             "platform": post["platform"],
             "post_id": post["post_id"],
@@ -82,7 +88,7 @@ def explain(connection: Connection, settings: Settings, post_id: str) -> list[Ex
             "claims": post["claims"],
             "problem": problem,
         }
-        found.append(Explained(facts, picture))
+        found.append(Explained(facts, picture, of_judge))
     return found
 
 
@@ -169,9 +175,8 @@ def draw(explained: Explained) -> Markup:
     y += _ROW
     parts.append(_text(16, y, shorten(facts["text"], 95)))
     y += _ROW
-    own = next((v for v in facts["verdicts"] if v["weighed"]), None)
     if explained.picture is not None and explained.picture.pixels is not None:
-        drawn, height = _picture(explained.picture, own["weighed"] if own else ())
+        drawn, height = _picture(explained.picture, explained.weighed)
         parts.append(f'<g transform="translate(16 {y})">{drawn}</g>')
         y += height + _ROW
     for verdict in facts["verdicts"]:
@@ -204,6 +209,10 @@ def draw(explained: Explained) -> Markup:
     )
 
 
+#: A place and no pair of words: four shares of the sides.
+_PLACE = re.compile(r"place (\d(?:\.\d+)?(?:,\d(?:\.\d+)?){3})")
+
+
 def _picture(seen: SeenPicture, weighed: Sequence[Sequence[Any]]) -> tuple[str, int]:
     """The picture at a height of its own, with the places that weighed, and that height."""
     assert seen.pixels is not None
@@ -213,7 +222,7 @@ def _picture(seen: SeenPicture, weighed: Sequence[Sequence[Any]]) -> tuple[str, 
     image.save(file, "JPEG", quality=80)
     width, height = image.size
     data = b64encode(file.getvalue()).decode()
-    places = [(f.removeprefix("place "), w) for f, w in weighed if f.startswith("place ")]
+    places = [(place[1], w) for f, w in weighed if (place := _PLACE.fullmatch(f))]
     strongest = max((abs(w) for _, w in places), default=0.0) or 1.0
     boxes = []
     for place, weight in places:

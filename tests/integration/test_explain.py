@@ -73,14 +73,20 @@ def test_a_whole_post_with_its_picture(
     assert "+0.40  place 0.25,0.25,0.50,0.50" in lines
     drawn = explaining.draw(one)
     root = ET.fromstring(drawn)
-    inside = [
-        e.attrib
-        for e in root.iter("{http://www.w3.org/2000/svg}rect")
-        if "fill-opacity" in e.attrib
-    ]
-    assert len(inside) == 1
+    assert len(places_in(root)) == 1
+    # a detector of texts before it: its pairs of words are no places, and the picture is not its
+    (verdict,) = one.facts["verdicts"]
+    words = {**verdict, "detector": "tfidf", "weighed": [["place to", 1.2], ["place 1", 0.3]]}
+    both = one._replace(facts={**one.facts, "verdicts": [words, verdict]})
+    assert places_in(ET.fromstring(explaining.draw(both))) == places_in(root)
     assert "&lt;i&gt;cure" in drawn and "<i>" not in drawn
     assert any("image" in element.tag for element in root.iter())
+
+
+def places_in(drawn: ET.Element) -> list[dict[str, str]]:
+    """The places of a picture that are marked."""
+    rects = drawn.iter("{http://www.w3.org/2000/svg}rect")
+    return [rect.attrib for rect in rects if "fill-opacity" in rect.attrib]
 
 
 def test_another_detector_shows_what_was_stored(database: str) -> None:
