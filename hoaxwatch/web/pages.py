@@ -16,6 +16,7 @@ from hoaxwatch.commands.alerts import parse_length
 from hoaxwatch.commands.ask import claim_line, cluster_note
 from hoaxwatch.commands.options import parse_name, parse_span
 from hoaxwatch.pictures import draw_tags, draw_users
+from hoaxwatch.show import printable
 from hoaxwatch.web import facts
 from hoaxwatch.web.charts import standalone
 from hoaxwatch.web.guard import PASS, own_path
@@ -358,7 +359,8 @@ def _who(request: Request, form: dict[str, str]) -> str:
     header = site_of(request).access.user_header
     who = (header and request.headers.get(header)) or form.get("who", "")
     who = who.strip()
-    if not 0 < len(who) <= LONGEST_WHO or not who.isprintable():
+    is_line = printable(who) == who and not {"\t", "\n"} & set(who)
+    if not 0 < len(who) <= LONGEST_WHO or not is_line:
         raise HTTPException(400, f"say who you are, in at most {LONGEST_WHO} characters")
     return who
 

@@ -9,8 +9,9 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from graph.followed import find_key
 from storage.writes import contents_from
-from streams.records import Content, Deletion, hashtag_key
+from streams.records import Content, Deletion
 
 _PENDING = """
 SELECT c.platform, c.root_id, c.text, c.lang, c.hashtags, c.links, c.completeness, c.input_hash
@@ -229,8 +230,8 @@ def read_account_posts(
 
 
 def find_names(connection: psycopg.Connection, text: str) -> list[tuple[str, str]]:
-    """What somebody may mean by a text without a sign: ('hashtag', tag), ('post' or 'account',
-    platform:id). Handles count as they were last seen, whatever their letters' case."""
+    """What somebody may mean by a text: ('hashtag', key) of a tag or a followed topic, ('post' or
+    'account', platform:id). Handles count as they were last seen, whatever their letters' case."""
     rows = connection.execute(
         "SELECT 'hashtag', hashtag FROM (SELECT DISTINCT hashtag FROM hoaxwatch.content_hashtags"
         "   WHERE hashtag = %(tag)s) h"
@@ -239,7 +240,7 @@ def find_names(connection: psycopg.Connection, text: str) -> list[tuple[str, str
         " UNION ALL SELECT 'account', platform || ':' || author_id FROM hoaxwatch.authors"
         "   WHERE author_id = %(text)s OR lower((handle).value) = lower(%(handle)s)"
         " ORDER BY 1, 2 LIMIT 20",
-        {"text": text, "handle": text.removeprefix("@"), "tag": hashtag_key(text)},
+        {"text": text, "handle": text.removeprefix("@"), "tag": find_key(text)},
     )
     return [(str(kind), str(name)) for kind, name in rows]
 

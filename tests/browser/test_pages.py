@@ -178,6 +178,8 @@ def test_the_network_is_moved_through(tab: Watched, site: tuple[str, Project]) -
     page.locator("#find").press("Enter")
     expect(page.locator("#chosen h2")).to_have_text(account)
     tab.keep("network-account")
+    page.locator("#colour").select_option("level")
+    expect(page.locator("#chosen h2")).to_have_text(account)
     page.locator("#find").fill("nobody at all")
     page.locator("#find").press("Enter")
     expect(page.locator("#chosen")).to_contain_text("No account")

@@ -493,6 +493,9 @@ def test_what_a_form_says_is_checked(project: Project, client: TestClient) -> No
         ({"label": "fake"}, 400),
         ({"who": ""}, 400),
         ({"who": "a\nb"}, 400),
+        ({"who": "a\tb"}, 400),
+        ({"who": "a\x1bb"}, 400),
+        ({"who": "a\u202eb"}, 400),
         ({"who": "x" * 81}, 400),
         ({"note": "\0"}, 400),
         ({"note": "x" * 70_000}, 413),
@@ -502,6 +505,34 @@ def test_what_a_form_says_is_checked(project: Project, client: TestClient) -> No
     assert client.post("/alert?id=999999", data=good | {"what": "resolve"}).status_code == 404
     assert client.post("/alert?id=1", data=good | {"what": "drop"}).status_code == 400
     assert client.post("/alert?id=1", data=good | {"what": "mute", "for": "x"}).status_code == 400
+
+
+@pytest.mark.parametrize("who", ["می\u200cخواهم", "👩\u200d🔬 ann"])
+def test_a_name_may_have_what_joins_letters_or_keeps_them_apart(
+    project: Project, client: TestClient, who: str
+) -> None:
+    address = f"/post?name={named(project)['post']}"
+    form = form_of(client, address) | {"who": who}
+    assert who in client.post(address, data=form | {"label": "unsure"}).text
+    assert client.post(address, data=form | {"label": "none"}).status_code == 200
+
+
+def test_a_followed_word_or_link_is_found_as_one_writes_it(
+    project: Project, client: TestClient
+) -> None:
+    with connect(project.dsn) as connection, connection.transaction(force_rollback=True):
+        connection.execute(
+            "INSERT INTO hoaxwatch.content_hashtags (hashtag, platform, root_id, written)"
+            " SELECT key, platform, root_id, key FROM unnest(ARRAY['word:folge zwei',"
+            " 'link:example.org/a']) key, (SELECT * FROM hoaxwatch.content LIMIT 1) c"
+        )
+        for written, key in (
+            ("word:Zwei Folge", "word:folge zwei"),
+            ("link:https://www.Example.org/a/?utm_source=x", "link:example.org/a"),
+        ):
+            assert reads.find_names(connection, written) == [("hashtag", key)]
+    shown = client.get("/network", params={"tag": "word:Folge"}).text
+    assert "<title>Network of word:folge ·" in shown
 
 
 def test_another_name_is_not_answered(client: TestClient) -> None:

@@ -335,8 +335,7 @@ class Network {
     this.account = i;
     this.near = i === null ? null : this.neighbours(i);
     this.addOwn();
-    if (i === null) this.showCommunity();
-    else this.showAccount(i);
+    this.showChosen();
     this.refresh();
   }
 
@@ -458,6 +457,11 @@ class Network {
     );
   }
 
+  showChosen() {
+    if (this.account === null) this.showCommunity();
+    else this.showAccount(this.account);
+  }
+
   showAccount(i) {
     const { accounts } = this.data;
     const judged = `${count(accounts.likely_false[i])} of ${count(accounts.judged[i])}`;
@@ -564,7 +568,7 @@ function connect(network) {
     network.community = null;
     network.paintAccounts();
     network.showLegend();
-    network.showCommunity();
+    network.showChosen();
     network.refresh();
   });
   byId("size").addEventListener("change", ({ target }) => {
