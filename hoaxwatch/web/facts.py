@@ -80,8 +80,8 @@ def read_buckets(
     since: datetime | None,
     until: datetime | None,
 ) -> list[TrendRow]:
-    """A hashtag by hour (UTC) or by day of a time zone: those of zones with half hours begin within
-    an hour, so the period is as it is asked for."""
+    """A hashtag by hour (UTC) or by day of a time zone, whose days may begin within an hour: the
+    period is as it is asked for."""
     if grain == "day" and zone != "UTC":
         rows = reads.read_days(connection, hashtag, zone, since, until)
         local = ZoneInfo(zone)
@@ -110,6 +110,7 @@ def read_hashtag(
         grain = "hour" if span <= timedelta(days=HOURLY_DAYS) else "day"
     grain = grain or "day"
     rows = read_buckets(connection, hashtag, grain, zone, *asked)
+    of_days = reads.whole_hours_and_days(*asked, zone) if grain == "day" else None
     drawn = charts.drawn_rows(rows) if since is None else rows
     buckets = charts.fill_buckets(drawn, grain)
     partners = reads.read_pairs(connection, hashtag, since, until, N_PARTNERS)
@@ -139,6 +140,7 @@ def read_hashtag(
         "curve": charts.draw_verdicts(buckets),
         "co_tags": co_tags,
         "uses": {row.hashtag: row for row in uses},
+        "hours": None if of_days in (None, (since, until)) else reads.Period(since, until),
         "pair_days": None if pair_days == (since, until) else pair_days,
         "display": reads.read_display_forms(connection, [hashtag, *partner_tags]),
         "networks": reads.read_networks(connection, hashtag),

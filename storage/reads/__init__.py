@@ -29,6 +29,7 @@ from storage.reads.periods import (
     one_snapshot,
     whole_days,
     whole_hours,
+    whole_hours_and_days,
 )
 from storage.reads.posts import (
     count_concerned,
@@ -127,4 +128,5 @@ __all__ = [
     "read_waiting",
     "whole_days",
     "whole_hours",
+    "whole_hours_and_days",
 ]

@@ -10,7 +10,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from storage.counting import COUNTED, counts
-from storage.reads.periods import Grain
+from storage.reads.periods import Grain, whole_hours_and_days
 
 
 class TrendRow(NamedTuple):
@@ -92,7 +92,9 @@ def read_days(
     until: datetime | None = None,
 ) -> list[TrendRow]:
     """The days of a hashtag as a time zone has them, counted from rows: authors are distinct in
-    each, and days with a change of clocks are 23 or 25 hours long."""
+    each, and days with a change of clocks are 23 or 25 hours long. Of a day in which the period
+    begins or ends, the hours count that it touches, as in tables."""
+    since, until = whole_hours_and_days(since, until, zone)
     cursor = connection.cursor(row_factory=class_row(TrendRow))
     query = (
         _PERIOD_FACTS.format(bucket="date_trunc('day', p.posted_at, %(zone)s)")
@@ -117,6 +119,7 @@ def read_draws(
 
     Source: Kish, Survey Sampling, 1965, 8.2.
     """
+    since, until = whole_hours_and_days(since, until, zone)
     cut = f"date_trunc('{'day' if grain == 'day' else 'hour'}', p.posted_at, %(zone)s)"
     query = (
         _PERIOD_FACTS.format(bucket=cut)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -66,11 +67,41 @@ def whole_days(since: datetime | None, until: datetime | None) -> Period:
     return Period(since and _begin(since, _DAY), until and _end(until, _DAY))
 
 
+def whole_hours_and_days(since: datetime | None, until: datetime | None, zone: str) -> Period:
+    """The hours (UTC) that a period touches; where it begins or ends with a day of a time zone, it
+    does so, also within an hour.
+
+    >>> midnight = datetime(2026, 3, 2, 18, 30, tzinfo=UTC)
+    >>> end = midnight + timedelta(hours=1)
+    >>> period = whole_hours_and_days(midnight, end, "Asia/Kolkata")
+    >>> [f"{at:%H:%M}" for at in period if at]
+    ['18:30', '20:00']
+    >>> whole_hours_and_days(None, datetime.max, "Asia/Kolkata").until.year
+    9999
+    """
+    local, hours = ZoneInfo(zone), whole_hours(since, until)
+    return Period(
+        since if since and _is_midnight(since, local) else hours.since,
+        until if until and _is_midnight(until, local) else hours.until,
+    )
+
+
 def _begin(at: datetime, step: timedelta) -> datetime:
-    """The start of the hour or day in which a moment is; one without a time zone is UTC."""
-    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    hour = min(at, _LATEST).replace(minute=0, second=0, microsecond=0)
+    """The start of the hour or day in which a moment is."""
+    hour = min(_in_utc(at), _LATEST).replace(minute=0, second=0, microsecond=0)
     return hour if step == _HOUR else hour.replace(hour=0)
+
+
+def _in_utc(at: datetime) -> datetime:
+    """The same moment; one without a time zone is UTC."""
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def _is_midnight(at: datetime, local: ZoneInfo) -> bool:
+    try:
+        return _in_utc(at).astimezone(local).time() == time()
+    except OverflowError:  # it is not in the calendar there
+        return False
 
 
 def _end(at: datetime, step: timedelta) -> datetime:

@@ -243,12 +243,18 @@ def test_the_numbers_of_a_period_within_days_agree(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tag = named(project)["tag"]
-    zoned = replace(project, settings=read_settings(detector="tfidf", timezone="America/New_York"))
+    zoned, half = (
+        replace(project, settings=read_settings(detector="tfidf", timezone=zone))
+        for zone in ("America/New_York", "Asia/Kolkata")
+    )
+    within = {"tag": tag, "since": "2026-03-03T04:20", "until": "2026-03-04T15:40"}
     asked = {"tag": tag, "since": "2026-03-03T09:00+00:00", "until": "2026-03-04T20:00+00:00"}
     day = {"tag": tag, "since": "2026-03-03", "until": "2026-03-04"}
     for of, query, since, until in (
         (project, asked, "2026-03-03 09:00+00", "2026-03-04 20:00+00"),
         (zoned, day, "2026-03-03 05:00+00", "2026-03-04 05:00+00"),
+        (zoned, within, "2026-03-03 09:00+00", "2026-03-04 21:00+00"),
+        (half, within, "2026-03-02 22:00+00", "2026-03-04 11:00+00"),
     ):
         with connect(project.dsn) as connection:
             ((n_posts,),) = rows(
@@ -288,6 +294,16 @@ def test_a_day_of_a_zone_with_half_hours_is_one_day(
     (day,) = client.get("/api/trends", params=span | {"tag": tag}).json()
     assert day["posts"] == n_posts > 0
     assert day["bucket_start"].startswith("2026-03-03T00:00")
+    shown = client.get("/hashtag", params=span | {"tag": tag, "by": "day"}).text
+    assert "whole hours (UTC), from 2026-03-02 18:00 until 2026-03-03 19:00" in shown
+    for asked, is_said in (
+        ({"by": "hour"}, False),
+        ({"since": "2026-03-03T10:30"}, True),
+        ({"since": "2026-03-03T10:30", "until": "2026-03-03T20:10"}, False),
+        ({"since": "", "until": ""}, False),
+    ):
+        shown = client.get("/hashtag", params=span | {"tag": tag, "by": "day"} | asked).text
+        assert ("whole hours (UTC)" in shown) is is_said
     capsys.readouterr()
     words = ["trends", "-t", tag, "--tz", zone, "--since", span["since"], "--until", span["until"]]
     assert cli.run([*words, "--json", "--database", project.dsn]) == 0
