@@ -85,11 +85,11 @@ def poison(connection: Connection) -> None:
         connection.execute(statement, given)
 
 
-def add_alert(connection: Connection) -> None:
+def add_alert(connection: Connection, subject: str = f"tag:{XSS}") -> None:
     """An alert that no fact bears out."""
     evidence = {"posts": [{"post": f"x:{XSS}", "times": 3}], "accounts": [f"x:{XSS}"]}
     line = AlertLine(
-        *("hashtag_surge", f"tag:{XSS}", XSS, f"#{XSS} rises", evidence, 9.0, NOW, NOW, None, 1),
+        *("hashtag_surge", subject, XSS, f"#{XSS} rises", evidence, 9.0, NOW, NOW, None, 1),
         is_shadow=False,
     )
     with connection.transaction(), connection.cursor() as cursor:

@@ -167,11 +167,18 @@ def posts(
 
 @router.get("/clusters", responses=_SHAPES)
 def clusters(
-    request: Request, tag: Tag, algorithm: Algorithm = "louvain", format: Format = "json"
+    request: Request,
+    tag: Tag,
+    algorithm: Algorithm = "louvain",
+    since: Since = None,
+    until: Until = None,
+    format: Format = "json",
 ) -> Response:
-    """Clusters of accounts, window by window: `hoaxwatch clusters`."""
-    with site_of(request).reading() as connection:
-        rows = reads.read_clusters(connection, find_key(tag), algorithm)
+    """Clusters of accounts, in each window that the period touches: `hoaxwatch clusters`."""
+    site = site_of(request)
+    period = span_of(site, since, until)
+    with site.reading() as connection:
+        rows = facts.read_clusters(connection, find_key(tag), algorithm, period)
     return _answer(rows, format, "clusters")
 
 
@@ -187,11 +194,18 @@ def events(
 
 @router.get("/emerging", responses=_SHAPES)
 def emerging(
-    request: Request, tag: AnyTag = None, limit: Most = 100, format: Format = "json"
+    request: Request,
+    tag: AnyTag = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Most = 100,
+    format: Format = "json",
 ) -> Response:
-    """Clusters to look at first: `hoaxwatch graph emerging`."""
-    with site_of(request).reading() as connection:
-        rows = reads.read_emerging(connection, limit, find_key(tag) if tag else None)
+    """Clusters to look at first, of windows that begin in the period: `graph emerging`."""
+    site = site_of(request)
+    period = span_of(site, since, until)
+    with site.reading() as connection:
+        rows = reads.read_emerging(connection, limit, find_key(tag) if tag else None, *period)
     return _answer(rows, format, "emerging")
 
 
@@ -199,14 +213,15 @@ def emerging(
 def alert_list(
     request: Request,
     state: Annotated[
-        Literal["open", "acknowledged", "muted", "resolved", "withdrawn"] | None, Query()
+        list[Literal["open", "acknowledged", "muted", "resolved", "withdrawn"]] | None,
+        Query(description="One or several; none: all."),
     ] = None,
     limit: Most = 200,
     format: Format = "json",
 ) -> Response:
     """Alerts, the latest first: `hoaxwatch alerts list --all`."""
     with site_of(request).reading() as connection:
-        rows = alerts.read_alerts(connection, None if state is None else (state,), None, limit)
+        rows = alerts.read_alerts(connection, state, None, limit)
     return _answer(rows, format, "alerts")
 
 

@@ -15,7 +15,7 @@ from hoaxwatch.web import charts
 from hoaxwatch.web.network import Layouts, coordinated_accounts, network_answer
 from storage import alerts, errata, labels, reads, tracking, whole_posts
 from storage.database import Connection
-from storage.reads import TrendRow
+from storage.reads import ClusterRow, TrendRow
 from streams.errors import UsageError
 
 N_RISING, N_EMERGING, N_ALERTS, N_POSTS, N_PARTNERS = 15, 8, 6, 25, 30
@@ -89,6 +89,22 @@ def read_buckets(
     return reads.read_trends(connection, hashtag, grain, since, until)
 
 
+def read_clusters(
+    connection: Connection,
+    hashtag: str,
+    algorithm: str,
+    period: reads.Period,
+    min_users: int = 2,
+) -> list[ClusterRow]:
+    """The clusters of a hashtag in the windows that a period touches."""
+    since, until = period
+    return [
+        row
+        for row in reads.read_clusters(connection, hashtag, algorithm, min_users=min_users)
+        if (until is None or row.window_start < until) and (since is None or row.window_end > since)
+    ]
+
+
 def read_hashtag(
     connection: Connection,
     hashtag: str,
@@ -114,11 +130,8 @@ def read_hashtag(
     drawn = charts.drawn_rows(rows) if since is None else rows
     buckets = charts.fill_buckets(drawn, grain)
     partners = reads.read_pairs(connection, hashtag, since, until, N_PARTNERS)
-    clusters = [
-        row
-        for row in reads.read_clusters(connection, hashtag, algorithm, min_users=N_IN_CLUSTER)
-        if (until is None or row.window_start < until) and (since is None or row.window_end > since)
-    ]
+    period = reads.Period(since, until)
+    clusters = read_clusters(connection, hashtag, algorithm, period, N_IN_CLUSTER)
     events = reads.read_events(connection, hashtag, algorithm, since, until)
     last = max((row.window_start for row in clusters), default=None)
     newest = [row for row in clusters if row.window_start == last]

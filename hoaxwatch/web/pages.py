@@ -42,6 +42,8 @@ Id = Annotated[int, Query(ge=1, lt=2**63)]
 Limit = Annotated[int, Query(ge=10, le=MOST_SHOWN)]
 
 LONGEST_NOTE, LONGEST_WHO = 2000, 80
+#: The latest so many alerts are on one page.
+N_ALERTS = 200
 #: A picture without scripts has room for so many accounts.
 N_STATIC = 600
 
@@ -233,9 +235,15 @@ def alert_inbox(
         raise UsageError(f"there are alerts that are {', '.join(facts.ALERT_STATES)}")
     wanted = facts.GOING_ON if state is None else None if state == "all" else (state,)
     with site_of(request).reading() as connection:
-        rows = alerts.read_alerts(connection, wanted, None, 200)
+        rows = alerts.read_alerts(connection, wanted, None, N_ALERTS + 1)
     return page(
-        request, "alerts.html.jinja", rows=rows, state=state, states=(*facts.ALERT_STATES, "all")
+        request,
+        "alerts.html.jinja",
+        rows=rows[:N_ALERTS],
+        n_most=N_ALERTS if len(rows) > N_ALERTS else None,
+        state=state,
+        wanted=wanted,
+        states=(*facts.ALERT_STATES, "all"),
     )
 
 

@@ -216,13 +216,15 @@ async def read_form(request: Request) -> dict[str, str]:
 
 
 def link(path: str, **query: object) -> str:
-    """An address of ours, with the parameters that are not None.
+    """An address of ours, with the parameters that are not None; of a list with each of its values.
 
     >>> link("/hashtag", tag="a&b", by=None)
     '/hashtag?tag=a%26b'
+    >>> link("/api/alerts", state=["open", "muted"])
+    '/api/alerts?state=open&state=muted'
     """
     given = {name: value for name, value in query.items() if value is not None}
-    return path + (f"?{urlencode(given)}" if given else "")
+    return path + (f"?{urlencode(given, doseq=True)}" if given else "")
 
 
 def has_assets() -> bool:

@@ -39,12 +39,12 @@ from hoaxwatch.web import facts
 from hoaxwatch.web.app import build_app
 from hoaxwatch.web.guard import Access, access_of
 from hoaxwatch.web.site import ASSETS
-from storage import reads, tracking
+from storage import alerts, reads, tracking
 from storage.database import connect
 from storage.errata import Kind, add_erratum
 from storage.spreads import read_spread
 from streams.settings import read_settings
-from tests.paged import XSS, Project, named, rows, small_project
+from tests.paged import XSS, Project, add_alert, named, rows, small_project
 
 if TYPE_CHECKING:
     from tests.conftest import Server
@@ -116,6 +116,64 @@ def test_every_page_answers_and_nothing_posted_becomes_markup(
             outside = re.findall(r'(?:src|href|action)="(?!/|#)[^"]*', answer.text)
             assert outside == [], f"{path} asks elsewhere"
     assert n_poisoned >= 6
+
+
+def downloaded(client: TestClient, shown: str, address: str) -> list[dict[str, Any]]:
+    """What the download below a table of a page has."""
+    (link,) = re.findall(rf'href="({address}[^"]*)">JSON', shown)
+    found: list[dict[str, Any]] = client.get(unescape(link)).json()
+    return found
+
+
+def test_what_is_downloaded_is_what_the_page_shows(project: Project, client: TestClient) -> None:
+    tag = named(project)["tag"]
+    with connect(project.dsn) as connection:
+        # the earlier the more, so that what emerges of all time is not what does of the last day
+        connection.execute(
+            "UPDATE hoaxwatch.clusters c SET emerging = 1 - extract(day FROM window_start) / 40"
+            " FROM hoaxwatch.clusterings k WHERE k.clustering_id = c.clustering_id"
+            " AND lineage IS NOT NULL"
+        )
+        for days in (2, None):
+            emerging = facts.read_overview(connection, days)["emerging"]
+            shown = client.get("/", params={} if days is None else {"days": str(days)}).text
+            found = downloaded(client, shown, "/api/emerging")
+            assert len(emerging) > 0
+            of_page = [(row.lineage, row.window_start.isoformat()) for row in emerging]
+            of_file = [(row["lineage"], row["window_start"]) for row in found]
+            assert of_file[: len(of_page)] == of_page
+        connection.execute("UPDATE hoaxwatch.clusters SET emerging = NULL")
+        (end,) = rows(
+            connection,
+            f"SELECT max(window_end) FROM mart.clusters WHERE hashtag = '{tag}'"
+            f" AND algorithm = 'louvain' AND n_users >= {facts.N_IN_CLUSTER}"
+            " AND lineage IS NOT NULL",
+        )[0]
+    late = {"tag": tag, "since": f"{end - timedelta(hours=1):%Y-%m-%dT%H:%M}"}
+    found = downloaded(client, client.get("/hashtag", params=late).text, "/api/clusters")
+    assert found and all(datetime.fromisoformat(row["window_end"]) >= end for row in found)
+
+
+def test_the_alerts_that_are_downloaded_are_those_of_the_page(
+    project: Project, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named(project)
+    with connect(project.dsn) as connection:
+        for n in range(8):
+            add_alert(connection, f"tag:{n}")
+        ids = [row["alert_id"] for row in alerts.read_alerts(connection)]
+        for alert_id in ids[:4]:
+            alerts.resolve(connection, alert_id, "ann", datetime.now(UTC))
+    for state in (None, "open", "resolved", "all"):
+        shown = client.get("/alerts", params={} if state is None else {"state": state}).text
+        ids = [int(found) for found in re.findall(r'<h2><a href="/alert\?id=(\d+)"', shown)]
+        assert [row["alert_id"] for row in downloaded(client, shown, "/api/alerts")] == ids
+        assert len(ids) >= 4
+    assert "The latest" not in shown
+    monkeypatch.setattr("hoaxwatch.web.pages.N_ALERTS", 3)
+    cut = client.get("/alerts", params={"state": "all"}).text
+    assert "The latest 3 are shown" in cut and cut.count('<h2><a href="/alert?') == 3
+    assert [row["alert_id"] for row in downloaded(client, cut, "/api/alerts")] == ids
 
 
 def test_every_page_answers_while_its_counts_are_under_way(
