@@ -50,10 +50,12 @@ class ThreeBranchSettings(NamedTuple):
 
 class AttXdsfSettings(NamedTuple):
     """What `--set` changes of `att_xdsf`. Zuo et al. train the encoder too (text=trained) and give
-    no rate, batch or epochs: those are ours. Weights of pictures are by default ViT-B/16's."""
+    no rate, batch or epochs: those are ours. encoder_learning_rate: of that encoder, BERT's own for
+    fine-tuning. Weights of pictures are by default ViT-B/16's."""
 
     epochs: int = 20
     learning_rate: float = 1e-3
+    encoder_learning_rate: float = 3e-5
     batch: int = 64
     text: str = "trained"
     fusion: str = "attention"
@@ -108,7 +110,10 @@ def train_att_xdsf_posts(task: Task) -> dict[str, Any]:
         backbone=_image_encoder(own, "vit_b_16"),
         image_weights=Path(own.image_weights) if own.image_weights else None,
         trained_on=task.trained_on,
-        network=_scheduled(train_att_xdsf.NETWORK, own, task.seed),
+        network=msgspec.structs.replace(
+            _scheduled(train_att_xdsf.NETWORK, own, task.seed),
+            encoder_learning_rate=own.encoder_learning_rate,
+        ),
         pictures=msgspec.structs.replace(train_three_branch.PICTURES, seed=task.seed),
     )
     posts, positive, train, validation = _divided(task, None)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -18,16 +18,19 @@ from torch import Tensor, nn
 
 from detectors.checkpoints import ALONE, Course, Step, read_checkpoint, write_checkpoint
 from detectors.evaluation import Bools, Floats
+from detectors.networks.text import Bert
 
 Ints = NDArray[np.int64]
 
 
 class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How a network is trained. patience: epochs without a better validation loss; after half of
-    them the rate falls to a tenth."""
+    """How a network is trained. encoder_learning_rate: of an encoder of texts that is trained with
+    the rest. patience: epochs without a better validation loss; after half of them the rates fall
+    to a tenth."""
 
     optimiser: str = "adam"
     learning_rate: float = 1e-3
+    encoder_learning_rate: float = 3e-5
     weight_decay: float = 1e-4
     batch: int = 64
     max_epochs: int = 12
@@ -66,11 +69,7 @@ def train_network(
     torch.manual_seed(schedule.seed)
     random = np.random.default_rng(schedule.seed)
     made = torch.optim.RMSprop if schedule.optimiser == "rmsprop" else torch.optim.Adam
-    optimiser = made(
-        [p for p in network.parameters() if p.requires_grad],
-        lr=schedule.learning_rate,
-        weight_decay=schedule.weight_decay,
-    )
+    optimiser = made(parameter_groups(network, schedule), weight_decay=schedule.weight_decay)
     slower = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimiser, factor=0.1, patience=max(0, schedule.patience // 2)
     )
@@ -140,6 +139,25 @@ def train_network(
     network.load_state_dict(best)
     network.eval()
     return Trained(best_epoch, tuple(losses))
+
+
+def parameter_groups(network: nn.Module, schedule: Schedule) -> list[dict[str, Any]]:
+    """What is trained, as an optimiser takes it: an encoder of texts has its own small rate. At the
+    rate of new layers it loses what it knew before it learns anything."""
+    trained = [p for p in network.parameters() if p.requires_grad]
+    encoders = (part for part in network.modules() if isinstance(part, Bert))
+    of_encoder = {id(p) for encoder in encoders for p in encoder.parameters()}
+    groups: list[dict[str, Any]] = [
+        {
+            "params": [p for p in trained if id(p) not in of_encoder],
+            "lr": schedule.learning_rate,
+        },
+        {
+            "params": [p for p in trained if id(p) in of_encoder],
+            "lr": schedule.encoder_learning_rate,
+        },
+    ]
+    return [group for group in groups if group["params"]]
 
 
 def class_weights(positive: Bools, train: Ints) -> Tensor:

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from detectors import att_xdsf
 from detectors.checkpoints import CannotTrain, Step
+from detectors.networks.text import Bert
 from detectors.training import Task, run
 from hoaxwatch import cli
 from hoaxwatch.commands.train import load_posts
+from tests.encoders import save_tiny
 from tests.unit.detectors.invented_posts import posts_with_labels
 
 OK, USAGE = 0, 2
@@ -109,6 +112,26 @@ def test_what_was_stopped_goes_on_to_the_same_weights(
     for file in (tmp_path / "whole").iterdir():
         assert file.read_bytes() == (tmp_path / "stopped" / file.name).read_bytes()
     assert not (tmp_path / "stopped" / "checkpoints").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "at_most"), [({}, 1e-4), ({"encoder_learning_rate": "0.01"}, 0.03)]
+)
+def test_an_encoder_is_fine_tuned_at_a_small_rate_of_its_own(
+    changes: dict[str, str], at_most: float, data: Path, tmp_path: Path
+) -> None:
+    posts = [post._replace(images=()) for post in load_posts([data], None, 0)]
+    encoder = str(save_tiny(tmp_path / "encoder"))
+    asked = {"text": "trained", "modalities": "text", "epochs": "2", **changes}
+    run("att_xdsf", Task(posts, data, tmp_path, encoder, lambda line: None, changes=asked))
+    model = att_xdsf.load(tmp_path)
+    assert model.encoder is not None and isinstance(model.network.text, Bert)
+    before = [model.encoder.weights[name] for name in sorted(model.encoder.weights)]
+    moved = [
+        (after.detach() - first).abs().max().item()
+        for after, first in zip(model.network.text.parameters(), before, strict=True)
+    ]
+    assert at_most / 10 < max(moved) < at_most  # one batch an epoch: Adam moves by the rate
 
 
 def test_three_branches_with_their_svm_learn_from_posts_without_pictures(
