@@ -48,7 +48,7 @@ from detectors.multiclass import (
 from detectors.networks.att_xdsf import MODALITIES, Fusion, Modality
 from detectors.networks.recurrent import AttRnn, LastState
 from detectors.networks.three_branch import Switches
-from detectors.networks.training import Ints, Schedule, logits_of, train_network
+from detectors.networks.training import Ints, Schedule, device_of, logits_of, train_network
 from detectors.posts import WholePost
 from detectors.social.categories import FIELDS, categories_of
 from detectors.text.normalise import features
@@ -338,11 +338,12 @@ def _recurrent(
     network = make(given.vectors.width, sum(n_categories), n_channels)
 
     def forward(rows: Ints) -> Tensor:
-        inputs = collate([given.rows[i] for i in rows], given.vectors, n_channels)
+        device = device_of(network)
+        inputs = collate([given.rows[i] for i in rows], given.vectors, n_channels).to(device)
         beside: tuple[Tensor, ...] = ()
         if name == "att-RNN":
             picture = inputs.maps.mean(dim=(2, 3)) * inputs.image_there.unsqueeze(1)
-            beside = one_hot[rows], picture
+            beside = one_hot[rows].to(device), picture
         logits: Tensor = network(inputs.words, inputs.words_there, *beside)
         return logits
 

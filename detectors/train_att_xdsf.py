@@ -6,8 +6,8 @@
 
 FOLDER holds `mediaeval2016/` and `weibo_2017/`. `fit` and `att_xdsf.save` are plain functions for
 any posts; `detectors.measure_posts` trains the rows of the paper's tables. Cost: two minutes of one
-core with the encoder held fast; an encoder that is trained wants a GPU. scikit-learn is needed here
-only.
+core with the encoder held fast; an encoder that is trained wants a GPU, and is trained there if
+there is one. scikit-learn is needed here only.
 """
 
 from __future__ import annotations
@@ -47,7 +47,14 @@ from detectors.evaluation import Bools, Floats
 from detectors.labels import LABELS, POSITIVE_CLASS
 from detectors.networks.att_xdsf import MODALITIES, WIDTH, AttXdsf, Fusion, Modality
 from detectors.networks.images import BACKBONES, Backbone
-from detectors.networks.training import Ints, Schedule, Trained, logits_of, train_network
+from detectors.networks.training import (
+    Ints,
+    Schedule,
+    Trained,
+    device_of,
+    logits_of,
+    train_network,
+)
 from detectors.posts import WholePost
 from detectors.social.categories import FIELDS, Field, categories_of
 from detectors.text.normalise import PREPROCESSING, normalise
@@ -118,7 +125,7 @@ def fit(
         calibration=calibration,
         threshold=middle_threshold(positive[validation], scores),
     )
-    return Model(config, network, given.backbone, given.encoder)
+    return Model(config, network.cpu(), given.backbone, given.encoder)
 
 
 def ready(
@@ -189,7 +196,7 @@ def fit_network(
                 text_there=inputs.text_there & ~hidden[0].unsqueeze(1),
                 image_there=inputs.image_there & ~hidden[1],
             )
-        logits: Tensor = network(inputs)
+        logits: Tensor = network(inputs.to(device_of(network)))
         return logits
 
     trained = train_network(
@@ -209,9 +216,8 @@ def network_logits(network: AttXdsf, given: Given, rows: Ints) -> Floats:
     """The logit of each of these posts, NaN for others. (posts,)"""
 
     def forward(chosen: Ints) -> Tensor:
-        logits: Tensor = network(
-            collate([given.rows[i] for i in chosen], given.backbone.n_channels)
-        )
+        inputs = collate([given.rows[i] for i in chosen], given.backbone.n_channels)
+        logits: Tensor = network(inputs.to(device_of(network)))
         return logits
 
     found = np.full(len(given.rows), np.nan)

@@ -81,6 +81,7 @@ from detectors.evaluation import (
     prevalence,
 )
 from detectors.labels import LABELS, POSITIVE_CLASS
+from detectors.networks.training import device_here
 from detectors.text.normalise import PREPROCESSING, features
 from detectors.tfidf import SHIPPED_WEIGHTS as SHIPPED_TFIDF
 from detectors.tfidf import TfidfDetector
@@ -379,11 +380,6 @@ def fit_early(
         watch=watch,
     )
     return adapter, learnt
-
-
-def device_here() -> str:
-    """Where trainings compute: on the GPU, if there is one."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def on_device(encoder: Encoder, device: str) -> Encoder:

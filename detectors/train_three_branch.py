@@ -37,7 +37,14 @@ from detectors.networks.images import (
     load_image_weights,
 )
 from detectors.networks.three_branch import Branch, Inputs, Switches, ThreeBranch
-from detectors.networks.training import Ints, Schedule, Trained, logits_of, train_network
+from detectors.networks.training import (
+    Ints,
+    Schedule,
+    Trained,
+    device_of,
+    logits_of,
+    train_network,
+)
 from detectors.posts import SeenPicture, WholePost, caption_of, tags_of
 from detectors.text.normalise import PREPROCESSING, normalise, words
 from detectors.text.ocr import default_engine
@@ -132,6 +139,7 @@ def fit(
             given, switches, train, validation, settings, course.of(name)
         )
         networks[name], logits[name] = network, network_logits(network, given, used)
+        network.cpu()
         say(f"{name}: epoch {trained.epoch}, validation losses {trained.losses}")
     calibrations = {
         name: sound_calibration(positive, own, validation) for name, own in logits.items()
@@ -258,7 +266,7 @@ def fit_backbone(
         if classifier.training:  # half of them mirrored: a few hundred pictures are soon known
             turned = torch.rand(len(chosen)) < 0.5
             chosen = torch.where(turned[:, None, None, None], chosen.flip(3), chosen)
-        logits: Tensor = classifier(chosen)
+        logits: Tensor = classifier(chosen.to(device_of(classifier)))
         return logits
 
     own_train, own_validation = np.flatnonzero(~is_validation), np.flatnonzero(is_validation)
@@ -272,7 +280,7 @@ def fit_backbone(
             settings.pictures,
             course=course,
         )
-    return backbone.eval()
+    return backbone.cpu().eval()
 
 
 def fit_network(
@@ -292,7 +300,7 @@ def fit_network(
         inputs = collate([given.rows[i] for i in rows], given.vectors, given.backbone.n_channels)
         if network.training and drop:
             inputs = hide_branches(inputs, drop)
-        logits: Tensor = network(inputs).logits
+        logits: Tensor = network(inputs.to(device_of(network))).logits
         return logits
 
     trained = train_network(
@@ -329,7 +337,7 @@ def network_logits(network: ThreeBranch, given: Given, rows: Ints) -> Floats:
 
     def forward(chosen: Ints) -> Tensor:
         inputs = collate([given.rows[i] for i in chosen], given.vectors, given.backbone.n_channels)
-        logits: Tensor = network(inputs).logits
+        logits: Tensor = network(inputs.to(device_of(network))).logits
         return logits
 
     found = np.full(len(given.rows), np.nan)

@@ -33,12 +33,12 @@ from detectors.metadata import (
     inputs_of,
     labelled_values,
 )
+from detectors.networks.training import device_here
 from detectors.text.tweets import FORMS, Form, prepare
 from detectors.train_bert import (
     Learner,
     Maps,
     by_length,
-    device_here,
     named,
     on_device,
     shuffled_by_length,

@@ -47,6 +47,10 @@ class Inputs(NamedTuple):
     image_there: Tensor
     social: Tensor
 
+    def to(self, device: torch.device) -> Inputs:
+        """All of it there."""
+        return Inputs(*(tensor.to(device) for tensor in self))
+
 
 class AttXdsf(nn.Module):
     """The network of the module's docstring."""
@@ -143,7 +147,7 @@ class AttXdsf(nn.Module):
         if "social" in self.modalities:
             assert self.field_dense is not None
             fields = self.field_dense(self.social.embed(inputs.social)).tanh()
-            found["social"] = fields, torch.ones(fields.shape[:2], dtype=torch.bool)
+            found["social"] = fields, fields.new_ones(fields.shape[:2], dtype=torch.bool)
         return found
 
 

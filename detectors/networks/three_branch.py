@@ -67,6 +67,10 @@ class Inputs(NamedTuple):
     maps: Tensor
     image_there: Tensor
 
+    def to(self, device: torch.device) -> Inputs:
+        """All of it there."""
+        return Inputs(*(tensor.to(device) for tensor in self))
+
 
 class Output(NamedTuple):
     """logits: (batch,). weights: of each word, tag, place and branch; what a branch has not is

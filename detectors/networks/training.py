@@ -49,6 +49,16 @@ class Trained(NamedTuple):
 Forward = Callable[[Ints], Tensor]
 
 
+def device_here() -> str:
+    """Where trainings compute: on the GPU, if there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Where a network lies."""
+    return next(network.parameters()).device
+
+
 def train_network(
     network: nn.Module,
     forward: Forward,
@@ -64,8 +74,11 @@ def train_network(
     Both classes weigh the same: n / (2 n of the class). forward: of the network, from row numbers.
     positive: (rows,), whether a row is likely_false. lengths: of each row; rows of like length then
     share a batch, which saves padding. course: what is there of an earlier training, where it is
-    resumed, is gone on from with the same bits. Raises: CannotTrain.
+    resumed, is gone on from with the same bits. It is trained on the GPU, if there is one, and left
+    there: `forward` takes its batches to `device_of(network)`. Raises: CannotTrain.
     """
+    device = torch.device(device_here())
+    network.to(device)
     torch.manual_seed(schedule.seed)
     random = np.random.default_rng(schedule.seed)
     made = torch.optim.RMSprop if schedule.optimiser == "rmsprop" else torch.optim.Adam
@@ -94,7 +107,7 @@ def train_network(
             if len(rows) < 2:
                 continue  # batch normalisation needs two
             loss = F.binary_cross_entropy_with_logits(
-                forward(rows), wanted[rows], weight=weight[rows]
+                forward(rows), wanted[rows].to(device), weight=weight[rows].to(device)
             )
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -199,7 +212,8 @@ def logits_of(
     batch: int = 256,
     lengths: Sequence[int] | None = None,
 ) -> Floats:
-    """Logits of many rows, in their order, without dropout. (rows,)"""
+    """Logits of many rows, in their order, without dropout, computed where the network lies.
+    (rows,)"""
     network.eval()
     order = np.arange(len(rows))
     if lengths is not None:
@@ -208,7 +222,7 @@ def logits_of(
     with torch.inference_mode():
         for first in range(0, len(rows), batch):
             chosen = order[first : first + batch]
-            found[chosen] = forward(rows[chosen]).double().numpy()
+            found[chosen] = forward(rows[chosen]).cpu().double().numpy()
     return found
 
 

@@ -1,18 +1,27 @@
-"""The loop that trains networks of posts: which parameters learn at which rate."""
+"""The loop that trains networks of posts: what learns at which rate, and on which device."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_pre_hook
 
+from detectors import train_att_xdsf, train_three_branch
 from detectors.encoder import read_encoder
-from detectors.networks.att_xdsf import AttXdsf
+from detectors.networks import training
+from detectors.networks.att_xdsf import AttXdsf, Fusion
 from detectors.networks.text import Bert, Given
+from detectors.networks.three_branch import Switches
 from detectors.networks.training import Schedule, parameter_groups
 from tests.encoders import save_tiny
+from tests.unit.detectors.invented_posts import posts_with_labels
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 SCHEDULE = Schedule(learning_rate=1e-3, encoder_learning_rate=2e-5)
 
 
@@ -38,3 +47,68 @@ def test_without_one_there_is_one_rate_and_what_is_held_fast_has_none() -> None:
     (group,) = parameter_groups(network, SCHEDULE)
     assert [id(p) for p in group["params"]] == [id(p) for p in network[1].parameters()]
     assert group["lr"] == 1e-3
+
+
+TRAIN, VALIDATION = np.arange(8), np.arange(8, 12)
+ONE_EPOCH = Schedule(max_epochs=1, batch=4)
+#: What torch says of a loss that was worked out on "meta", and where logits leave it for the CPU.
+STEPPED = r"Tensor\.item\(\) cannot be called on meta tensors"
+BROUGHT_BACK = "Cannot copy out of meta tensor"
+
+
+@pytest.fixture(autouse=True)
+def one_device() -> Iterator[None]:
+    """What a network is given lies where it lies: not each of torch's layers sees to that."""
+
+    def check(module: nn.Module, given: tuple[Any, ...]) -> None:
+        own = {parameter.device for parameter in module.parameters()}
+        flat = [t for one in given for t in (one if isinstance(one, tuple) else (one,))]
+        assert not own or {t.device for t in flat if isinstance(t, Tensor)} <= own
+
+    with register_module_forward_pre_hook(check):
+        yield
+
+
+@pytest.fixture
+def on_meta(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From then on networks are trained on torch's device "meta", as if it were a GPU: every
+    machine has it. Its tensors have shapes and no numbers."""
+    return lambda: monkeypatch.setattr(training, "device_here", lambda: "meta")
+
+
+@pytest.mark.parametrize("fusion", ["attention", "tokens"])
+def test_att_xdsf_is_trained_and_asked_on_the_gpu(
+    fusion: Fusion, on_meta: Callable[[], None], tmp_path: Path
+) -> None:
+    posts, positive = posts_with_labels(12)
+    settings = train_att_xdsf.Settings(
+        text="trained",
+        fusion=fusion,
+        encoder=str(save_tiny(tmp_path)),
+        network=ONE_EPOCH,
+        pictures=ONE_EPOCH,
+    )
+    given = train_att_xdsf.ready(posts, positive, TRAIN, VALIDATION, settings)
+    network, _ = train_att_xdsf.fit_network(given, TRAIN, VALIDATION, settings)
+    with pytest.raises(NotImplementedError, match=BROUGHT_BACK):
+        train_att_xdsf.network_logits(network.to("meta"), given, VALIDATION)
+    on_meta()
+    with pytest.raises(RuntimeError, match=STEPPED):
+        train_att_xdsf.fit_network(given, TRAIN, VALIDATION, settings)
+
+
+def test_three_branches_and_their_pictures_are_trained_and_asked_on_the_gpu(
+    on_meta: Callable[[], None],
+) -> None:
+    posts, positive = posts_with_labels(12)
+    switches = Switches(branches=("image", "tags"))  # (recurrent cells want lengths on the CPU)
+    settings = train_three_branch.Settings(network=ONE_EPOCH, pictures=ONE_EPOCH)
+    given = train_three_branch.ready(posts, positive, TRAIN, VALIDATION, range(12), settings)
+    network, _ = train_three_branch.fit_network(given, switches, TRAIN, VALIDATION, settings)
+    with pytest.raises(NotImplementedError, match=BROUGHT_BACK):
+        train_three_branch.network_logits(network.to("meta"), given, VALIDATION)
+    on_meta()
+    with pytest.raises(RuntimeError, match=STEPPED):
+        train_three_branch.fit_network(given, switches, TRAIN, VALIDATION, settings)
+    with pytest.raises(RuntimeError, match=STEPPED):
+        train_three_branch.fit_backbone(posts, positive, TRAIN, VALIDATION, settings)
