@@ -60,7 +60,7 @@ from detectors.social.categories import FIELDS, Field, categories_of
 from detectors.text.normalise import PREPROCESSING, normalise
 from detectors.three_branch import Maps, maps_of
 from detectors.train_tfidf import calibrated, middle_threshold
-from detectors.train_three_branch import PICTURES, fit_backbone, sound_calibration
+from detectors.train_three_branch import FINE_TUNED, PICTURES, fit_backbone, sound_calibration
 from detectors.train_three_branch import Settings as BranchSettings
 from detectors.trained import Calibration
 
@@ -278,6 +278,7 @@ def main() -> None:
         encoder=given.encoder,
         backbone=given.image_encoder or ("vit_b_16" if given.image_weights else "small"),
         image_weights=given.image_weights,
+        pictures=FINE_TUNED if given.image_weights else PICTURES,
         fields=weibo_2017.FIELDS if is_weibo else FIELDS,
     )
     positive = np.array([post.label == POSITIVE_CLASS for post in labelled])

@@ -20,6 +20,7 @@ from detectors.datasets.whole import AsDetector, rows_of_split, whole_posts
 from detectors.evaluation import Bools
 from detectors.networks.att_xdsf import MODALITIES, Fusion, Modality
 from detectors.networks.images import BACKBONES
+from detectors.networks.three_branch import BRANCHES, Switches
 from detectors.networks.training import Ints, Schedule
 from detectors.posts import Part, PostDetector, Read, WholePost, parts_of
 from detectors.text.ocr import default_engine
@@ -29,22 +30,40 @@ from detectors.training import Task, changed, positive_of
 
 
 class ThreeBranchSettings(NamedTuple):
-    """What `--set` changes of `three_branch`; the defaults are those of Wang et al.
+    """What `--set` changes of `three_branch`.
+
+    Of Wang et al. and their code are RMSprop, batch, learning_rate, a rate that falls to a tenth
+    after five epochs on a plateau (half of patience) and at most 100 epochs. Ours are: the end
+    after `patience` epochs, the epoch with the least validation loss (theirs has the greatest
+    accuracy), classes that weigh the same, weight decay of 1e-4, gradients clipped to a norm of 5,
+    a tenth of the branches hidden, vectors of words that are not trained on, folds, and Adam with
+    pictures_learning_rate for the network of pictures.
 
     combine: svm, mean, max, vote or network. folds: of the networks whose scores the SVM is fitted
-    on; 0: on validation posts. topic: hashtags whose mean vector is the topic. image_encoder,
-    image_weights: of `networks.images.BACKBONES`, and its weights as torchvision publishes them, by
-    default VGG19's; with neither a small network is trained on the pictures of the posts.
+    on; 0: on validation posts; -1: on the training posts themselves, as in the paper. topic:
+    hashtags whose mean vector is the topic. image_encoder, image_weights: of
+    `networks.images.BACKBONES`, and its weights as torchvision publishes them, by default VGG19's;
+    with neither a small network is trained on the pictures of the posts. pictures_learning_rate: by
+    default smaller where there are published weights, which it would undo. subword_vectors: a
+    `.bin` file of fastText that is learnt further. branches, fused (noF), projected (noP),
+    attention (noAtt): the paper's ablations.
     """
 
     epochs: int = 100
     learning_rate: float = 1e-4
     batch: int = 32
+    patience: int = 10
     ocr: bool = True
     combine: str = "svm"
     folds: int = 3
     image_encoder: str = ""
     image_weights: str = ""
+    pictures_learning_rate: float = train_three_branch.PICTURES.learning_rate
+    subword_vectors: str = ""
+    branches: tuple[str, ...] = BRANCHES
+    fused: bool = True
+    projected: bool = True
+    attention: bool = True
     topic: tuple[str, ...] = three_branch.TOPIC_TAGS
 
 
@@ -57,31 +76,41 @@ class AttXdsfSettings(NamedTuple):
     learning_rate: float = 1e-3
     encoder_learning_rate: float = 3e-5
     batch: int = 64
+    patience: int = 4
     text: str = "trained"
     fusion: str = "attention"
     modalities: tuple[str, ...] = MODALITIES
     image_encoder: str = ""
     image_weights: str = ""
+    pictures_learning_rate: float = train_three_branch.PICTURES.learning_rate
 
 
 def train_three_branch_posts(task: Task) -> dict[str, Any]:
     """Trains, writes a model, and says how it does on validation posts; see `training.run`."""
-    usual = ThreeBranchSettings()
+    usual = ThreeBranchSettings(pictures_learning_rate=_pictures_rate(task))
     if task.small:
-        usual = usual._replace(epochs=10, learning_rate=1e-3, folds=0)
+        usual = usual._replace(epochs=10, learning_rate=1e-3, patience=3, folds=0)
     own = changed(usual, task.changes)
     _check("combine", [own.combine], get_args(three_branch.Combine))
+    _check("branches", own.branches, BRANCHES)
     settings = train_three_branch.Settings(
+        switches=Switches(
+            branches=tuple(name for name in BRANCHES if name in own.branches),
+            fused=own.fused,
+            projected=own.projected,
+            attention=own.attention,
+        ),
         topic_tags=own.topic,
         languages=task.languages,
         with_words_in_pictures=own.ocr,
         backbone=_image_encoder(own, "vgg19"),
         image_weights=Path(own.image_weights) if own.image_weights else None,
+        subword_vectors=Path(own.subword_vectors) if own.subword_vectors else None,
         combine=cast(three_branch.Combine, own.combine),
         n_folds=own.folds,
         trained_on=task.trained_on,
         network=_scheduled(train_three_branch.NETWORK, own, task.seed),
-        pictures=msgspec.structs.replace(train_three_branch.PICTURES, seed=task.seed),
+        pictures=_of_pictures(own, task.seed),
     )
     read = default_engine().read if own.ocr else None
     posts, positive, train, validation = _divided(task, read)
@@ -98,7 +127,10 @@ def train_three_branch_posts(task: Task) -> dict[str, Any]:
 
 def train_att_xdsf_posts(task: Task) -> dict[str, Any]:
     """As `train_three_branch_posts`."""
-    own = changed(AttXdsfSettings(text="frozen" if task.small else "trained"), task.changes)
+    usual = AttXdsfSettings(pictures_learning_rate=_pictures_rate(task))
+    if task.small:
+        usual = usual._replace(text="frozen")
+    own = changed(usual, task.changes)
     _check("text", [own.text], get_args(att_xdsf.Kind))
     _check("fusion", [own.fusion], get_args(Fusion))
     _check("modalities", own.modalities, MODALITIES)
@@ -114,7 +146,7 @@ def train_att_xdsf_posts(task: Task) -> dict[str, Any]:
             _scheduled(train_att_xdsf.NETWORK, own, task.seed),
             encoder_learning_rate=own.encoder_learning_rate,
         ),
-        pictures=msgspec.structs.replace(train_three_branch.PICTURES, seed=task.seed),
+        pictures=_of_pictures(own, task.seed),
     )
     posts, positive, train, validation = _divided(task, None)
     course = _course(task, f"att_xdsf {own}")
@@ -163,8 +195,22 @@ def _scheduled(usual: Schedule, own: ThreeBranchSettings | AttXdsfSettings, seed
         learning_rate=own.learning_rate,
         batch=own.batch,
         max_epochs=own.epochs,
+        patience=own.patience,
         seed=seed,
     )
+
+
+def _of_pictures(own: ThreeBranchSettings | AttXdsfSettings, seed: int) -> Schedule:
+    return msgspec.structs.replace(
+        train_three_branch.PICTURES, learning_rate=own.pictures_learning_rate, seed=seed
+    )
+
+
+def _pictures_rate(task: Task) -> float:
+    """The usual one: small where published weights are learnt further."""
+    has_weights = bool(task.changes.get("image_weights"))
+    usual = train_three_branch.FINE_TUNED if has_weights else train_three_branch.PICTURES
+    return usual.learning_rate
 
 
 def _course(task: Task, settings: str) -> Course:

@@ -71,6 +71,8 @@ Say = Callable[[str], None]
 #: epochs. With a tenth of their posts and small vectors a greater rate gets there sooner.
 NETWORK = Schedule(optimiser="rmsprop", learning_rate=1e-3, batch=32, max_epochs=10)
 PICTURES = Schedule(learning_rate=1e-3, weight_decay=1e-3, batch=16, max_epochs=30, patience=6)
+#: Of a backbone with published weights: at the rate above a step or two undo them.
+FINE_TUNED = msgspec.structs.replace(PICTURES, learning_rate=1e-4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -502,6 +504,7 @@ def main() -> None:
         with_words_in_pictures=not given.no_ocr,
         backbone=given.image_encoder or ("vgg19" if given.image_weights else "small"),
         image_weights=given.image_weights,
+        pictures=FINE_TUNED if given.image_weights else PICTURES,
         n_folds=given.folds,
         network=msgspec.structs.replace(NETWORK, max_epochs=given.max_epochs),
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +136,76 @@ def test_an_encoder_is_fine_tuned_at_a_small_rate_of_its_own(
     assert at_most / 10 < max(moved) < at_most  # one batch an epoch: Adam moves by the rate
 
 
+class Asked(Exception):
+    """What a training was asked for."""
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "wanted"),
+    [
+        (
+            "three_branch",
+            {},
+            {"network.patience": 10, "pictures.learning_rate": 1e-3, "subword_vectors": None},
+        ),
+        (
+            "three_branch",
+            {"patience": "2", "pictures_learning_rate": "0.01", "subword_vectors": "cc.en.bin"},
+            {
+                "network.patience": 2,
+                "pictures.learning_rate": 0.01,
+                "subword_vectors": Path("cc.en.bin"),
+            },
+        ),
+        ("three_branch", {"image_weights": "vgg19.pth"}, {"pictures.learning_rate": 1e-4}),
+        (
+            "three_branch",
+            {"branches": "tags,text", "fused": "false", "projected": "false"},
+            {
+                "switches.branches": ("text", "tags"),
+                "switches.fused": False,
+                "switches.projected": False,
+                "switches.attention": True,
+            },
+        ),
+        ("three_branch", {"attention": "false"}, {"switches.attention": False}),
+        ("att_xdsf", {}, {"network.patience": 4, "pictures.learning_rate": 1e-3}),
+        (
+            "att_xdsf",
+            {"patience": "2", "image_weights": "vit.pth"},
+            {"network.patience": 2, "pictures.learning_rate": 1e-4},
+        ),
+    ],
+)
+def test_settings_reach_the_training(
+    name: str,
+    changes: dict[str, str],
+    wanted: dict[str, object],
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fit(*given: object) -> None:
+        raise Asked(*(one for one in given if type(one).__name__ == "Settings"))
+
+    monkeypatch.setattr(import_module(f"detectors.train_{name}"), "fit", fit)
+    posts = [post._replace(images=()) for post in load_posts([data], None, 0)]
+    changes = {**changes, "ocr": "false"} if name == "three_branch" else changes
+    with pytest.raises(Asked) as caught:
+        run(name, Task(posts, data, tmp_path, "", lambda line: None, changes=changes))
+    (settings,) = caught.value.args
+    assert {path: attrgetter(path)(settings) for path in wanted} == wanted
+
+
+def test_vectors_that_are_none_are_told(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = ["train", "three_branch", "--data", str(data), "--out", str(tmp_path), "--small"]
+    words = ["--set", "ocr=false", "--set", f"subword_vectors={tmp_path / 'none.bin'}"]
+    assert cli.run([*train, *words]) == USAGE
+    assert "is no .bin file of fastText" in " ".join(capsys.readouterr().err.split())
+
+
 def test_three_branches_with_their_svm_learn_from_posts_without_pictures(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -151,6 +223,7 @@ def test_three_branches_with_their_svm_learn_from_posts_without_pictures(
 @pytest.mark.parametrize(
     ("name", "words", "said"),
     [
+        ("three_branch", ["--set", "branches=text,sound"], "setting branches has no 'sound'"),
         ("three_branch", ["--set", "combine=sum"], "setting combine has no 'sum'; there are"),
         ("att_xdsf", ["--set", "fusion=sum"], "setting fusion has no 'sum'; there are"),
         ("att_xdsf", ["--set", "image_encoder=x"], "setting image_encoder has no 'x'; there are"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
@@ -17,7 +18,7 @@ from detectors.networks import training
 from detectors.networks.att_xdsf import AttXdsf, Fusion
 from detectors.networks.text import Bert, Given
 from detectors.networks.three_branch import Switches
-from detectors.networks.training import Schedule, parameter_groups
+from detectors.networks.training import Ints, Schedule, parameter_groups, train_network
 from tests.encoders import save_tiny
 from tests.unit.detectors.invented_posts import posts_with_labels
 
@@ -47,6 +48,20 @@ def test_without_one_there_is_one_rate_and_what_is_held_fast_has_none() -> None:
     (group,) = parameter_groups(network, SCHEDULE)
     assert [id(p) for p in group["params"]] == [id(p) for p in network[1].parameters()]
     assert group["lr"] == 1e-3
+
+
+@pytest.mark.parametrize("patience", [1, 3])
+def test_training_ends_after_epochs_without_a_better_one(patience: int) -> None:
+    network = nn.Linear(1, 1)
+    still = Schedule(learning_rate=0.0, max_epochs=9, patience=patience)
+    x, positive = torch.ones(8, 1), np.arange(8) % 2 == 0
+
+    def forward(rows: Ints) -> Tensor:
+        logits: Tensor = network(x[rows]).squeeze(1)
+        return logits
+
+    trained = train_network(network, forward, positive, np.arange(6), np.arange(6, 8), still)
+    assert (trained.epoch, len(trained.losses)) == (0, patience + 1)
 
 
 TRAIN, VALIDATION = np.arange(8), np.arange(8, 12)
