@@ -66,7 +66,7 @@ from streams.records import Content, Verdict
 
 FORMAT = 1
 #: Version of `text.tweets` and of `metadata`: a change there changes every score.
-PREPARATION = 1
+PREPARATION = 2
 #: "cls": the paper's first model. "text": its second without metadata, for ablation.
 Variant = Literal["cls", "text", "text+metadata"]
 VARIANTS: tuple[Variant, ...] = ("cls", "text", "text+metadata")

@@ -23,10 +23,21 @@ FORMS: tuple[Form, ...] = ("paper", "ct-bert")
 
 _HAPPY = (":)", ":-)", ":d", ":-d", "=)", ";)", ";-)", "(:", ":]", ":p", ":-p", "xd")
 _SAD = (":(", ":-(", "=(", ":'(", "):", ":[", ":/", ":-/", ":c")
+
+
+def _any_of(signs: tuple[str, ...]) -> str:
+    """What matches any of these emoticons, the longest first, with round brackets repeated."""
+    escaped = map(re.escape, sorted(signs, key=len, reverse=True))
+    return "|".join(sign.replace(r"\(", r"\(+").replace(r"\)", r"\)+") for sign in escaped)
+
+
+#: Behind a space, and eyes with a round mouth behind a word or its end as well ("good:)"); before a
+#: space or a mark. What closes a bracket behind a word ("(as follows:)") is found first and stays.
 _EMOTICON = re.compile(
-    r"(?<!\S)(?:"
-    + "|".join(re.escape(sign) for sign in sorted((*_HAPPY, *_SAD), key=len, reverse=True))
-    + r")(?!\S)"
+    r"(?:(?<!\S)|(?<=[^\W\d_]|[!?.])(?=[:;]['-]?[()]))"
+    rf"(?:(?P<happy>{_any_of(_HAPPY)})|(?P<sad>{_any_of(_SAD)}))"
+    r"(?![^\s.,!?;:'\"”)\]*])"
+    r"|\([^()]*[^\W\d_]:\)"
 )
 _LINK = re.compile(r"https?://\S+|(?<![\w.])www\.\S+")
 _MENTION = re.compile(r"@(?<!\w@)\w+")
@@ -50,7 +61,7 @@ def as_paper(text: str) -> str:
 
     Emoticons come before the signs they are made of go: the other way round none would be left.
 
-    >>> " ".join(as_paper("@WHO so good :) 💉 #StayHome: 1,200 caaaases; https://t.co/x").split())
+    >>> " ".join(as_paper("@WHO so good:) 💉 #StayHome: 1,200 caaaases; https://t.co/x").split())
     'so good happy stay home number caases url'
     """
     text = normalize("NFKC", unescape(text[:MAX_CHARACTERS])).replace("’", "'")
@@ -59,7 +70,7 @@ def as_paper(text: str) -> str:
     text = "".join(" " if _is_emoji(character) else character for character in text)
     text = _HASHTAG.sub(lambda found: f" {' '.join(_segmenter().words(found[1]))} ", text)
     text = text.lower()
-    text = _EMOTICON.sub(lambda found: "happy" if found[0] in _HAPPY else "sad", text)
+    text = _EMOTICON.sub(lambda found: f" {found.lastgroup}" if found.lastgroup else found[0], text)
     text = _NUMBER.sub(" number ", text)
     text = text.translate(_USELESS)
     return _STRETCHED.sub(r"\1\1", text)

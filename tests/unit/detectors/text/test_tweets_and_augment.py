@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import re
+import time
 from collections import Counter
 from typing import cast
 
@@ -31,6 +33,40 @@ def said(text: str) -> str:
 )
 def test_as_the_paper_has_it(written: str, read: str) -> None:
     assert said(written) == read
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("so good:)", "so good happy"),
+        ("Great :), thanks", "great happy, thanks"),
+        ("sad :(. Really!:-(", "sad sad. really! sad"),
+        ("haha :)) oh no:(((", "haha happy oh no sad"),
+        ("(so good :D)", "(so good happy)"),
+        ("first;) then (((: and ))):", "first happy then happy and sad"),
+        ("https://a.b/c :)", "url happy"),
+    ],
+)
+def test_emoticons_stand_where_people_write_them(written: str, read: str) -> None:
+    assert said(written) == read
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("at 10:30, (see 3:)", "(10:)", "12:(13)", "note:(see below)", "f(x):y", "say :post"),
+        *("(as follows:) one", "(a) (b:)", "see http://a.b/:), now", "and/or: (none)", "a:d b:p"),
+    ],
+)
+def test_what_is_no_emoticon_is_none(written: str) -> None:
+    assert not {"happy", "sad"} & set(re.findall(r"\w+", said(written)))
+
+
+def test_emoticons_are_found_in_time_that_grows_with_the_text() -> None:
+    began = time.process_time()
+    for text in ("(" * 20_000, ":)" * 10_000, "(a:" * 6_000, ")" * 20_000, "(a" + "b" * 20_000):
+        as_paper(text)
+    assert time.process_time() - began < 5
 
 
 def test_emoticons_go_before_the_signs_they_are_made_of() -> None:
