@@ -120,6 +120,8 @@ class Network(nn.Module):
         n_in = hidden if variant == "cls" else len(widths) * n_filters
         if variant == "text+metadata":
             self.metadata = nn.Linear(2 * n_columns, n_metadata)
+            # a mask that is always 1 in training is not learnt: 0 makes unknown as good as the mean
+            nn.init.zeros_(self.metadata.weight[:, n_columns:])
             self.norm = nn.BatchNorm1d(n_metadata)
             n_in += n_metadata
         self.dropout = nn.Dropout(0.5)
@@ -217,13 +219,17 @@ class TweetMetadataDetector:
 
     @property
     def reads(self) -> frozenset[Part]:
-        """Its figures of account, counters and time, as far as training knew them."""
+        """Its figures of account, counters and time, as far as training knew them. Followers are
+        among the counters where their age decides whether they are known."""
+        if self._config.variant != "text+metadata":
+            return frozenset()
         known = {column.name for column in self._config.columns if column.n_known}
         if self._config.counters == "none":
             known -= set(GROWING)
-        return (
-            frozenset(parts_of(known)) if self._config.variant == "text+metadata" else frozenset()
-        )
+        found = parts_of(known)
+        if self._config.counters == "at-age" and "followers" in known:
+            found.add("counters")
+        return frozenset(found)
 
     def score_posts(self, posts: Sequence[WholePost]) -> list[PostVerdict]:
         """One verdict per post: of its text and the figures that are known. missing: the others."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from detectors import train_tweet_metadata
 from detectors.checkpoints import CannotTrain
 from detectors.datasets.labelled import LabelledPost
 from detectors.encoder import read_encoder
+from detectors.posts import Part, WholePost
 from detectors.registry import load_detector
 from detectors.trained import BrokenWeights
 from detectors.training import CHECKPOINT, Task, run
@@ -29,9 +31,13 @@ from detectors.tweet_metadata import (
     write_config,
     write_model,
 )
+from storage.whole_posts import Counted, StoredPost
+from streams.judging import attributes_of
+from streams.records import Author, Content
 from tests.encoders import save_tiny
 from tests.made_up_sets import sentence
 
+AT = datetime(2020, 3, 1, 18, tzinfo=UTC)
 FAST = {"frozen": "1", "rank": "4", "epochs": "4", "n_filters": "8", "head_rate": "0.02"}
 
 
@@ -330,6 +336,48 @@ def test_one_class_or_an_empty_split_is_told(encoder: str, tmp_path: Path) -> No
     none = [p for p in posts() if p.split == "train"]
     with pytest.raises(CannotTrain, match="the validation split has no post"):
         run("tweet_metadata", task(tmp_path, encoder, none))
+
+
+def test_a_figure_that_training_always_knew_may_be_unknown() -> None:
+    torch.manual_seed(0)
+    network = Network("text+metadata", 4, 3, 2, widths=(1,), n_filters=2)
+    states, there = torch.randn(16, 2, 4), torch.ones(16, 2, dtype=torch.bool)
+    known = torch.cat([torch.randn(16, 3), torch.ones(16, 3)], dim=1)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3)
+    for _ in range(20):
+        network(states, there, known).square().mean().backward()
+        optimiser.step()
+        optimiser.zero_grad()
+    network.eval()
+    mean = torch.tensor([[0.0, 0.0, 0.0, 1.0, 1.0, 1.0]]).repeat(16, 1)
+    unknown = torch.zeros(16, 6)
+    units = [network.norm(network.metadata(figures))[0] for figures in (mean, unknown)]
+    # nothing of training tells what a mask means that is always 1: it is as good as the mean
+    assert torch.allclose(*units, atol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("counters", "parts"),
+    [("at-age", {"account", "counters"}), ("final", {"account"})],
+)
+def test_followers_come_with_their_age_where_that_decides(
+    counters: str, parts: set[Part], encoder: str, tmp_path: Path
+) -> None:
+    taught = [
+        post._replace(
+            attributes={"followers": post.attributes["likes"], "counters_age_seconds": 60.0}
+        )
+        for post in posts()
+    ]
+    run("tweet_metadata", task(tmp_path, encoder, taught, counters=counters))
+    detector = TweetMetadataDetector(tmp_path)
+    assert detector.reads == parts
+    seen = {"followers": Counted(7, AT + timedelta(minutes=1))}
+    stored = StoredPost(AT, Author(author_id="1", followers=7), seen, (), None)
+    content = Content(platform="x", root_id="1", text="the moon is made of cheese", lang="en")
+    whole = WholePost(content, attributes_of(stored, detector.reads))
+    (found,) = detector.score_posts([whole])
+    assert "followers" in found.used
 
 
 def test_the_config_says_what_was_read(folder: Path) -> None:
