@@ -69,7 +69,8 @@ class Settings(NamedTuple):
     variant: cls, text or text+metadata. form: of the text, paper or ct-bert. counters: none, at-age
     (at most counters_age_seconds old) or final. slots: four figures of the data at most, beside the
     eighteen. likely_false: which classes are, where they are called otherwise. frozen: layers
-    without an adapter, counted from below. learning_rate: of the adapters; head_rate: of the rest.
+    without an adapter, counted from below. rank: of the adapters, where the paper trains all of the
+    encoder. learning_rate: of the adapters; head_rate: of the rest.
     """
 
     variant: str = "text+metadata"
@@ -94,7 +95,7 @@ class Settings(NamedTuple):
     seed: int = 0
 
 
-#: Of what the paper does not give (rate, epochs, batch, length) these are our choices.
+#: The paper's but for adapters; what it does not give (rates, epochs, batch, length) is our choice.
 PAPER = Settings()
 #: The encoder stays as it is: one pass over the texts, then seconds for each epoch.
 SMALL = Settings(frozen=1000, epochs=15, patience=3)

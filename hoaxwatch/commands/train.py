@@ -128,8 +128,8 @@ def train(
 
     A file without a column split is divided 7 : 1 : 2; no near-duplicate and no picture is on two
     sides. The epoch that is best on validation texts is kept, calibration and threshold are fitted
-    there, and the test split is left to `hoaxwatch evaluate`. Settings are the paper's, or --small.
-    cascade_gcn takes --data FOLDER that holds twitter15/.
+    there, and the test split is left to `hoaxwatch evaluate`. Settings are the paper's,
+    as far as it gives them, or --small. cascade_gcn takes --data FOLDER that holds twitter15/.
     """
     from detectors.datasets.prepared import BadData
     from detectors.encoder import DEFAULT_ENCODER
