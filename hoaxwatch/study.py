@@ -21,7 +21,7 @@ from graph.virality import Interval, wilson_interval
 from hoaxwatch import pictures
 from storage.errata import Erratum
 from storage.study import StudyPost
-from storage.tracking import CoveredDay
+from storage.tracking import CoveredBucket
 
 #: Why a detector does not judge what is not in a language that it knows.
 OTHER_LANGUAGE = "language"
@@ -84,21 +84,21 @@ def count_days(
     since: datetime,
     until: datetime,
     judge: Judge,
-    coverage: Sequence[CoveredDay],
+    coverage: Sequence[CoveredBucket],
 ) -> list[StudyDay]:
     """One row per day from `since` to before `until`, days without a post included."""
     days = []
     day = since
     while day < until:
         of_day = [post for post in posts if post.day == day]
-        covered = [row for row in coverage if row.day == day]
+        covered = [row for row in coverage if row.bucket_start == day]
         days.append(_count(day, of_day, judge, covered))
         day += timedelta(days=1)
     return days
 
 
 def _count(
-    day: datetime, posts: Sequence[StudyPost], judge: Judge, covered: Sequence[CoveredDay]
+    day: datetime, posts: Sequence[StudyPost], judge: Judge, covered: Sequence[CoveredBucket]
 ) -> StudyDay:
     removed = sum(post.reason == OTHER_LANGUAGE for post in posts)
     all_told = (
@@ -116,7 +116,7 @@ def _count(
         hits=told.count((True, True)),
         false_alarms=told.count((True, False)),
         misses=told.count((False, True)),
-        collected=min((row.covered_seconds / 86_400 for row in covered), default=None),
+        collected=min((row.share for row in covered), default=None),
         is_capped=any(row.is_capped for row in covered),
     )
 

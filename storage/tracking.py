@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg.rows import class_row
 
+from storage.reads.periods import Grain
+
 #: Newest ids that are read when a source starts. Each takes about 100 bytes of memory.
 KEPT_IDS = 1_000_000
 
@@ -86,15 +88,27 @@ class Mark(NamedTuple):
 NO_MARK = Mark()
 
 
-class CoveredDay(NamedTuple):
-    """What of a UTC day was collected of a hashtag."""
+class CoveredBucket(NamedTuple):
+    """What of a day or an hour was collected of a hashtag."""
 
     hashtag: str
-    day: datetime
+    bucket_start: datetime
+    #: How long it is: days with a change of clocks are not 24 hours long.
+    seconds: int
     is_tracked: bool
     covered_seconds: int
     is_capped: bool
     errors: int
+
+    @property
+    def share(self) -> float:
+        """Which part of it was collected, in [0, 1]."""
+        return self.covered_seconds / self.seconds
+
+    @property
+    def is_whole(self) -> bool:
+        """Everything of it was collected, so that a bucket without posts had none."""
+        return self.share == 1 and not self.is_capped
 
 
 def track(
@@ -291,15 +305,21 @@ def read_coverage(
     hashtag: str,
     since: datetime | None = None,
     until: datetime | None = None,
-) -> list[CoveredDay]:
-    """What of each UTC day was collected of a hashtag; nothing if it was never tracked."""
-    cursor = connection.cursor(row_factory=class_row(CoveredDay))
+    *,
+    grain: Grain = "day",
+    zone: str = "UTC",
+) -> list[CoveredBucket]:
+    """What of each day of a time zone, or of each hour (UTC), that a period touches was collected
+    of a hashtag; nothing if it was never tracked."""
+    cursor = connection.cursor(row_factory=class_row(CoveredBucket))
     return cursor.execute(
-        "SELECT hashtag, day, is_tracked, covered_seconds, is_capped, errors"
-        " FROM mart.coverage_daily WHERE hashtag = %s"
-        " AND day >= coalesce(%s, '-infinity'::timestamptz)"
-        " AND day < coalesce(%s, 'infinity'::timestamptz) ORDER BY day",
-        (hashtag, since, until),
+        "SELECT hashtag, bucket_start,"
+        " extract(epoch FROM bucket_end - bucket_start)::bigint AS seconds,"
+        " is_tracked, covered_seconds, is_capped, errors FROM mart.coverage_by(%s, %s)"
+        ' WHERE hashtag = %s COLLATE "C"'
+        " AND bucket_end > coalesce(%s, '-infinity'::timestamptz)"
+        " AND bucket_start < coalesce(%s, 'infinity'::timestamptz) ORDER BY bucket_start",
+        (grain, zone, hashtag, since, until),
     ).fetchall()
 
 

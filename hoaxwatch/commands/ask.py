@@ -36,7 +36,7 @@ from hoaxwatch.show import (
 from storage import errata, history, reads, tracking
 from storage.database import Connection
 from storage.reads import TrendRow
-from storage.tracking import CoveredDay
+from storage.tracking import CoveredBucket
 from streams.errors import UsageError
 from streams.settings import Settings
 
@@ -99,9 +99,11 @@ def trends(
 
     A share carries the hashtags of its original. Hours are UTC, and so are the days of the list; of
     a day in which --since or --until lies, the hours count that the period touches.
-    Buckets without a post have no row, but days of a tracked hashtag have: a day that no live
-    source collected is marked so, and what was not counted then is unknown. The expected share
-    is the mean probability over judged posts; each text is one draw. With --adjusted the share of
+    Buckets without a post have no row, but those of a tracked hashtag have: what no live source
+    collected is marked so, and what was not counted then is unknown. The rise of a hashtag is how
+    far its busiest day lies above the median of the seven days before; where live sources are asked
+    for it, of those that they collected whole, and unknown if there is none. The expected share is
+    the mean probability over judged posts; each text is one draw. With --adjusted the share of
     posts that were flagged is shown as it would be if the detector made no errors (Rogan and
     Gladen), with an interval that knows how well its errors are known.
     """
@@ -145,23 +147,21 @@ def trends(
         else:
             zone = "UTC"
             rows = reads.read_trends(connection, tag, by, start, end)
-        days = reads.whole_days(start, end)
-        covered = tracking.read_coverage(connection, tag, *days) if by == "day" else []
+        covered = tracking.read_coverage(connection, tag, start, end, grain=by, zone=zone)
         judged = _JUDGED
         shown: Sequence[Any] = rows
-        if covered and zone == "UTC":
+        if covered:
+            local = ZoneInfo(zone)
+            covered = [c._replace(bucket_start=c.bucket_start.astimezone(local)) for c in covered]
             shown = with_coverage(rows, covered)
         if errors is not None:
             draws = reads.read_draws(connection, tag, by, zone, start, end)
             shown = [with_adjusted(as_mapping(row), draws, errors) for row in shown]
             judged = [*_JUDGED, Column("adjusted (95 %)", adjusted_in_words, is_number=True)]
-        if covered and zone == "UTC":
-            columns = [_DAY, Column("collected", collected), *_COUNTS, _ACCOUNTS, *judged]
-            show_rows(shown, output, columns, f"#{tag} by day", _NOTHING)
-            return
         shape = "%Y-%m-%d" if by == "day" else "%Y-%m-%d %H:00"
         columns = [
             Column(f"{by} ({zone})", lambda row: f"{row['bucket_start']:{shape}}"),
+            *([Column("collected", collected)] if covered else []),
             *_COUNTS,
             _ACCOUNTS,
             *judged,
@@ -265,7 +265,7 @@ def show_hashtags(
         *_JUDGED[:2],
         Column("share", lambda row: percent(row["expected_share"]), True),
         Column("busiest day", lambda row: f"{row['busiest_day']:%Y-%m-%d}"),
-        Column("rise", lambda row: f"{row['rise']:+,.0f}", is_number=True),
+        Column("rise", lambda row: "–" if row["rise"] is None else f"{row['rise']:+,.0f}", True),
     ]
     title = "Hashtags by rise" if rising else "Hashtags by posts"
     title += "" if believed is None else f", as believed on {believed}"
@@ -297,36 +297,42 @@ def snapshot(
         notes.print(line, markup=False, soft_wrap=True)
 
 
-def with_coverage(rows: Sequence[TrendRow], covered: Sequence[CoveredDay]) -> list[dict[str, Any]]:
-    """The days of a tracked hashtag, each with what of it was collected.
+def with_coverage(
+    rows: Sequence[TrendRow], covered: Sequence[CoveredBucket]
+) -> list[dict[str, Any]]:
+    """The buckets of a tracked hashtag, each with what of it was collected.
 
-    A day without a row has 0 posts where all of it was collected without reaching a cap, else its
-    counts are unknown (None).
+    A bucket without a row has 0 posts where all of it was collected without reaching a cap, else
+    its counts are unknown (None).
     """
     counted = {row.bucket_start: row._asdict() for row in rows}
-    days = {day.day: day for day in covered}
+    told = {bucket.bucket_start: bucket for bucket in covered}
     unknown: dict[str, Any] = dict.fromkeys(TrendRow._fields)
     found = []
-    for start in sorted(counted.keys() | days.keys()):
-        day = days.get(start)
-        share = None if day is None else day.covered_seconds / 86_400
-        is_capped = day is not None and day.is_capped
+    for start in sorted(counted.keys() | told.keys()):
+        bucket = told.get(start)
         row = counted.get(start)
         if row is None:
             row = unknown | {"hashtag": covered[0].hashtag, "bucket_start": start}
-            if share == 1 and not is_capped:
+            if bucket is not None and bucket.is_whole:
                 row |= dict.fromkeys(COUNTS, 0)
-        errors = None if day is None else day.errors
-        found.append(row | {"collected": share, "is_capped": is_capped, "errors": errors})
+        found.append(
+            row
+            | {
+                "collected": None if bucket is None else bucket.share,
+                "is_capped": bucket is not None and bucket.is_capped,
+                "errors": None if bucket is None else bucket.errors,
+            }
+        )
     return found
 
 
-#: What is 0, not unknown, on a day without posts.
+#: What is 0, not unknown, in a bucket without posts.
 COUNTS = ("posts", "originals", "shares", "authors", "judged", "likely_false")
 
 
 def collected(row: Mapping[str, Any]) -> str:
-    """What of a day was collected, in words.
+    """What of a bucket was collected, in words.
 
     >>> told = {"collected": 0.5, "is_capped": True, "errors": 2}
     >>> collected(told), collected({"collected": 0.0, "is_capped": False, "errors": 0})

@@ -27,7 +27,6 @@ GOING_ON = ("open", "acknowledged", "muted")
 ALERT_STATES = (*GOING_ON, "resolved", "withdrawn")
 #: Curves over at most so many days begin with hours.
 HOURLY_DAYS = 5
-DAY_SECONDS = 86_400
 
 
 class NotThere(UsageError):
@@ -165,7 +164,7 @@ def read_hashtag(
         "uncovered": [
             day
             for day in tracking.read_coverage(connection, hashtag, *pair_days)
-            if day.covered_seconds < DAY_SECONDS or day.is_capped
+            if not day.is_whole
         ],
     }
 

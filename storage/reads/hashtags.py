@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from math import inf
 from typing import NamedTuple
 
 import psycopg
@@ -33,7 +32,8 @@ class HashtagRow(NamedTuple):
     expected_share: float | None
     busiest_day: datetime
     busiest_posts: int
-    rise: float
+    #: None: unknown, no day of the week before the busiest was collected whole.
+    rise: float | None
     first_seen_at: datetime
     last_seen_at: datetime
 
@@ -92,9 +92,10 @@ AND bucket_start < coalesce(%(until{i})s, 'infinity'::timestamptz)
 """
 
 
-# rise: posts on the busiest day (as far as it is in the period) above the median of the seven days
-# before it, where a day without a post counts as 0. It is worked out for those that are shown;
-# where it orders them, for all.
+# rise: posts on the busiest day (as far as it is in the period) above the median of those of the
+# seven days before it that were collected whole (of an even number the lower middle one), where
+# such a day without a post counts as 0. Of a hashtag that no live source was asked for, all seven.
+# It is worked out for those that are shown; where it orders them, for all.
 _HASHTAGS = """
 WITH parts AS (
     {parts}
@@ -111,14 +112,23 @@ WITH parts AS (
 ), busiest AS (
     SELECT DISTINCT ON (hashtag) hashtag, day, posts
     FROM days ORDER BY hashtag, posts DESC, day
+), collected AS MATERIALIZED ( -- else it is looked up for each of the seven days again
+    SELECT hashtag, day, (SELECT c.whole FROM hoaxwatch.collected c WHERE c.hashtag = b.hashtag)
+    FROM busiest b
+), known AS MATERIALIZED (
+    SELECT hashtag, array(
+               SELECT d FROM generate_series(day - interval '168 hours', day - interval '24 hours',
+                                             interval '24 hours') AS d
+               WHERE whole IS NULL OR whole @> tstzrange(d, d + interval '24 hours')) AS days
+    FROM collected
 ), before AS (
-    -- the 4th smallest of seven values of which 7 - count are 0
-    SELECT b.hashtag,
-           coalesce((array_agg(d.posts ORDER BY d.posts))[count(d.posts)::int - 3], 0) AS median
-    FROM busiest b LEFT JOIN {trends} d
-         ON d.hashtag = b.hashtag AND d.grain = 'day'
-        AND d.bucket_start < b.day AND d.bucket_start >= b.day - interval '168 hours'
-    GROUP BY b.hashtag
+    -- the middle one of n days, of which n - count have 0 posts
+    SELECT k.hashtag, CASE WHEN k.days <> '{{}}' THEN coalesce(
+               (array_agg(d.posts ORDER BY d.posts))
+                   [count(d.posts)::int - cardinality(k.days) / 2], 0) END AS median
+    FROM known k LEFT JOIN {trends} d
+         ON d.hashtag = k.hashtag AND d.grain = 'day' AND d.bucket_start = ANY (k.days)
+    GROUP BY k.hashtag, k.days
 )
 SELECT s.hashtag, s.posts, s.originals, s.shares, s.judged, s.likely_false, s.expected_share,
        b.day AS busiest_day, b.posts AS busiest_posts, (b.posts - e.median)::float8 AS rise,
@@ -141,7 +151,7 @@ def _read_hashtags(
     as_of: date | None = None,
 ) -> list[HashtagRow]:
     """These hashtags, or all."""
-    order = "rise DESC, s.hashtag" if rising else "s.posts DESC, s.hashtag"
+    order = "rise DESC NULLS LAST, s.hashtag" if rising else "s.posts DESC, s.hashtag"
     most = "" if rising else "ORDER BY 2 DESC, 1 LIMIT %(limit)s"
     only = "" if names is None else "AND hashtag = ANY (%(names)s)"
     trends = "hoaxwatch.hashtag_trends" if as_of is None else _AS_OF
@@ -266,8 +276,9 @@ def read_hashtags(
     among: Sequence[str] | None = None,
     as_of: date | None = None,
 ) -> list[HashtagRow]:
-    """The hashtags with most posts in a period, or with the greatest rise; with `hashtag`, it; with
-    `among`, these; with `as_of`, as the tables had them at the end of that day.
+    """The hashtags with most posts in a period, or with the greatest rise, and after these those
+    whose rise is unknown; with `hashtag`, it; with `among`, these; with `as_of`, as the tables had
+    them at the end of that day.
 
     The period is the hours (UTC) that it touches, with `as_of` the days."""
     period = Period(since, until)
@@ -285,8 +296,8 @@ def read_hashtags(
                 return _read_hashtags(connection, limit, period, names)
             if rising:
                 rows = _read_hashtags(connection, limit, period, names, rising=True)
-                least = rows[-1].rise if len(rows) == limit else -inf
-                if not leading.most_unseen or least > leading.most_unseen:
+                least = rows[-1].rise if len(rows) == limit else None
+                if not leading.most_unseen or (least is not None and least > leading.most_unseen):
                     return rows
             depth *= DEEPER
 

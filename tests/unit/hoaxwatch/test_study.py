@@ -19,7 +19,7 @@ from hoaxwatch.study import (
     pool,
 )
 from storage.study import StudyPost
-from storage.tracking import CoveredDay
+from storage.tracking import CoveredBucket
 
 DAY = datetime(2026, 3, 2, tzinfo=UTC)
 JUDGE = Judge(name="tfidf", version="1", threshold=0.5)
@@ -40,9 +40,9 @@ POSTS = [
     post(2, 8, 0.7, True),
 ]
 COVERAGE = [
-    CoveredDay("snow", DAY, True, 86_400, False, 0),
-    CoveredDay("ice", DAY, True, 43_200, True, 0),
-    CoveredDay("snow", DAY + ONE, True, 0, False, 1),
+    CoveredBucket("snow", DAY, 86_400, True, 86_400, False, 0),
+    CoveredBucket("ice", DAY, 86_400, True, 43_200, True, 0),
+    CoveredBucket("snow", DAY + ONE, 86_400, True, 0, False, 1),
 ]
 
 
