@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
 import psycopg
 from psycopg.rows import class_row, dict_row
 
 from storage.outbox import MAY_GO, SWEEP_LOCK
+from storage.reads import read_newest
 
 #: As often as that a sweep begins that people's decisions cross with.
 SWEEP_TRIES = 20
@@ -85,12 +86,14 @@ def read_span(
     The newest hour that has a post may still go on: it is not whole. Old posts that came along
     inside new ones do not count as collected, nor do days of which posts are not kept any more.
     """
+    newest = read_newest(connection)
+    if newest is None:
+        return None, None
     row = connection.execute(
         "SELECT date_trunc('hour', min(posted_at)), date_trunc('hour', max(posted_at))"
-        " FROM hoaxwatch.posts WHERE seen_as = 'collected'"
-        " AND posted_at >= (SELECT max(posted_at) FROM hoaxwatch.posts) - %s::interval"
+        " FROM hoaxwatch.posts WHERE seen_as = 'collected' AND posted_at >= %s"
         " AND posted_at >= (SELECT coalesce(max(floor), '-infinity') FROM hoaxwatch.retention)",
-        (lookback,),
+        (newest - lookback,),
     ).fetchone()
     assert row is not None
     return row[0], row[1]
@@ -178,16 +181,39 @@ def read_link_facts(
 
 def read_arrived(connection: psycopg.Connection, since: datetime) -> Arrived:
     """What came since a moment of wall-clock time."""
+    newest, n_received = _read_payloads_between(connection, since, datetime.max.replace(tzinfo=UTC))
+    # back in steps that double: no more is read than must be
+    begin, step = since, timedelta(hours=1)
+    while newest is None and _has_payloads_before(connection, begin):
+        newest, _ = _read_payloads_between(connection, begin - step, begin)
+        begin, step = begin - step, 2 * step
     row = connection.execute(
-        "SELECT greatest(p.newest, q.newest), p.n, q.n FROM"
-        " (SELECT max(received_at) AS newest, count(*) FILTER (WHERE received_at >= %s) AS n"
-        "  FROM hoaxwatch.payloads) p,"
-        " (SELECT max(received_at) AS newest, count(*) FILTER (WHERE received_at >= %s) AS n"
-        "  FROM hoaxwatch.quarantine) q",
-        (since, since),
+        "SELECT max(received_at), count(*) FILTER (WHERE received_at >= %s)"
+        " FROM hoaxwatch.quarantine",
+        (since,),
     ).fetchone()
     assert row is not None
-    return Arrived(*row)
+    return Arrived(max(filter(None, (newest, row[0])), default=None), n_received, row[1])
+
+
+def _read_payloads_between(
+    connection: psycopg.Connection, since: datetime, until: datetime
+) -> tuple[datetime | None, int]:
+    """The newest time of receipt in a span, and how many raw records were received in it."""
+    row = connection.execute(
+        "SELECT max(received_at), count(*) FROM hoaxwatch.payloads"
+        " WHERE received_at >= %s AND received_at < %s",
+        (since, until),
+    ).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
+def _has_payloads_before(connection: psycopg.Connection, until: datetime) -> bool:
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM hoaxwatch.payloads WHERE received_at < %s)", (until,)
+    ).fetchone()
+    return row == (True,)
 
 
 def read_failing_sinks(connection: psycopg.Connection, now: datetime) -> list[SinkFact]:

@@ -1,4 +1,5 @@
--- What raw records that are gone told is told by nobody again: remap and deletions keep it.
+-- What raw records that are gone told is told by nobody again: remap and deletions keep it. And when
+-- records came is asked all the time.
 
 CREATE TABLE hoaxwatch.payload_drops (
     received_before timestamptz PRIMARY KEY
@@ -13,3 +14,6 @@ HAVING EXISTS (
     SELECT FROM hoaxwatch.posts p WHERE NOT EXISTS (
         SELECT FROM hoaxwatch.payloads y WHERE y.platform = p.platform
         AND y.post_id = p.post_id AND y.payload_hash = p.payload_hash));
+
+-- Each sweep over alerts asks what came in the last hour.
+CREATE INDEX payloads_by_time ON hoaxwatch.payloads USING brin (received_at);

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import psycopg
 from psycopg.rows import class_row, dict_row
@@ -107,13 +107,15 @@ def read_newest(connection: psycopg.Connection) -> datetime | None:
         "SELECT max(bucket_start) FROM hoaxwatch.hashtag_trends WHERE grain = 'hour'"
     ).fetchone()
     assert row is not None
-    row = connection.execute(
-        "SELECT max(posted_at) FROM hoaxwatch.posts WHERE posted_at >= %s",
-        (row[0] or datetime.min.replace(tzinfo=UTC),),
-    ).fetchone()
-    assert row is not None
-    newest: datetime | None = row[0]
-    return newest
+    # what was counted may be gone by now
+    for since in (row[0], None):
+        newest = connection.execute(
+            "SELECT max(posted_at) FROM hoaxwatch.posts WHERE posted_at >= %s",
+            (since or datetime.min.replace(tzinfo=UTC),),
+        ).fetchone()
+        if newest is not None and newest[0] is not None:
+            return cast("datetime", newest[0])
+    return None
 
 
 def read_counts(connection: psycopg.Connection) -> StoredCounts:

@@ -24,7 +24,7 @@ from hoaxwatch.backtest import judge_alerts, known_of, replay
 from hoaxwatch.simulate import Simulated, simulate
 from storage import alerts, outbox
 from storage.alerts import AlertLine
-from storage.database import Connection, connect
+from storage.database import Connection, add_payload_partitions, connect
 from storage.outbox import Alert, Pace
 from streams import local, steps
 from streams.alerts.messages import AppriseSink
@@ -33,6 +33,7 @@ from streams.alerts.telling import sweep, watch
 from streams.faults import FAIL_POINTS
 from streams.records import Post
 from streams.settings import read_settings
+from tests.integration.test_merge import working
 from tests.marker import MarkerDetector
 from tests.tables import assert_same, read_tables
 
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from tests.conftest import Server
 
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
-HOUR = timedelta(hours=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SETTINGS = read_settings(detector="null", batch_posts=2000)
 #: Ten posts in an hour are much here.
 LOW = Policies.model_validate({"hashtag_surge": {"min_posts": 20, "min_score": 6}})
@@ -643,6 +644,60 @@ def test_the_machinery_is_watched_by_workers_only(connection: Connection) -> Non
     found = rows(connection, "rule, state, opened_at")
     assert found[0] == ("nothing_is_arriving", "open", NOW + HOUR)
     assert found[1] == ("quarantine_rate", "resolved", NOW)
+
+
+def add_raw_record(connection: Connection, received_at: datetime) -> None:
+    connection.execute(
+        "INSERT INTO hoaxwatch.payloads (platform, post_id, payload_hash, received_at, raw)"
+        " VALUES ('x', '1', 'h', %s, '')",
+        (received_at,),
+    )
+
+
+@pytest.mark.parametrize("hours_ago", [[0.2], [0.2, 3], [3], [3, 400], [9000], []])
+def test_when_the_newest_record_came(connection: Connection, hours_ago: list[float]) -> None:
+    times = [NOW - hours * HOUR for hours in hours_ago]
+    for received_at in times:
+        add_raw_record(connection, received_at)
+    arrived = alerts.read_arrived(connection, NOW - HOUR)
+    n_received = sum(received_at >= NOW - HOUR for received_at in times)
+    assert arrived == (max(times, default=None), n_received, 0)
+
+
+def test_the_watch_goes_through_no_older_records(connection: Connection, database: str) -> None:
+    """Whoever waited for the month before would wait for ever."""
+    for received_at in (NOW - 30 * DAY, NOW - HOUR / 2):
+        add_payload_partitions(connection, received_at)
+        add_raw_record(connection, received_at)
+    with connect(database) as other, other.transaction():
+        other.execute("LOCK TABLE hoaxwatch.payloads_2026_03 IN ACCESS EXCLUSIVE MODE")
+        connection.execute("SET lock_timeout = '2s'")
+        assert alerts.read_arrived(connection, NOW - HOUR) == (NOW - HOUR / 2, 1, 0)
+
+
+def test_a_span_ends_with_the_newest_post_whatever_is_counted(database: str) -> None:
+    made = [
+        Post(
+            platform="x",
+            post_id=str(number),
+            root_id=str(number),
+            posted_at=NOW - number * HOUR,
+            text="fact",
+            hashtags=("a",) if number else (),
+            raw=b"%d" % number,
+        )
+        for number in range(100)
+    ]
+    with working(database) as connection:
+        steps.record(connection, steps.prepare(made, NOW), MarkerDetector(), "key")
+        assert alerts.read_span(connection, DAY) == (NOW - DAY, NOW)
+        steps.track(connection, local.track_options(SETTINGS))
+        assert alerts.read_span(connection, DAY) == (NOW - DAY, NOW)
+        # what is counted may be gone already
+        connection.execute("DELETE FROM hoaxwatch.posts WHERE posted_at > %s", (NOW - 5 * HOUR,))
+        assert alerts.read_span(connection, DAY) == (NOW - 29 * HOUR, NOW - 5 * HOUR)
+        connection.execute("DELETE FROM hoaxwatch.posts")
+        assert alerts.read_span(connection, DAY) == (None, None)
 
 
 def test_stories_that_lie_too_far_back_keep_no_accounts(ten_days: TenDays) -> None:
