@@ -222,7 +222,7 @@ def _picture(seen: SeenPicture, weighed: Sequence[Sequence[Any]]) -> tuple[str, 
     image.save(file, "JPEG", quality=80)
     width, height = image.size
     data = b64encode(file.getvalue()).decode()
-    places = [(place[1], w) for f, w in weighed if (place := _PLACE.fullmatch(f))]
+    places = [(found[1], w) for f, w in weighed if (found := _PLACE.fullmatch(f))]
     strongest = max((abs(w) for _, w in places), default=0.0) or 1.0
     boxes = []
     for place, weight in places:

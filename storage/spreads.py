@@ -51,7 +51,10 @@ def read_spread(connection: psycopg.Connection, topic: Topic) -> Spread:
     """
     if topic.root is not None:
         below = sorted(_ids_below(connection, topic.root))
-        columns = {"platforms": [id_[0] for id_ in below], "ids": [id_[1] for id_ in below]}
+        columns: dict[str, object] = {
+            "platforms": [id_[0] for id_ in below],
+            "ids": [id_[1] for id_ in below],
+        }
         posts = _read_posts(connection, _OF_IDS, columns)
     elif topic.hashtag is not None:
         found = connection.execute(

@@ -227,7 +227,8 @@ def test_a_label_is_in_the_count_that_is_shown_after_it(
     names = named(project)
 
     def by_people() -> int:
-        return client.get("/hashtag", params={"tag": names["tag"]}).text.count("by people")
+        page: str = client.get("/hashtag", params={"tag": names["tag"]}).text
+        return page.count("by people")
 
     before = by_people()
     address = f"/post?name={names['post']}"

@@ -351,9 +351,11 @@ def test_a_figure_that_training_always_knew_may_be_unknown() -> None:
     network.eval()
     mean = torch.tensor([[0.0, 0.0, 0.0, 1.0, 1.0, 1.0]]).repeat(16, 1)
     unknown = torch.zeros(16, 6)
-    units = [network.norm(network.metadata(figures))[0] for figures in (mean, unknown)]
+    of_mean, of_unknown = (
+        network.norm(network.metadata(figures))[0] for figures in (mean, unknown)
+    )
     # nothing of training tells what a mask means that is always 1: it is as good as the mean
-    assert torch.allclose(*units, atol=0.1)
+    assert torch.allclose(of_mean, of_unknown, atol=0.1)
 
 
 @pytest.mark.parametrize(
