@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import psycopg
+
 from detectors.detector import Detector, DetectorUnusable, Explains
 from detectors.registry import load_detector
+from storage import reprocessing
+from streams.errors import UsageError
 from streams.records import Content
 from streams.settings import Settings
 
@@ -20,6 +24,30 @@ def detector_of(settings: Settings) -> Detector:
         engine=settings.engine,
         encoder=settings.encoder,
         weights=settings.weights,
+    )
+
+
+def detector_in_force(connection: psycopg.Connection, settings: Settings) -> Detector:
+    """The detector whose verdicts count in a project, where none counts yet that of the settings.
+    It is that of the settings, or one as it ships. Raises UsageError if it is neither: who asks for
+    upkeep must not have other verdicts count by it."""
+    active = reprocessing.read_active(connection)
+    if active is None:
+        return detector_of(settings)
+    try:
+        judge = (
+            detector_of(settings)
+            if active.detector == settings.detector
+            else load_detector(active.detector)
+        )
+        if judge.version == active.version:
+            return judge
+    except DetectorUnusable:
+        pass
+    raise UsageError(
+        f"in this project the verdicts of {active.detector} {active.version} count, and the "
+        f"settings name {settings.detector}: set detector and weights as in the run that judged, "
+        "or have others count first: hoaxwatch reprocess --detector NAME --adopt"
     )
 
 

@@ -15,8 +15,6 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg.rows import class_row
 
-from storage.reads.periods import Grain
-
 #: Newest ids that are read when a source starts. Each takes about 100 bytes of memory.
 KEPT_IDS = 1_000_000
 
@@ -306,7 +304,7 @@ def read_coverage(
     since: datetime | None = None,
     until: datetime | None = None,
     *,
-    grain: Grain = "day",
+    grain: str = "day",
     zone: str = "UTC",
 ) -> list[CoveredBucket]:
     """What of each day of a time zone, or of each hour (UTC), that a period touches was collected

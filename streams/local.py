@@ -24,6 +24,7 @@ from typing import Any, Protocol
 from detectors.cascades import Checkpoints, load_cascade_detector
 from detectors.detector import Detector
 from detectors.fusion import read_fusion, shipped_fusion
+from detectors.null import NullDetector
 from detectors.posts import ReadsPosts
 from storage import history, reads, recount, retention, tracking, writes
 from storage.database import (
@@ -34,7 +35,7 @@ from storage.database import (
     connect,
     database_errors,
 )
-from storage.reprocessing import Candidate
+from storage.reprocessing import Candidate, read_active
 from storage.tracking import NO_MARK, Mark
 from streams import quarantine, steps
 from streams.alerts.policies import read_policies
@@ -268,9 +269,9 @@ def remap(
     watch: Callable[[int], None] = lambda n_raw: None,
 ) -> tuple[Remapped, Counter[str]]:
     """Maps stored raw records again (`streams.remap`) and brings every table up to date; also
-    returns how many contents were judged for it."""
+    returns how many contents were judged for it. detector: the one that counts."""
     key = settings.tombstone_key.get_secret_value()
-    with _session(dsn, detector, settings) as connection:
+    with _upkeep(dsn, detector, settings) as connection:
         result = remap_payloads(connection, datetime.now(UTC), key, format, watch)
         return result, _catch_up(connection, detector, settings)
 
@@ -283,9 +284,10 @@ def replay(
     source: str | None = None,
     reason: str | None = None,
 ) -> Replayed:
-    """Tries quarantined records again (`streams.quarantine`) and brings every table up to date."""
+    """Tries quarantined records again (`streams.quarantine`) and brings every table up to date.
+    detector: the one that counts."""
     key = settings.tombstone_key.get_secret_value()
-    with _session(dsn, detector, settings) as connection:
+    with _upkeep(dsn, detector, settings) as connection:
         result = quarantine.replay(
             connection, detector, datetime.now(UTC), key, ids, source, reason
         )
@@ -293,12 +295,15 @@ def replay(
         return result
 
 
-def forget(dsn: str, deletion: Deletion, detector: Detector, settings: Settings) -> None:
-    """Applies a deletion as if its platform had sent it, and brings every table up to date."""
+def forget(dsn: str, deletion: Deletion, detector: Detector | None, settings: Settings) -> None:
+    """Applies a deletion as if its platform had sent it, and brings every table up to date.
+    detector: the one that counts; None: it is not here, and texts that others tell differently wait
+    for the next run."""
     now = datetime.now(UTC)
-    with _session(dsn, detector, settings) as connection:
+    with _upkeep(dsn, detector, settings) as connection:
         batch = steps.prepare([deletion], now)
-        steps.record(connection, batch, detector, settings.tombstone_key.get_secret_value())
+        key = settings.tombstone_key.get_secret_value()
+        steps.record(connection, batch, detector or NullDetector(), key)
         _catch_up(connection, detector, settings)
 
 
@@ -384,11 +389,15 @@ def count_again(dsn: str, settings: Settings) -> None:
         sweep(connection, policies, datetime.now(UTC))
 
 
-def _catch_up(connection: Connection, detector: Detector, settings: Settings) -> Counter[str]:
+def _catch_up(
+    connection: Connection, detector: Detector | None, settings: Settings
+) -> Counter[str]:
     """Judges what has no verdict, compares it with claims and recounts what is dirty."""
     scoring, policies = cascade_scoring(settings), read_policies(settings.alert_policies)
-    judging = judging_of(detector, settings)
-    verdicts = _judge_leftovers(connection, detector, judging, settings, Quiet())
+    verdicts: Counter[str] = Counter()
+    if detector is not None:
+        judging = judging_of(detector, settings)
+        verdicts = _judge_leftovers(connection, detector, judging, settings, Quiet())
     steps.match_claims(connection, ClaimMatcher(), settings.batch_posts)
     steps.track(connection, track_options(settings))
     if scoring is not None:
@@ -402,6 +411,15 @@ def _session(dsn: str, detector: Detector, settings: Settings) -> Iterator[Conne
     """A working connection to a project in which the verdicts of this detector count."""
     with database_errors(dsn), rare_collections(), _counting_connection(dsn) as connection:
         writes.activate_policy(connection, *candidate_of(detector, settings), datetime.now(UTC))
+        yield connection
+
+
+@contextmanager
+def _upkeep(dsn: str, detector: Detector | None, settings: Settings) -> Iterator[Connection]:
+    """A working connection to a project in which whose verdicts count stays as it is."""
+    with database_errors(dsn), rare_collections(), _counting_connection(dsn) as connection:
+        if detector is not None and read_active(connection) is None:
+            writes.activate_policy(connection, *candidate_of(detector, settings), datetime.now(UTC))
         yield connection
 
 

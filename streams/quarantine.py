@@ -61,8 +61,10 @@ def replay(
         with connection.transaction(), connection.cursor() as cursor:
             writes.remove_quarantined(cursor, released)
             batch = steps.prepare(readings, now)
-            result.outcomes += steps.record(connection, batch, detector, tombstone_key).outcomes
-        result.n_released += len(released)
+            outcomes = steps.record(connection, batch, detector, tombstone_key).outcomes
+        result.outcomes += outcomes
+        # what can be read and not be stored is back
+        result.n_released += len(released) - outcomes["quarantined"]
     return result
 
 

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from hoaxwatch.commands import options
-from hoaxwatch.commands.options import connected, settings_of
+from hoaxwatch.commands.options import check_project, connected, settings_of
 from hoaxwatch.show import (
     Column,
     counting,
@@ -423,6 +423,7 @@ def psql(
 ) -> int:
     """Open psql on the project's database. Analysts' views are in schema mart."""
     settings = settings_of(project, database)
+    check_project(settings)
     with open_database(settings) as dsn:
         if settings.database is None:
             program = embedded.server_binaries(embedded.server_account()) / "psql"

@@ -8,11 +8,13 @@ from typing import Annotated, Literal
 
 import typer
 
+from detectors.detector import Detector, DetectorUnusable
 from hoaxwatch.commands import options
-from hoaxwatch.evidence import detector_of
+from hoaxwatch.evidence import detector_in_force
 from hoaxwatch.show import notes, number, print_json, printable
 from storage import reads
 from storage.database import connect, database_errors, open_database
+from streams.errors import UsageError
 from streams.media import sweep
 from streams.records import Deletion
 from streams.settings import read_settings
@@ -50,7 +52,7 @@ def forget(
 
     platform, deleted_id = options.parse_name(name)
     settings = read_settings(project=project, database=database)
-    detector = detector_of(settings)
+    options.check_project(settings)
     deletion = Deletion(
         platform=platform,
         kind=DELETED[kind],
@@ -60,6 +62,12 @@ def forget(
     )
     with open_database(settings) as dsn:
         with connect(dsn) as connection:
+            detector: Detector | None
+            try:
+                detector = detector_in_force(connection, settings)
+            except (UsageError, DetectorUnusable) as error:
+                detector = None  # who asks to be forgotten does not wait for weights
+                notes.print(f"{error}. Texts that change are judged by the next run", markup=False)
             n_posts, n_shares = reads.count_concerned(connection, deletion)
             namesakes = (
                 reads.read_namesakes(connection, platform, deleted_id)

@@ -19,7 +19,7 @@ from rich.progress import (
 from detectors.detector import DetectorUnusable
 from detectors.registry import DETECTORS, load_detector
 from hoaxwatch.commands import options
-from hoaxwatch.evidence import detector_of, evidence_of
+from hoaxwatch.evidence import detector_in_force, detector_of, evidence_of
 from hoaxwatch.live import open_named, source_named, stopping
 from hoaxwatch.show import (
     Column,
@@ -32,7 +32,7 @@ from hoaxwatch.show import (
     print_lines,
     show_rows,
 )
-from storage.database import open_database
+from storage.database import connect, open_database
 from streams import local, steps
 from streams.errors import UsageError
 from streams.formats.registry import FORMATS, load_format
@@ -291,8 +291,10 @@ def remap(
     if format is not None:
         load_format(format)
     settings = read_settings(project=project, database=database)
-    judge = detector_of(settings)
+    options.check_project(settings)
     with open_database(settings) as dsn, counting("records mapped again") as watch:
+        with connect(dsn) as connection:
+            judge = detector_in_force(connection, settings)
         result, verdicts = local.remap(dsn, judge, settings, format, watch)
     if as_json:
         print_json(

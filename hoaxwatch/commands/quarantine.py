@@ -8,7 +8,7 @@ import typer
 
 from hoaxwatch.commands import options
 from hoaxwatch.commands.options import connected, settings_of
-from hoaxwatch.evidence import detector_of
+from hoaxwatch.evidence import detector_in_force
 from hoaxwatch.show import (
     Column,
     minute,
@@ -21,7 +21,7 @@ from hoaxwatch.show import (
     show_rows,
 )
 from storage import reads
-from storage.database import open_database
+from storage.database import connect, open_database
 from storage.reads import QuarantinedRow
 from streams.errors import UsageError
 
@@ -110,8 +110,10 @@ def replay(
     from streams import local
 
     settings = settings_of(project, database)
-    judge = detector_of(settings)
+    options.check_project(settings)
     with open_database(settings) as dsn:
+        with connect(dsn) as connection:
+            judge = detector_in_force(connection, settings)
         result = local.replay(dsn, judge, settings, ids, source, reason)
     if as_json:
         print_json(

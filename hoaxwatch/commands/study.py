@@ -70,6 +70,7 @@ def daily(
     yesterday = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
     day = parse_day(date or yesterday, "--date")
     others = _load(beside)
+    options.check_project(settings)
     with open_database(settings) as dsn:
         with database_errors(dsn), connect(dsn) as connection:
             history.take_snapshot(connection, datetime.now(UTC))

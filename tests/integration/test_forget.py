@@ -206,3 +206,57 @@ def test_an_account_stored_under_its_handle_too_is_told(
         assert json.loads(answer.out)["same_handle"] == told
     else:
         assert f"same handle: {', '.join(told)}. " in " ".join(answer.err.split())
+
+
+UPKEEP = [
+    ["forget", "post", "x:1", "--yes"],
+    ["quarantine", "replay"],
+    ["remap"],
+]
+
+
+@pytest.mark.parametrize("command", UPKEEP, ids=lambda words: words[0])
+def test_upkeep_leaves_it_to_others_whose_verdicts_count(
+    database: str,
+    samples: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: list[str],
+) -> None:
+    """The settings name another detector than the run did, as where it was named there."""
+    assert cli.run(["run", *samples, "--detector", "tfidf", "--database", database]) == 0
+    before = tables_of_policy(database)
+    assert cli.run([*command, "--database", database]) == 0
+    assert tables_of_policy(database) == before
+    with connect(database) as connection:
+        connection.execute("UPDATE hoaxwatch.verdict_policy SET version = 'of other weights'")
+    capsys.readouterr()
+    # who asks to be forgotten is, whatever is at hand
+    assert cli.run([*command, "--database", database]) == (0 if command[0] == "forget" else 2)
+    assert "verdicts of tfidf of other weights count" in " ".join(capsys.readouterr().err.split())
+
+
+def tables_of_policy(database: str) -> list[Any]:
+    with connect(database) as connection:
+        return [
+            *connection.execute(
+                "SELECT detector, threshold, active FROM hoaxwatch.verdict_policy"
+            ).fetchall(),
+            *connection.execute(
+                "SELECT sum(judged), sum(likely_false) FROM mart.hashtag_trends_daily"
+            ),
+        ]
+
+
+@pytest.mark.parametrize("command", [*UPKEEP, ["psql"]], ids=lambda words: words[0])
+def test_a_project_that_is_not_there_is_told_and_not_made(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: list[str],
+) -> None:
+    """Whoever was to be forgotten is still in the project that was meant."""
+    monkeypatch.setenv("HOAXWATCH_HOME", str(tmp_path / "home"))
+    assert cli.run([*command, "--project", "mistyped"]) == 2
+    assert "there is no project 'mistyped'" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "home").exists()
