@@ -344,6 +344,11 @@ def adopt_plan(connection: psycopg.Connection, length_hours: int, step_hours: in
     return True
 
 
+def has_plan(connection: psycopg.Connection) -> bool:
+    """Whether the project has cluster windows already."""
+    return _read_plan(connection) is not None
+
+
 def hold_plan(cursor: psycopg.Cursor[Any]) -> tuple[int, int]:
     """Length and step of the cluster windows (hours). They stay until this transaction ends:
     whoever brings in others waits, and so marks what is counted here too."""

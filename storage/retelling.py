@@ -95,7 +95,9 @@ _NOTE_AUTHORS = f"""
 INSERT INTO retold_authors
 SELECT a.* FROM (SELECT DISTINCT platform, author_id FROM doomed_tellers) d
 JOIN hoaxwatch.authors a USING (platform, author_id)
-WHERE NOT EXISTS (SELECT FROM hoaxwatch.posts p
+-- of most accounts of a stream nothing is known that could have been told by what is gone
+WHERE num_nonnulls({", ".join(f"a.{name}" for name in AUTHOR_COLUMNS)}) > 0
+  AND NOT EXISTS (SELECT FROM hoaxwatch.posts p
                   WHERE p.platform = a.platform AND p.author_id = a.author_id AND NOT {_HAS_RAW})
 """
 

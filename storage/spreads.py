@@ -77,9 +77,11 @@ def _ids_below(connection: psycopg.Connection, root: str) -> set[tuple[str, str]
     The posts are gone through once: a join in SQL would go through them for each level.
     """
     children: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for platform, post_id, *parents in connection.execute(_PARENTS):
-        for parent in set(parents) - {None}:
-            children[platform, parent].append(post_id)
+    with connection.transaction(), connection.cursor("parents") as cursor:
+        cursor.itersize = 5_000  # else all of them would be held twice
+        for platform, post_id, *parents in cursor.execute(_PARENTS):
+            for parent in set(parents) - {None}:
+                children[platform, parent].append(post_id)
     named = connection.execute("SELECT platform FROM hoaxwatch.posts WHERE post_id = %s", (root,))
     own_platform, _, own_id = root.partition(":")
     waiting = [(own_platform, own_id), *((str(row[0]), root) for row in named)]

@@ -372,7 +372,7 @@ def keep_from(
     bring old posts faster than they are counted."""
     with database_errors(dsn), _counting_connection(dsn) as connection:
         for _ in range(_CATCH_UPS):
-            steps.track(connection, track_options(settings))
+            steps.track(connection, track_options(settings), keeps_windows=True)
             if retention.raise_floor(connection, floor, datetime.now(UTC)):
                 return retention.remove_outdated(connection, lambda: datetime.now(UTC), watch)
     raise Unavailable(
@@ -385,7 +385,7 @@ def count_again(dsn: str, settings: Settings) -> None:
     """Counts anew what is dirty, as after labels of people, and tells alerts anew."""
     policies = read_policies(settings.alert_policies)
     with database_errors(dsn), _counting_connection(dsn) as connection:
-        steps.track(connection, track_options(settings))
+        steps.track(connection, track_options(settings), keeps_windows=True)
         sweep(connection, policies, datetime.now(UTC))
 
 
@@ -399,7 +399,7 @@ def _catch_up(
         judging = judging_of(detector, settings)
         verdicts = _judge_leftovers(connection, detector, judging, settings, Quiet())
     steps.match_claims(connection, ClaimMatcher(), settings.batch_posts)
-    steps.track(connection, track_options(settings))
+    steps.track(connection, track_options(settings), keeps_windows=True)
     if scoring is not None:
         steps.score_cascades(connection, scoring)
     sweep(connection, policies, datetime.now(UTC))

@@ -369,15 +369,23 @@ ALL_SHARDS = range(recount.N_SHARDS)
 FOUND_AHEAD = 16
 
 
-def track(connection: Connection, options: TrackOptions, owned: Owned | None = None) -> Tracked:
+def track(
+    connection: Connection,
+    options: TrackOptions,
+    owned: Owned | None = None,
+    *,
+    keeps_windows: bool = False,
+) -> Tracked:
     """Recounts every dirty bucket and its cluster windows, in one transaction. If the windows have
-    another length or step than before, everything is dirty.
+    another length or step than before, everything is dirty; with `keeps_windows` they stay as the
+    project has them, whatever the options say.
 
     `owned` restricts it to a worker's part. Raises streams.errors.Replaced, before anything is
     written, if another worker has taken one of the partitions since.
     """
     n_windows = 0
-    recount.adopt_plan(connection, options.window_hours, options.window_step_hours)
+    if not (keeps_windows and recount.has_plan(connection)):
+        recount.adopt_plan(connection, options.window_hours, options.window_step_hours)
     with connection.transaction(), connection.cursor() as cursor:
         recount.hold_policy(cursor)
         length_hours, step_hours = recount.hold_plan(cursor)

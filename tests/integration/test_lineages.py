@@ -447,6 +447,22 @@ def test_other_windows_take_the_place_of_those_before(
         assert rows(connection, everything) == changed
 
 
+def test_upkeep_leaves_the_windows_as_they_are(server: Server) -> None:
+    """A label from a shell with other settings does not have all windows counted anew."""
+    posts = [post for hour in range(3, 75, 6) for post in group_posts("a", people(0, 20), hour)]
+    lengths = "SELECT DISTINCT window_end - window_start FROM hoaxwatch.networks"
+    with server.new_database() as database, working(database) as connection:
+        take(connection, posts, _options(24, 6))
+        before = stored(connection)
+        connection.execute(
+            "INSERT INTO hoaxwatch.dirty_buckets (hashtag, hour)"
+            " SELECT hashtag, bucket_start FROM hoaxwatch.hashtag_trends WHERE grain = 'hour'"
+        )
+        steps.track(connection, _options(12, 6), keeps_windows=True)
+        assert stored(connection) == before
+        assert rows(connection, lengths) == [(timedelta(hours=24),)]
+
+
 _LABEL_ALL = """
 INSERT INTO hoaxwatch.lineage_labels
 SELECT DISTINCT hashtag, algorithm, lineage, 'ann', 'the water group', now() FROM mart.clusters
