@@ -29,8 +29,9 @@ def detector_of(settings: Settings) -> Detector:
 
 def detector_in_force(connection: psycopg.Connection, settings: Settings) -> Detector:
     """The detector whose verdicts count in a project, where none counts yet that of the settings.
-    It is that of the settings, or one as it ships. Raises UsageError if it is neither: who asks for
-    upkeep must not have other verdicts count by it."""
+    It is that of the settings, or one as it ships. Raises UsageError if it is neither, and what the
+    detector says of its weights: who asks for upkeep must not have other verdicts count by
+    it."""
     active = reprocessing.read_active(connection)
     if active is None:
         return detector_of(settings)
@@ -42,12 +43,15 @@ def detector_in_force(connection: psycopg.Connection, settings: Settings) -> Det
         )
         if judge.version == active.version:
             return judge
+        there = f"{judge.name} {judge.version}"
     except DetectorUnusable:
-        pass
+        if active.detector == settings.detector:
+            raise  # it says itself what is missing
+        there = settings.detector
     raise UsageError(
-        f"in this project the verdicts of {active.detector} {active.version} count, and the "
-        f"settings name {settings.detector}: set detector and weights as in the run that judged, "
-        "or have others count first: hoaxwatch reprocess --detector NAME --adopt"
+        f"in this project the verdicts of {active.detector} {active.version} count, and at hand is "
+        f"{there}: set detector and weights as in the run that judged, or have others count first: "
+        "hoaxwatch reprocess --detector NAME --adopt"
     )
 
 

@@ -79,9 +79,10 @@ done
 # however that is; it stands beside .venv, which is cleared.
 if command -v flock >/dev/null 2>&1; then
     exec 9>"$VENV.lock"
+    # 1: somebody has it; else this file system knows no locks
     flock -n 9 || {
-        say "another make sets up $VENV: waiting for it"
-        flock 9
+        [ $? -ne 1 ] || say "another make sets up $VENV: waiting for it"
+        flock 9 || say "$VENV.lock cannot be locked here: run one make at a time"
     }
     is_complete && exit 0
 fi

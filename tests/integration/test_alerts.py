@@ -459,7 +459,7 @@ def test_a_sweep_comes_between_two_messages(connection: Connection, database: st
     tell(connection, *(alert._replace(strength=2.0) for alert in lines))
     n_before = len(sent)
     sender.join(60)
-    assert n_before < 10
+    assert n_before < 25  # without a turn of its own it would be all 30
     assert sorted(sent) == [alert.subject for alert in lines]
     assert rows(connection, "strength::int") == [2] * 30
 

@@ -123,6 +123,7 @@ COUNTING: dict[str, Callable[[str, Settings], object]] = {
 def test_who_counts_first_on_a_day_writes_down_what_was_believed(
     connection: Connection, database: str, path: str
 ) -> None:
+    stay_within_a_day()
     take(connection, [post("1", hashtags=("a",)), post("2", hashtags=("a",))])
     labels.add_labels(connection, [Label("x", "1", "likely_false", None)], "ann", NOON)
     COUNTING[path](database, read_settings())
