@@ -19,15 +19,15 @@ import numpy as np
 
 from detectors.datasets.labelled import LabelledPost
 from detectors.datasets.near_duplicates import near_duplicate_groups
-from detectors.text.normalise import normalise, words
+from detectors.posts import tags_of
+from detectors.text.normalise import MENTION, normalise, words
+from streams.records import Content
 
 #: As how many words of the whole set a class is thought to have had before it was looked at.
 PRIOR_WORDS = 500.0
 #: Distinct runs of so many words are counted.
 RUNS = (1, 2, 3)
 
-_HASHTAG = re.compile(r"[#＃](\w+)")
-_MENTION = re.compile(r"@(?<!\w@)(\w+(?:[.-]\w+)*)")
 _LINK = re.compile(r"https?://\S+")
 
 
@@ -170,8 +170,8 @@ def _describe_class(
         runs=(),
         own_runs=(),
         telling=(),
-        hashtags=_most(_each(posts, _HASHTAG), top),
-        addressed=_most(_each(posts, _MENTION), top),
+        hashtags=_most((tag for p in posts for tag in _tags(p)), top),
+        addressed=_most((name for p in posts for name in _addressed(p.text)), top),
         sites=_most((site for p in posts for site in _sites(p.text)), top),
     )
 
@@ -180,9 +180,13 @@ def _distinct_runs(texts: Iterable[Sequence[str]], n: int) -> set[tuple[str, ...
     return {tuple(run) for t in texts for run in zip(*(t[i:] for i in range(n)), strict=False)}
 
 
-def _each(posts: Iterable[LabelledPost], pattern: re.Pattern[str]) -> Iterable[str]:
-    """What is found in each post, once a post."""
-    return (word for p in posts for word in {found.casefold() for found in pattern.findall(p.text)})
+def _tags(post: LabelledPost) -> tuple[str, ...]:
+    """As detectors read them."""
+    return tags_of(Content(platform=post.dataset, root_id=post.post_id, text=post.text))
+
+
+def _addressed(text: str) -> set[str]:
+    return {name.removeprefix("@").casefold() for name in MENTION.findall(text)}
 
 
 def _sites(text: str) -> set[str]:

@@ -28,7 +28,8 @@ _SHARE_PREFIX = re.compile(r"\A\s*rt @\w+:?\s")
 _URL = re.compile(r"https?://\S+")
 _BARE_URL = re.compile(r"(?<![\w.])(?:www\.|pic\.twitter\.com/|t\.co/)\S+")
 _BARE_URL_BEGINNINGS = ("www.", "pic.twitter.com/", "t.co/")
-_MENTION = re.compile(r"@(?<!\w@)\w+(?:[.-]\w+)*")
+#: Who is addressed.
+MENTION = re.compile(r"@(?<!\w@)\w+(?:[.-]\w+)*")
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 
 
@@ -53,7 +54,7 @@ def normalise(text: str) -> str:
         text = normalize("NFKC", text).replace("’", "'")
     text = text.casefold()
     if "@" in text:
-        text = _MENTION.sub(" ", _SHARE_PREFIX.sub("", text))
+        text = MENTION.sub(" ", _SHARE_PREFIX.sub("", text))
     text = _URL.sub(f" {URL_TOKEN} ", text)
     if any(beginning in text for beginning in _BARE_URL_BEGINNINGS):
         text = _BARE_URL.sub(f" {URL_TOKEN} ", text)
